@@ -1,0 +1,134 @@
+package hclspec
+
+import (
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// Runtimes of a function.
+const (
+	RuntimeWasm   = "wasm"
+	RuntimeNative = "native"
+)
+
+// Function is a parsed and checked function spec. Defaults are filled in.
+type Function struct {
+	Name        string
+	Description string
+	Target      string   // Bazel label; default @<name>//:<name>
+	Runtime     string   // RuntimeWasm or RuntimeNative
+	Calls       []string // functions it may call, in the order written
+	Storage     []Storage
+	Network     []Network
+	Resources   Resources
+	Scaling     Scaling
+	Call        Call
+	Ingress     *Ingress // nil: only functions may call it
+
+	Range hcl.Range // of the block's header
+}
+
+// Storage is a storage I/O tag: a directory that the environment binds.
+type Storage struct {
+	Tag      string
+	Access   string // "read-only" or "read-write"
+	Path     string // where the function sees it, absolute
+	MaxBytes int64  // 0: no limit
+	Range    hcl.Range
+}
+
+// Network is a network I/O tag: an address that the environment binds.
+type Network struct {
+	Tag      string
+	Protocol string // "tcp" or "udp"
+	Range    hcl.Range
+}
+
+// Resources of one allocation of a function.
+type Resources struct {
+	CPU         int   // MHz, as in a Nomad job
+	Memory      int64 // bytes for all of the allocation's instances together
+	Concurrency int   // calls that run at the same time in one allocation
+}
+
+// Scaling bounds the number of allocations.
+type Scaling struct {
+	Min               int
+	Max               int
+	TargetConcurrency int
+}
+
+// Call is the contract for calls of the function.
+type Call struct {
+	Timeout     time.Duration // the longest a call may take
+	Idempotent  bool          // it may be tried again elsewhere
+	MaxRequest  int64         // bytes
+	MaxResponse int64         // bytes
+}
+
+// Ingress opens the function to callers outside.
+type Ingress struct {
+	HTTP  bool
+	Auth  string // "signed" or "jwt"
+	Range hcl.Range
+}
+
+// Environment binds I/O tags to real things and names the platform's servers.
+type Environment struct {
+	Name        string
+	TrustDomain string
+	Registry    Registry
+	Nomad       Nomad
+	Consul      Consul
+	Vault       Vault
+	Storage     []StorageBinding
+	Network     []NetworkBinding
+
+	Range hcl.Range
+}
+
+// Registry is the OCI registry of the artifacts.
+type Registry struct {
+	Address   string // host:port
+	Prefix    string // path before the function's name; may be ""
+	PlainHTTP bool
+}
+
+// Nomad names the cluster that runs the functions.
+type Nomad struct {
+	Address     string
+	Region      string
+	Namespace   string
+	Datacenters []string
+}
+
+// Consul names the catalog in which functions are found.
+type Consul struct {
+	Address string
+}
+
+// Vault names the key store.
+type Vault struct {
+	Address      string
+	Namespace    string
+	TransitMount string
+	PKIMount     string
+}
+
+// StorageBinding binds a storage tag of a function to a directory or a Nomad host volume.
+type StorageBinding struct {
+	Function string
+	Tag      string
+	Path     string // directory on the node; either this
+	Volume   string // or a Nomad host volume
+	Range    hcl.Range
+}
+
+// NetworkBinding binds a network tag of a function to an address.
+type NetworkBinding struct {
+	Function string
+	Tag      string
+	Address  string // host:port
+	Range    hcl.Range
+}

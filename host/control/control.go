@@ -1,0 +1,123 @@
+// Package control is the contract between the Nomad task driver and the host: the requests that the driver sends
+// over a unix socket and what the host answers. It holds types and the two ends of the transport; it must not know
+// Nomad, Vault, Consul or WebAssembly.
+package control
+
+import "time"
+
+// StartRequest asks the host to admit, verify and run one instance. The call is idempotent by TaskID.
+type StartRequest struct {
+	TaskID       string `json:"task_id"`
+	AllocID      string `json:"alloc_id"`
+	Function     string `json:"function"`      // the function's name; equals the Nomad job's ID
+	Artifact     string `json:"artifact"`      // OCI reference with a digest: registry/prefix/name@sha256:…
+	IdentityFile string `json:"identity_file"` // path of the allocation's workload identity JWT, kept fresh by Nomad
+	StdoutPath   string `json:"stdout_path"`   // FIFO or file that receives the function's standard output
+	StderrPath   string `json:"stderr_path"`
+	MemoryBytes  int64  `json:"memory_bytes"` // what Nomad reserved for the task
+	CPUShares    int64  `json:"cpu_shares"`   // MHz that Nomad reserved for the task
+	CgroupPath   string `json:"cgroup_path"`  // cgroup v2 directory of the task, or "" (native runtime only)
+}
+
+// StartReply tells where the new instance can be reached.
+type StartReply struct {
+	Address string  `json:"address"` // IP address of this host's listener
+	Port    int     `json:"port"`    // TCP port of this host's listener
+	Events  []Event `json:"events"`  // what happened while starting, oldest first
+}
+
+// Event is something to tell the user about a task, shown as a Nomad task event.
+type Event struct {
+	TaskID  string            `json:"task_id"`
+	Time    time.Time         `json:"time"`
+	Message string            `json:"message"`
+	Details map[string]string `json:"details,omitempty"`
+}
+
+// Failure is how the host says that a start was refused or failed.
+type Failure struct {
+	Kind    FailureKind `json:"kind"`
+	Message string      `json:"message"`
+	Events  []Event     `json:"events,omitempty"`
+}
+
+// FailureKind tells refusals from faults: a refusal will not change by trying again.
+type FailureKind string
+
+// The kinds of Failure.
+const (
+	Refused     FailureKind = "refused"     // verification or policy said no
+	Unreachable FailureKind = "unreachable" // registry or Vault could not be reached: try again
+	Invalid     FailureKind = "invalid"     // the request or the artifact is malformed
+	Internal    FailureKind = "internal"
+)
+
+// Status is what the host knows about one task.
+type Status struct {
+	TaskID    string    `json:"task_id"`
+	AllocID   string    `json:"alloc_id"`
+	Function  string    `json:"function"`
+	Artifact  string    `json:"artifact"`
+	State     State     `json:"state"`
+	StartedAt time.Time `json:"started_at"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
+	ExitCode  int       `json:"exit_code"`
+	Signal    int       `json:"signal"`
+	Error     string    `json:"error,omitempty"`  // why it ended, if not by Stop
+	OOM       bool      `json:"oom,omitempty"`    // ended by its memory limit
+	Commit    string    `json:"commit,omitempty"` // from the attestation
+	KeyID     string    `json:"key_id,omitempty"` // key and version that signed the attestation
+}
+
+// State of a task.
+type State string
+
+// The states of a task.
+const (
+	Running State = "running"
+	Exited  State = "exited"
+)
+
+// Stats is the resource use of one task, not of the host.
+type Stats struct {
+	Time        time.Time     `json:"time"`
+	CPU         time.Duration `json:"cpu_ns"` // total CPU time since start
+	MemoryBytes int64         `json:"memory_bytes"`
+	MemoryMax   int64         `json:"memory_max_bytes"`
+	Instances   int           `json:"instances"`
+	InFlight    int           `json:"in_flight"`
+	Calls       int64         `json:"calls"`
+	Failures    int64         `json:"failures"`
+}
+
+// Info identifies a running host.
+type Info struct {
+	PID       int    `json:"pid"`
+	StartTick uint64 `json:"start_tick"` // field 22 of /proc/PID/stat
+	Version   string `json:"version"`
+	Address   string `json:"address"`
+	Port      int    `json:"port"`
+}
+
+// HostConfig is what a host is started with, as JSON on its standard input. It carries no secret.
+type HostConfig struct {
+	DataDir     string `json:"data_dir"` // control socket, artifact cache, key rings, compilation cache
+	Bind        string `json:"bind"`     // IP address of the call listener
+	Port        int    `json:"port"`     // 0: any free port
+	TrustDomain string `json:"trust_domain"`
+	PlainHTTP   bool   `json:"plain_http"` // the registry speaks HTTP, not HTTPS
+	Vault       Vault  `json:"vault"`
+	LogLevel    string `json:"log_level"`
+}
+
+// Vault tells where call certificates and key rings come from.
+type Vault struct {
+	Address      string `json:"address"`
+	Namespace    string `json:"namespace,omitempty"`
+	CACert       string `json:"ca_cert,omitempty"` // path of a PEM file
+	AuthMount    string `json:"auth_mount"`        // JWT auth mount, such as jwt-nomad
+	AuthRole     string `json:"auth_role"`
+	TransitMount string `json:"transit_mount"`
+	PKIMount     string `json:"pki_mount"`
+	PKIRole      string `json:"pki_role"`
+}
