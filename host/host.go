@@ -1,0 +1,175 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"countersign/artifact"
+	"countersign/host/control"
+	"countersign/host/wasm"
+	"countersign/router"
+	"countersign/vaultsign/identity"
+)
+
+// idleTime is how long a host without tasks waits for a new one before it ends.
+const idleTime = 2 * time.Minute
+
+// Host runs the functions of one node. It implements control.Backend.
+type Host struct {
+	ctx    context.Context // ends when the host stops
+	cancel context.CancelFunc
+	config control.HostConfig
+	info   control.Info
+	log    *slog.Logger
+
+	trust    *identity.TrustBundle
+	cache    *artifact.Cache
+	engine   *wasm.Engine
+	table    router.Table[*task]
+	sessions sessions
+	events   events
+
+	mu    sync.Mutex
+	tasks map[string]*task // by task ID
+	idle  *time.Timer
+}
+
+// New prepares a host below config.DataDir. Nothing runs and nothing is asked over the network yet.
+func New(ctx context.Context, config control.HostConfig, log *slog.Logger) (*Host, error) {
+	h := &Host{config: config, log: log, tasks: map[string]*task{}}
+	h.ctx, h.cancel = context.WithCancel(ctx)
+	if err := os.MkdirAll(config.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("creating the host's data directory: %w", err)
+	}
+	var err error
+	if h.cache, err = artifact.NewCache(filepath.Join(config.DataDir, "artifacts")); err != nil {
+		return nil, err
+	}
+	if h.engine, err = wasm.NewEngine(filepath.Join(config.DataDir, "compiled")); err != nil {
+		return nil, err
+	}
+	if h.trust, err = h.openTrust(); err != nil {
+		return nil, err
+	}
+	h.idle = time.AfterFunc(idleTime, h.cancel)
+	return h, nil
+}
+
+// Info implements control.Backend.
+func (h *Host) Info() control.Info { return h.info }
+
+// listen opens the call listener and notes its address in Info.
+func (h *Host) listen() (net.Listener, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(h.config.Bind, fmt.Sprint(h.config.Port)))
+	if err != nil {
+		return nil, fmt.Errorf("opening the call listener: %w; set `bind` and `port` in the driver's plugin block", err)
+	}
+	a := l.Addr().(*net.TCPAddr)
+	h.info.Address, h.info.Port = a.IP.String(), a.Port
+	return l, nil
+}
+
+// Status implements control.Backend.
+func (h *Host) Status(id string) (control.Status, bool) {
+	if t := h.task(id); t != nil {
+		return t.Status(), true
+	}
+	return control.Status{}, false
+}
+
+// List implements control.Backend.
+func (h *Host) List() []control.Status {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := make([]control.Status, 0, len(h.tasks))
+	for _, t := range h.tasks {
+		list = append(list, t.Status())
+	}
+	return list
+}
+
+// Wait implements control.Backend.
+func (h *Host) Wait(ctx context.Context, id string) (control.Status, error) {
+	t := h.task(id)
+	if t == nil {
+		return control.Status{}, unknownTask(id)
+	}
+	select {
+	case <-t.ended:
+		return t.Status(), nil
+	case <-ctx.Done():
+		return control.Status{}, ctx.Err()
+	}
+}
+
+// Stop implements control.Backend: calls that are running get up to timeout to end.
+func (h *Host) Stop(ctx context.Context, id string, timeout time.Duration) error {
+	t := h.task(id)
+	if t == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	t.stop(ctx, 0)
+	return nil
+}
+
+// Stats implements control.Backend.
+func (h *Host) Stats(id string) (control.Stats, bool) {
+	if t := h.task(id); t != nil {
+		return t.runtime.Stats(), true
+	}
+	return control.Stats{}, false
+}
+
+// Forget implements control.Backend.
+func (h *Host) Forget(id string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.tasks[id]
+	if t == nil {
+		return nil
+	}
+	if t.Status().State != control.Exited {
+		return fmt.Errorf("task %s is running: stop it before it is forgotten", id)
+	}
+	delete(h.tasks, id)
+	if len(h.tasks) == 0 {
+		h.idle.Reset(idleTime)
+	}
+	return nil
+}
+
+// Subscribe implements control.Backend.
+func (h *Host) Subscribe() (<-chan control.Event, func()) { return h.events.subscribe() }
+
+func (h *Host) task(id string) *task {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.tasks[id]
+}
+
+// stopAll ends every task at once; used when the host stops.
+func (h *Host) stopAll() {
+	h.mu.Lock()
+	tasks := make([]*task, 0, len(h.tasks))
+	for _, t := range h.tasks {
+		tasks = append(tasks, t)
+	}
+	h.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, t := range tasks {
+		wg.Go(func() { t.stop(ctx, 0) })
+	}
+	wg.Wait()
+}
+
+func unknownTask(id string) error { return fmt.Errorf("task %s is not known to this host", id) }

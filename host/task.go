@@ -1,0 +1,134 @@
+package host
+
+import (
+	"context"
+	"crypto/x509"
+	"sync"
+	"time"
+
+	"countersign"
+	"countersign/hclspec"
+	"countersign/host/control"
+	"countersign/vaultsign/callsig"
+	"countersign/vaultsign/identity"
+)
+
+// runtime runs the calls of one task. host/wasm and host/native implement it.
+type runtime interface {
+	// Invoke runs one call; a failure is a *countersign.CallError.
+	Invoke(ctx context.Context, in *countersign.Invocation) ([]byte, error)
+	// Stats tells what the task has used since it started.
+	Stats() control.Stats
+	// Close stops every instance and releases its memory.
+	Close(ctx context.Context) error
+}
+
+// task is one allocation of a function: the callee of inbound calls and the caller of outbound ones.
+type task struct {
+	host    *Host
+	request control.StartRequest
+	spec    *hclspec.Function
+	svid    string // the function's SPIFFE ID
+
+	runtime  runtime
+	identity *identity.Renewer
+	replays  *callsig.ReplayCache
+	logs     []*logFile
+
+	mu     sync.Mutex
+	status control.Status
+	calls  int           // accepted and not yet answered
+	idle   chan struct{} // closed when stopping and calls is 0
+	ended  chan struct{} // closed when status.State is Exited
+}
+
+// ID implements router.Instance.
+func (t *task) ID() string { return t.request.AllocID }
+
+// Function implements router.Instance.
+func (t *task) Function() string { return t.request.Function }
+
+// InFlight implements router.Instance.
+func (t *task) InFlight() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.calls
+}
+
+// Status returns a copy of the task's status.
+func (t *task) Status() control.Status {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.status
+}
+
+// begin accepts a call unless the task is stopping.
+func (t *task) begin() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.idle != nil || t.status.State == control.Exited {
+		return countersign.Errorf(countersign.CodeUnavailable, t.Function(), "the instance is stopping")
+	}
+	t.calls++
+	return nil
+}
+
+func (t *task) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.calls--
+	if t.calls == 0 && t.idle != nil {
+		close(t.idle)
+	}
+}
+
+// drain refuses new calls and waits until those running have ended or ctx is done.
+func (t *task) drain(ctx context.Context) {
+	t.mu.Lock()
+	if t.idle == nil {
+		t.idle = make(chan struct{})
+		if t.calls == 0 {
+			close(t.idle)
+		}
+	}
+	idle := t.idle
+	t.mu.Unlock()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+}
+
+// stop ends the task: no new calls, those running get until ctx is done, then the runtime is closed. It is safe to
+// call it more than once; every call returns after the task has ended.
+func (t *task) stop(ctx context.Context, signal int) {
+	t.host.table.Remove(t)
+	t.drain(ctx)
+	t.mu.Lock()
+	if t.status.State == control.Exited {
+		t.mu.Unlock()
+		<-t.ended
+		return
+	}
+	t.status.State = control.Exited
+	t.status.EndedAt = time.Now()
+	t.status.Signal = signal
+	t.mu.Unlock()
+	t.release()
+	close(t.ended)
+}
+
+// release gives back what the task holds.
+func (t *task) release() {
+	t.host.sessions.forget(t.ID())
+	if err := t.runtime.Close(context.WithoutCancel(t.host.ctx)); err != nil {
+		t.host.log.Warn("closing a function's runtime", "function", t.Function(), "allocation", t.ID(), "error", err)
+	}
+	t.identity.Stop()
+	for _, l := range t.logs {
+		l.Close()
+	}
+}
+
+// certificate is the instance's current call certificate.
+func (t *task) certificate() *x509.Certificate { return t.identity.Current().Certificate }
