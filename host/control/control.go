@@ -28,6 +28,7 @@ type StartReply struct {
 
 // Event is something to tell the user about a task, shown as a Nomad task event.
 type Event struct {
+	Seq     uint64            `json:"seq,omitempty"` // counts a host's events from 1; set by the transport
 	TaskID  string            `json:"task_id"`
 	Time    time.Time         `json:"time"`
 	Message string            `json:"message"`
@@ -92,8 +93,8 @@ type Stats struct {
 
 // Info identifies a running host.
 type Info struct {
-	PID       int    `json:"pid"`
-	StartTick uint64 `json:"start_tick"` // field 22 of /proc/PID/stat
+	PID       int    `json:"pid"`        // set by the transport
+	StartTick uint64 `json:"start_tick"` // field 22 of /proc/PID/stat; set by the transport
 	Version   string `json:"version"`
 	Address   string `json:"address"`
 	Port      int    `json:"port"`
