@@ -89,10 +89,10 @@ func (e *MisfitError) Error() string {
 
 // Running is a function that the cluster runs now, as its Nomad job tells.
 type Running struct {
-	Artifact  string            // OCI reference with a digest
-	Commit    string            // of the source, as attested
-	Interface string            // digest of its interface, or "" if the job does not say
-	Calls     map[string]string // callee -> interface digest that it was built with
+	ArtifactDigest string            // sha256:<hex> of the OCI manifest
+	Commit         string            // of the source, as attested
+	Interface      string            // digest of its interface, or "" if the job does not say
+	Calls          map[string]string // callee -> interface digest that it was built with
 }
 
 // checkInterfaces tells whether all callers and callees fit after deploying the functions of deploy into a cluster

@@ -18,7 +18,7 @@ import (
 	"countersign/hclspec"
 )
 
-// Keys of a rendered job's meta. The same keys, without MetaCalls, are in the meta of its Consul service.
+// Keys of a rendered job's meta. Those up to MetaCommit are in the meta of its Consul service, too.
 const (
 	MetaArtifact   = "artifact_digest"  // sha256:<hex> of the OCI manifest
 	MetaSpec       = "spec_digest"      // sha256:<hex> of the spec file
@@ -26,6 +26,7 @@ const (
 	MetaRepository = "repository"       // where the source is
 	MetaCommit     = "commit"           // of the source, as attested
 	MetaCalls      = "calls"            // callee=digest pairs, see Interface.Calls
+	MetaScaling    = "scaling"          // fewest and most allocations, such as 1-8
 )
 
 // Job is everything that a function's Nomad job is made of.

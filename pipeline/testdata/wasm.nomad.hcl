@@ -74,6 +74,12 @@ job "quote" {
       resources {
         cpu    = 200
         memory = 64
+
+        # Nomad wants the label declared that the driver's port map has: the host listens on one port for all its functions.
+        # Only here, not in the group, does the driver's port win over Nomad's; hence the deprecation warning.
+        network {
+          port "call" {}
+        }
       }
 
       # Routers stop choosing the allocation first; then running calls may end.

@@ -1,0 +1,196 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	nomad "github.com/hashicorp/nomad/api"
+
+	"countersign/hclspec"
+)
+
+// Cluster is the Nomad cluster that runs the functions.
+type Cluster struct {
+	nomad *nomad.Client
+}
+
+// NewCluster returns the cluster that the environment names. What it leaves out comes from Nomad's usual variables:
+// NOMAD_ADDR, NOMAD_TOKEN, NOMAD_CACERT and so on.
+func NewCluster(env hclspec.Nomad) (*Cluster, error) {
+	config := nomad.DefaultConfig()
+	if env.Address != "" {
+		config.Address = env.Address
+	}
+	if env.Region != "" {
+		config.Region = env.Region
+	}
+	if env.Namespace != "" {
+		config.Namespace = env.Namespace
+	}
+	client, err := nomad.NewClient(config)
+	if err != nil {
+		return nil, fmt.Errorf("Nomad client for %s: %w", config.Address, err)
+	}
+	return &Cluster{client}, nil
+}
+
+// Running returns the functions that the cluster runs now, by name.
+func (c *Cluster) Running(ctx context.Context) (map[string]Running, error) {
+	list, _, err := c.nomad.Jobs().ListOptions(
+		&nomad.JobListOptions{Fields: &nomad.JobListFields{Meta: true}}, query(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("list the jobs: %w", c.wrap(err))
+	}
+	running := map[string]Running{}
+	for _, job := range list {
+		if job.Stop || job.Meta[MetaArtifact] == "" {
+			continue
+		}
+		calls, err := parseCalls(job.Meta[MetaCalls])
+		if err != nil {
+			return nil, fmt.Errorf("meta %q of job %q: %w", MetaCalls, job.ID, err)
+		}
+		running[job.ID] = Running{
+			ArtifactDigest: job.Meta[MetaArtifact],
+			Commit:         job.Meta[MetaCommit],
+			Interface:      job.Meta[MetaInterface],
+			Calls:          calls,
+		}
+	}
+	return running, nil
+}
+
+// Artifact returns the artifact reference of the job of function, or "" if there is no such job.
+func (c *Cluster) Artifact(ctx context.Context, function string) (string, error) {
+	job, _, err := c.nomad.Jobs().Info(function, query(ctx))
+	if isNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read job %q: %w", function, c.wrap(err))
+	}
+	for _, group := range job.TaskGroups {
+		for _, task := range group.Tasks {
+			if artifact, ok := task.Config["artifact"].(string); ok && task.Driver == "countersign" {
+				return artifact, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("job %q has no task of driver countersign", function)
+}
+
+// Plan is a job that Nomad parsed and compared with what is registered.
+type Plan struct {
+	Function string
+	Action   Action
+	Summary  string // what changes, for people
+	job      *nomad.Job
+	source   string
+	index    uint64            // of the registered job; Run refuses if it moved
+	latest   *nomad.Deployment // of the registered job, or nil
+}
+
+// Plan parses a rendered job on the server, so that the file is what runs, and asks the scheduler what it would do.
+// The error is a *PlacementError if no node can take it.
+func (c *Cluster) Plan(ctx context.Context, function string, source []byte) (*Plan, error) {
+	job, err := c.nomad.Jobs().ParseHCLOpts(&nomad.JobsParseRequest{JobHCL: string(source), Canonicalize: true})
+	if err != nil {
+		return nil, fmt.Errorf("parse: %w", c.wrap(err))
+	}
+	if job.ID == nil || *job.ID != function {
+		return nil, fmt.Errorf("the file holds another job than %q", function)
+	}
+	registered, latest, err := c.registered(ctx, function)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Function: function, job: job, source: string(source), latest: latest}
+	kept := keepCount(job, registered)
+	answer, _, err := c.nomad.Jobs().PlanOpts(job, &nomad.PlanOptions{Diff: true}, write(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("ask for a plan: %w", c.wrap(err))
+	}
+	p.index = answer.JobModifyIndex
+	p.Action = decide(answer.Diff, registered, latest)
+	if p.Action != ActionNone && len(answer.FailedTGAllocs) > 0 {
+		return nil, &PlacementError{function, placementReasons(answer.FailedTGAllocs)}
+	}
+	p.Summary = strings.Join(slices.DeleteFunc([]string{summarize(answer.Diff), kept}, func(s string) bool {
+		return s == ""
+	}), ", ")
+	return p, nil
+}
+
+// registered returns the job that is registered and its latest deployment, each nil if there is none.
+func (c *Cluster) registered(ctx context.Context, function string) (*nomad.Job, *nomad.Deployment, error) {
+	job, _, err := c.nomad.Jobs().Info(function, query(ctx))
+	if isNotFound(err) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the registered job: %w", c.wrap(err))
+	}
+	latest, _, err := c.nomad.Jobs().LatestDeployment(function, query(ctx))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the latest deployment: %w", c.wrap(err))
+	}
+	return job, latest, nil
+}
+
+// Started is a job that was handed to Nomad.
+type Started struct {
+	Function   string
+	evaluation string // "" if none has to be awaited
+	deployment string // "" if not known yet
+}
+
+// Run registers a planned job. It does nothing for a job that is registered already, unless its deployment failed. The
+// error is a *ConflictError if the job was changed since it was planned.
+func (c *Cluster) Run(ctx context.Context, p *Plan) (*Started, error) {
+	s := &Started{Function: p.Function}
+	if p.Action == ActionNone || p.Action == ActionAwait {
+		if p.latest != nil {
+			s.deployment = p.latest.ID
+		}
+		return s, nil
+	}
+	options := &nomad.RegisterOptions{
+		EnforceIndex: true,
+		ModifyIndex:  p.index,
+		Submission:   &nomad.JobSubmission{Source: p.source, Format: "hcl2"},
+	}
+	if p.Action == ActionRetry {
+		// Nomad starts no second deployment of one version, and registering the same job makes no new version. Stopping
+		// does. There is no older version to lose: to that, Nomad would have reverted the job.
+		if _, _, err := c.nomad.Jobs().Deregister(p.Function, false, write(ctx)); err != nil {
+			return nil, fmt.Errorf("stop the job whose deployment failed: %w", c.wrap(err))
+		}
+		options.EnforceIndex = false
+	}
+	answer, _, err := c.nomad.Jobs().RegisterOpts(p.job, options, write(ctx))
+	if err != nil && strings.Contains(err.Error(), nomad.RegisterEnforceIndexErrPrefix) {
+		return nil, &ConflictError{
+			What:   fmt.Sprintf("job %q was changed after it was planned", p.Function),
+			Advice: "run the deploy again to see the new plan",
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("register the job: %w", c.wrap(err))
+	}
+	s.evaluation = answer.EvalID
+	return s, nil
+}
+
+func (c *Cluster) wrap(err error) error { return nomadError(c.nomad.Address(), err) }
+
+func query(ctx context.Context) *nomad.QueryOptions { return (&nomad.QueryOptions{}).WithContext(ctx) }
+
+func write(ctx context.Context) *nomad.WriteOptions { return (&nomad.WriteOptions{}).WithContext(ctx) }
+
+func isNotFound(err error) bool {
+	var response nomad.UnexpectedResponseError
+	return errors.As(err, &response) && response.StatusCode() == 404
+}
