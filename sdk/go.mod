@@ -1,0 +1,3 @@
+module countersign/sdk
+
+go 1.24

@@ -1,0 +1,98 @@
+package sdk
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"reflect"
+)
+
+// Types of the interface document (docs/sdk.md). Fields are declared in the alphabetical order of their JSON names,
+// which makes the encoding canonical: sorted keys, no white space.
+
+type interfaceDocument struct {
+	Calls    map[string]string `json:"calls"` // callee → digest of its interface as this program was built
+	Function string            `json:"function"`
+	Reply    *typeShape        `json:"reply"`
+	Request  *typeShape        `json:"request"`
+}
+
+type interfaceCore struct {
+	Function string     `json:"function"`
+	Reply    *typeShape `json:"reply"`
+	Request  *typeShape `json:"request"`
+}
+
+// typeShape is a type as JSON shows it: names of Go types and fields leave no trace.
+type typeShape struct {
+	Fields   []fieldShape `json:"fields,omitempty"` // of an object, in order of name
+	Format   string       `json:"format,omitempty"` // of a string or number: int64, float32, base64, date-time…
+	Items    *typeShape   `json:"items,omitempty"`  // of an array
+	Kind     string       `json:"kind"`             // any, array, boolean, integer, map, number, object, ref, string
+	Length   int          `json:"length,omitempty"` // of an array of fixed length
+	Nullable bool         `json:"nullable,omitempty"`
+	Up       int          `json:"up,omitempty"`     // of a ref: the type that encloses this place by so many levels
+	Values   *typeShape   `json:"values,omitempty"` // of a map
+}
+
+type fieldShape struct {
+	Name     string     `json:"name"`
+	Optional bool       `json:"optional,omitempty"`
+	Type     *typeShape `json:"type"`
+}
+
+// describe returns the canonical {function, reply, request}, whose SHA-256 is the interface digest.
+func (d definition) describe() (*interfaceCore, error) {
+	request, err := shapeOf(d.request)
+	if err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
+	reply, err := shapeOf(d.reply)
+	if err != nil {
+		return nil, fmt.Errorf("reply: %w", err)
+	}
+	return &interfaceCore{Function: d.name, Request: request, Reply: reply}, nil
+}
+
+// describeProgram returns the interface document of the function of this program.
+func describeProgram() ([]byte, error) {
+	name, _, err := served()
+	if err != nil {
+		return nil, err
+	}
+	registry.RLock()
+	defer registry.RUnlock()
+	own, err := registry.definitions[name].describe()
+	if err != nil {
+		return nil, fmt.Errorf("interface of function %q: %w", name, err)
+	}
+	doc := interfaceDocument{Calls: map[string]string{}, Function: name, Request: own.Request, Reply: own.Reply}
+	for callee, d := range registry.definitions {
+		if callee == name {
+			continue
+		}
+		core, err := d.describe()
+		if err != nil {
+			return nil, fmt.Errorf("interface of function %q: %w", callee, err)
+		}
+		text, err := canonical(core)
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(text)
+		doc.Calls[callee] = "sha256:" + hex.EncodeToString(sum[:])
+	}
+	return canonical(doc)
+}
+
+func canonical(v any) ([]byte, error) {
+	text, err := encode(nil, v)
+	return bytes.Clone(text), err
+}
+
+var (
+	jsonMarshaler   = reflect.TypeFor[json.Marshaler]()
+	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
+)

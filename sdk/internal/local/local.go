@@ -1,0 +1,44 @@
+// Package local holds what tests put in place of the platform: stubs of functions and the identity of a caller. It is
+// apart from package sdk so that sdktest can reach it and function authors can't.
+package local
+
+import (
+	"context"
+	"sync"
+)
+
+// Handler answers a call: JSON in, JSON out.
+type Handler func(ctx context.Context, request []byte) ([]byte, error)
+
+var stubs sync.Map // function name → Handler
+
+// Stub returns the stub of a function, or nil.
+func Stub(function string) Handler {
+	if h, ok := stubs.Load(function); ok {
+		return h.(Handler)
+	}
+	return nil
+}
+
+// Replace sets the stub of a function and returns a func that puts back what was there.
+func Replace(function string, h Handler) (restore func()) {
+	old, had := stubs.Swap(function, h)
+	return func() {
+		if had {
+			stubs.Store(function, old)
+		} else {
+			stubs.Delete(function)
+		}
+	}
+}
+
+type callerKey struct{}
+
+// WithCaller returns a context whose call comes from id.
+func WithCaller(ctx context.Context, id string) context.Context { return context.WithValue(ctx, callerKey{}, id) }
+
+// Caller returns what WithCaller set, or "".
+func Caller(ctx context.Context) string {
+	id, _ := ctx.Value(callerKey{}).(string)
+	return id
+}
