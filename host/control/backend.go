@@ -6,9 +6,13 @@ import (
 	"time"
 )
 
+// Version is that of the driver and of the host, which are one file. They can differ at run time: a host outlives the
+// plugin that started it, and an upgrade of the file.
+const Version = "0.1.0"
+
 // Backend is the server end: what a host implements to be driven. Methods may be called at the same time.
 type Backend interface {
-	// Info identifies the host. The transport fills in PID and StartTick.
+	// Info identifies the host. The transport fills in PID, StartTick and Version.
 	Info() Info
 	// Start admits, verifies and runs a task; for a task that already runs it answers as the first time. A *Failure
 	// travels to the driver as it is, any other error as a Failure of kind Internal. The events of the reply or of the

@@ -95,7 +95,7 @@ type Stats struct {
 type Info struct {
 	PID       int    `json:"pid"`        // set by the transport
 	StartTick uint64 `json:"start_tick"` // field 22 of /proc/PID/stat; set by the transport
-	Version   string `json:"version"`
+	Version   string `json:"version"`    // set by the transport
 	Address   string `json:"address"`
 	Port      int    `json:"port"`
 }

@@ -25,7 +25,7 @@ func newMemory() *memory {
 	return &memory{tasks: map[string]*Status{}, ended: map[string]chan struct{}{}, events: make(chan Event)}
 }
 
-func (m *memory) Info() Info { return Info{Version: "test", Address: "127.0.0.1", Port: 4646} }
+func (m *memory) Info() Info { return Info{Address: "127.0.0.1", Port: 4646} }
 
 func (m *memory) Start(_ context.Context, r StartRequest) (StartReply, error) {
 	m.mu.Lock()
@@ -299,7 +299,8 @@ func TestSocketIsPrivate(t *testing.T) {
 	}
 	info, err := client.Info(t.Context())
 	tick, tickErr := StartTick(os.Getpid())
-	if err != nil || tickErr != nil || info.PID != os.Getpid() || info.StartTick != tick || tick == 0 {
+	if err != nil || tickErr != nil || info.PID != os.Getpid() || info.StartTick != tick || tick == 0 ||
+		info.Version != Version {
 		t.Errorf("Info: %+v, %v; tick %d, %v", info, err, tick, tickErr)
 	}
 }

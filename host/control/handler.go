@@ -63,7 +63,7 @@ func NewHandler(ctx context.Context, backend Backend) http.Handler {
 
 func (h *handler) info(w http.ResponseWriter, _ *http.Request) {
 	info := h.backend.Info()
-	info.PID = os.Getpid()
+	info.PID, info.Version = os.Getpid(), Version
 	tick, err := StartTick(info.PID)
 	if err != nil {
 		refuse(w, err)

@@ -1,0 +1,22 @@
+// Command nomad-driver-countersign is the Nomad task driver plugin and, as `nomad-driver-countersign host`, the host
+// process that the plugin starts. Neither is started by hand: see docs/driver.md.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"countersign/driver"
+	"countersign/host"
+)
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == "host" {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		os.Exit(host.Main(ctx, os.Stdin))
+	}
+	driver.Serve()
+}

@@ -1,0 +1,85 @@
+package driver
+
+import (
+	"context"
+
+	baseproto "github.com/hashicorp/nomad/plugins/base/proto"
+	"github.com/hashicorp/nomad/plugins/drivers/proto"
+	"github.com/hashicorp/nomad/plugins/shared/hclspec"
+
+	"countersign/host/control"
+)
+
+const (
+	// Name is what a job says: driver = "countersign".
+	Name       = "countersign"
+	apiVersion = "v0.1.0" // of Nomad's driver plugin interface
+	portLabel  = "call"   // what a service with address_mode = "driver" calls the host's port
+)
+
+// PluginInfo implements the base plugin service.
+func (d *Driver) PluginInfo(context.Context, *baseproto.PluginInfoRequest) (*baseproto.PluginInfoResponse, error) {
+	return &baseproto.PluginInfoResponse{
+		Type:              baseproto.PluginType_DRIVER,
+		PluginApiVersions: []string{apiVersion},
+		PluginVersion:     control.Version, // Nomad takes the highest of several files with the same driver
+		Name:              Name,
+	}, nil
+}
+
+// ConfigSchema tells Nomad what may stand in the agent's plugin block.
+func (d *Driver) ConfigSchema(context.Context, *baseproto.ConfigSchemaRequest) (*baseproto.ConfigSchemaResponse, error) {
+	vault := object(map[string]*hclspec.Spec{
+		"address":       optional("address", "string"),
+		"namespace":     optional("namespace", "string"),
+		"ca_cert":       optional("ca_cert", "string"),
+		"auth_mount":    optional("auth_mount", "string"),
+		"auth_role":     optional("auth_role", "string"),
+		"transit_mount": optional("transit_mount", "string"),
+		"pki_mount":     optional("pki_mount", "string"),
+		"pki_role":      optional("pki_role", "string"),
+	})
+	return &baseproto.ConfigSchemaResponse{Spec: object(map[string]*hclspec.Spec{
+		"data_dir":     optional("data_dir", "string"),
+		"bind":         optional("bind", "string"),
+		"port":         optional("port", "number"),
+		"trust_domain": optional("trust_domain", "string"),
+		"plain_http":   optional("plain_http", "bool"),
+		"log_level":    optional("log_level", "string"),
+		"vault": {Block: &hclspec.Spec_BlockValue{
+			BlockValue: &hclspec.Block{Name: "vault", Nested: vault},
+		}},
+	})}, nil
+}
+
+// TaskConfigSchema tells Nomad what may stand in a task's config block.
+func (d *Driver) TaskConfigSchema(
+	context.Context, *proto.TaskConfigSchemaRequest,
+) (*proto.TaskConfigSchemaResponse, error) {
+	artifact := &hclspec.Spec{Block: &hclspec.Spec_Attr{
+		Attr: &hclspec.Attr{Name: "artifact", Type: "string", Required: true},
+	}}
+	return &proto.TaskConfigSchemaResponse{Spec: object(map[string]*hclspec.Spec{
+		"artifact": artifact,
+		"function": optional("function", "string"),
+	})}, nil
+}
+
+// Capabilities tells Nomad what the driver can do. A function has no file system of its own and sees no network
+// namespace, so there is nothing to mount and nothing to isolate on Nomad's side.
+func (d *Driver) Capabilities(context.Context, *proto.CapabilitiesRequest) (*proto.CapabilitiesResponse, error) {
+	return &proto.CapabilitiesResponse{Capabilities: &proto.DriverCapabilities{
+		SendSignals:           true,
+		FsIsolation:           proto.DriverCapabilities_NONE,
+		NetworkIsolationModes: []proto.NetworkIsolationSpec_NetworkIsolationMode{proto.NetworkIsolationSpec_HOST},
+		MountConfigs:          proto.DriverCapabilities_NO_MOUNTS,
+	}}, nil
+}
+
+func optional(name, kind string) *hclspec.Spec {
+	return &hclspec.Spec{Block: &hclspec.Spec_Attr{Attr: &hclspec.Attr{Name: name, Type: kind}}}
+}
+
+func object(attributes map[string]*hclspec.Spec) *hclspec.Spec {
+	return &hclspec.Spec{Block: &hclspec.Spec_Object{Object: &hclspec.Object{Attributes: attributes}}}
+}
