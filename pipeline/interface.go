@@ -40,7 +40,7 @@ func parseInterface(function string, document []byte, calls []string) (*Interfac
 			"in the BUILD file the same", function, name)
 	}
 	var visible bytes.Buffer
-	fmt.Fprintf(&visible, `{"function":%s,"request":%s,"reply":%s}`, doc.Function, doc.Request, doc.Reply)
+	fmt.Fprintf(&visible, `{"function":%s,"reply":%s,"request":%s}`, doc.Function, doc.Reply, doc.Request)
 	var canonical bytes.Buffer
 	if err := json.Compact(&canonical, visible.Bytes()); err != nil {
 		return nil, fmt.Errorf("interface document of function %q: %w", function, err)

@@ -10,8 +10,8 @@ import (
 )
 
 func TestParseInterface(t *testing.T) {
-	visible := `{"function":"quote","request":{"kind":"string"},"reply":{"kind":"int"}}`
-	document := strings.TrimSuffix(visible, "}") + `,"calls":{"tax":"sha256:aa","unlisted":"sha256:bb"}}`
+	visible := `{"function":"quote","reply":{"kind":"integer"},"request":{"kind":"string"}}`
+	document := `{"calls":{"tax":"sha256:aa","unlisted":"sha256:bb"},` + strings.TrimPrefix(visible, "{")
 	got, err := parseInterface("quote", []byte(document), []string{"tax", "fx"})
 	if err != nil {
 		t.Fatal(err)

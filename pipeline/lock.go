@@ -53,6 +53,9 @@ func TakeLock(ctx context.Context, env hclspec.Consul, wait time.Duration) (cont
 		return nil, nil, fmt.Errorf("Consul client for %s: %w", config.Address, err)
 	}
 	until := time.Now().Add(wait)
+	if err := mayTry(ctx, client, wait); err != nil {
+		return nil, nil, consulError(config.Address, err)
+	}
 	for {
 		lock, lost, err := tryLock(ctx, client)
 		if err != nil {
@@ -76,6 +79,19 @@ func TakeLock(ctx context.Context, env hclspec.Consul, wait time.Duration) (cont
 			return nil, nil, conflict(ctx, client)
 		}
 	}
+}
+
+// mayTry asks Consul whether trying to lock makes sense: whether it answers, and whether the lock is free or may become
+// free while we wait.
+func mayTry(ctx context.Context, client *consul.Client, wait time.Duration) error {
+	pair, _, err := client.KV().Get(LockKey, (&consul.QueryOptions{}).WithContext(ctx))
+	if err != nil {
+		return fmt.Errorf("read the deploy lock %s: %w", LockKey, err)
+	}
+	if pair != nil && pair.Session != "" && wait <= 0 {
+		return conflict(ctx, client)
+	}
+	return nil
 }
 
 // tryLock tries for about a second. The returned channel is nil if somebody else has the lock.

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"unicode"
+
+	"countersign/hclspec"
 )
 
 // Manifest lists what Bazel built: the hand-over from the deploy rule (bazel/) to this package. Its format is
@@ -23,7 +26,7 @@ type Built struct {
 	Name       string            `json:"name"`
 	Target     string            `json:"target"`           // Bazel label
 	Runtime    string            `json:"runtime"`          // hclspec.RuntimeWasm or hclspec.RuntimeNative
-	Wasm       string            `json:"wasm,omitempty"`   // path of the WebAssembly module
+	Wasm       string            `json:"wasm"`             // path of the WebAssembly module
 	Native     map[string]string `json:"native,omitempty"` // platform, such as linux/amd64 -> path of the executable
 	Spec       string            `json:"spec"`             // path of the function spec
 	Repository string            `json:"repository"`       // where the source is, as pinned in repos.bzl
@@ -33,6 +36,9 @@ type Built struct {
 // functionName is a DNS label that starts with a letter: the name is also a Nomad job, a Consul service, a Vault key,
 // a part of a SPIFFE ID and of an OCI repository.
 var functionName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// commit is a Git object ID: SHA-1 or SHA-256.
+var commit = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
 var nativePlatform = regexp.MustCompile(`^linux/(amd64|arm64)$`)
 
@@ -86,17 +92,14 @@ func (f *Built) check() error {
 	if !functionName.MatchString(f.Name) {
 		errs = append(errs, errors.New("the name must be a DNS label that starts with a letter"))
 	}
-	switch f.Runtime {
-	case "wasm":
-		if f.Wasm == "" {
-			errs = append(errs, errors.New(`runtime "wasm" needs a module in "wasm"`))
-		}
-	case "native":
-		if len(f.Native) == 0 {
-			errs = append(errs, errors.New(`runtime "native" needs executables in "native"`))
-		}
-	default:
+	if f.Runtime != hclspec.RuntimeWasm && f.Runtime != hclspec.RuntimeNative {
 		errs = append(errs, fmt.Errorf(`runtime %q is neither "wasm" nor "native"`, f.Runtime))
+	}
+	if f.Runtime == hclspec.RuntimeNative && len(f.Native) == 0 {
+		errs = append(errs, errors.New(`runtime "native" needs executables in "native"`))
+	}
+	if f.Wasm == "" {
+		errs = append(errs, errors.New(`needs a module in "wasm"; a native function's interface is read from it, too`))
 	}
 	for platform := range f.Native {
 		if !nativePlatform.MatchString(platform) {
@@ -104,11 +107,17 @@ func (f *Built) check() error {
 		}
 	}
 	for _, field := range []struct{ name, value string }{
-		{"target", f.Target}, {"spec", f.Spec}, {"repository", f.Repository}, {"commit", f.Commit},
+		{"target", f.Target}, {"spec", f.Spec}, {"repository", f.Repository},
 	} {
 		if field.value == "" {
 			errs = append(errs, fmt.Errorf("%q is missing", field.name))
 		}
+	}
+	if strings.ContainsFunc(f.Repository, unicode.IsControl) || strings.Contains(f.Repository, "${") {
+		errs = append(errs, fmt.Errorf("repository %q holds control characters or ${", f.Repository))
+	}
+	if !commit.MatchString(f.Commit) {
+		errs = append(errs, fmt.Errorf("commit %q is not a full Git commit in hexadecimal", f.Commit))
 	}
 	return errors.Join(errs...)
 }

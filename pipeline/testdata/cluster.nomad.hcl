@@ -20,19 +20,14 @@ job "quote" {
     interface_digest = "sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
     repository       = "https://git.example/teams/quote.git"
     spec_digest      = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+    scaling          = "3-30"
   }
 
   group "quote" {
     count = 3
 
-    scaling {
-      enabled = true
-      min     = 3
-      max     = 30
-    }
-
-    # One new allocation has to be healthy before an old one stops. A start that is refused ends the deployment at once,
-    # and the old version serves on.
+    # One new allocation has to be healthy before an old one stops. A start that is refused ends the deployment at
+    # once, and the old version serves on.
     update {
       max_parallel      = 1
       canary            = 1
@@ -65,7 +60,7 @@ job "quote" {
         artifact = "registry.example:5000/functions/quote@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
       }
 
-      # With this token the allocation logs in to Vault, which certifies its call key as function quote and no other.
+      # With this token the allocation logs in to Vault, which certifies its call key for this function and no other.
       identity {
         name = "countersign"
         aud  = ["vault.io"]
@@ -77,8 +72,8 @@ job "quote" {
         cpu    = 200
         memory = 65
 
-        # Nomad wants the label declared that the driver's port map has: the host listens on one port for all its functions.
-        # Only here, not in the group, does the driver's port win over Nomad's; hence the deprecation warning.
+        # The label of the service's port, which the driver fills in: a host has one port for all its functions. Nomad
+        # wants labels declared, and lets the driver's port win only if that is here; it warns that this is deprecated.
         network {
           port "call" {}
         }

@@ -18,19 +18,14 @@ job "quote" {
     repository       = "https://git.example/teams/quote.git"
     spec_digest      = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
     calls            = "fx=sha256:eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee tax=sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+    scaling          = "1-8"
   }
 
   group "quote" {
     count = 1
 
-    scaling {
-      enabled = true
-      min     = 1
-      max     = 8
-    }
-
-    # One new allocation has to be healthy before an old one stops. A start that is refused ends the deployment at once,
-    # and the old version serves on.
+    # One new allocation has to be healthy before an old one stops. A start that is refused ends the deployment at
+    # once, and the old version serves on.
     update {
       max_parallel      = 1
       canary            = 1
@@ -63,7 +58,7 @@ job "quote" {
         artifact = "registry.example:5000/functions/quote@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
       }
 
-      # With this token the allocation logs in to Vault, which certifies its call key as function quote and no other.
+      # With this token the allocation logs in to Vault, which certifies its call key for this function and no other.
       identity {
         name = "countersign"
         aud  = ["vault.io"]
@@ -75,8 +70,8 @@ job "quote" {
         cpu    = 200
         memory = 64
 
-        # Nomad wants the label declared that the driver's port map has: the host listens on one port for all its functions.
-        # Only here, not in the group, does the driver's port win over Nomad's; hence the deprecation warning.
+        # The label of the service's port, which the driver fills in: a host has one port for all its functions. Nomad
+        # wants labels declared, and lets the driver's port win only if that is here; it warns that this is deprecated.
         network {
           port "call" {}
         }

@@ -1,0 +1,123 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"sync"
+	"time"
+)
+
+// Step is one step of a deploy.
+type Step string
+
+// The steps, in their order. Those up to StepLoad are done once, the others for each function.
+const (
+	StepLock     Step = "lock"     // wait for another deploy to end
+	StepLoad     Step = "load"     // read the build manifest, the specs and the environment, and check them
+	StepDescribe Step = "describe" // ask the module for its interface
+	StepSign     Step = "sign"     // find an attestation that verifies, or have Vault sign one
+	StepPublish  Step = "publish"  // put artifact and attestation into the registry
+	StepRender   Step = "render"   // write the Nomad job
+	StepPlan     Step = "plan"     // ask Nomad what running the job would change
+	StepRun      Step = "run"      // register the job
+	StepWait     Step = "wait"     // wait until the new allocations are healthy
+)
+
+// FunctionSteps are the steps that each function goes through.
+var FunctionSteps = []Step{StepDescribe, StepSign, StepPublish, StepRender, StepPlan, StepRun, StepWait}
+
+// State is how far a step is.
+type State string
+
+// The states of a step.
+const (
+	Pending State = "pending" // will be done, if nothing goes wrong before
+	Active  State = "active"
+	Done    State = "done"
+	Skipped State = "skipped" // there was nothing to do
+	Failed  State = "failed"
+)
+
+// Progress is something that happened to a step.
+type Progress struct {
+	Function string // "" for steps that concern all functions
+	Step     Step
+	State    State
+	Detail   string        // what was done, for people
+	Duration time.Duration // of a step that ended
+	Err      error         // why it failed
+}
+
+// Observer is told of everything that happens, from several goroutines, one call at a time.
+type Observer interface {
+	Observe(Progress)
+}
+
+// Timing is how long one step took.
+type Timing struct {
+	Function string
+	Step     Step
+	State    State
+	Duration time.Duration
+}
+
+// MarshalJSON gives the duration in milliseconds.
+func (t Timing) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Function string  `json:"function,omitempty"`
+		Step     Step    `json:"step"`
+		State    State   `json:"state"`
+		MS       float64 `json:"ms"`
+	}{t.Function, t.Step, t.State, milliseconds(t.Duration)})
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// recorder times steps and tells an observer.
+type recorder struct {
+	mu       sync.Mutex
+	observer Observer // may be nil
+	timings  []Timing
+}
+
+// outcome is what a step reports: what it did, and whether there was anything to do.
+type outcome struct {
+	detail string
+	idle   bool
+}
+
+func did(detail string) outcome     { return outcome{detail: detail} }
+func nothing(detail string) outcome { return outcome{detail: detail, idle: true} }
+
+// step runs f as a step of function. tell reports what the step is doing meanwhile.
+func (r *recorder) step(function string, step Step, f func(tell func(string)) (outcome, error)) error {
+	p := Progress{Function: function, Step: step, State: Active}
+	r.tell(p)
+	begin := time.Now()
+	last := ""
+	o, err := f(func(detail string) {
+		if detail != last {
+			last = detail
+			r.tell(Progress{Function: function, Step: step, State: Active, Detail: detail})
+		}
+	})
+	p.State, p.Detail, p.Duration, p.Err = Done, o.detail, time.Since(begin), err
+	switch {
+	case err != nil:
+		p.State = Failed
+	case o.idle:
+		p.State = Skipped
+	}
+	r.tell(p)
+	return err
+}
+
+func (r *recorder) tell(p Progress) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p.State == Done || p.State == Skipped || p.State == Failed {
+		r.timings = append(r.timings, Timing{p.Function, p.Step, p.State, p.Duration})
+	}
+	if r.observer != nil {
+		r.observer.Observe(p)
+	}
+}
