@@ -1,0 +1,193 @@
+package callsig
+
+import (
+	"crypto/sha256"
+	"strings"
+	"time"
+
+	"countersign"
+	"countersign/vaultsign/identity"
+)
+
+// PathPrefix is the path of a call up to the callee's name: POST /v1/functions/<name>.
+const PathPrefix = "/v1/functions/"
+
+// ContentType is the media type of requests and replies.
+const ContentType = "application/json"
+
+// ProblemType is the media type of a return that carries an error (RFC 9457).
+const ProblemType = "application/problem+json"
+
+// Call is what a call says. All of it is signed.
+type Call struct {
+	Method      string      // "" means POST
+	Path        string      // escaped, without a query; "" means PathPrefix and the callee's name
+	ContentType string      // "" means ContentType
+	Caller      identity.ID // who calls
+	Callee      identity.ID // the function that is called
+	Deadline    time.Time   // when the caller stops waiting; counts in whole milliseconds
+	ID          string      // of this call, unique: 1 to 128 printable ASCII characters
+	Traceparent string      // W3C trace context, or ""
+	Hops        int         // how many calls led to this one; 0 from outside
+	Body        []byte      // covered through its SHA-256 digest; not copied, so leave it alone until verified
+}
+
+// Return is the answer to a call. All of it is signed.
+type Return struct {
+	Status      int              // HTTP status code, 200 to 599
+	ContentType string           // "" means ContentType, or ProblemType with a Code
+	Code        countersign.Code // why the call failed; "" exactly if Status is below 400
+	Body        []byte           // covered through its SHA-256 digest; not copied
+}
+
+// Algorithm is a signature algorithm by its name in the HTTP Signature Algorithms registry (RFC 9421 section 6.2).
+type Algorithm string
+
+// The algorithms.
+const (
+	Ed25519    Algorithm = "ed25519"     // call keys; RFC 9421 section 3.3.6
+	HMACSHA256 Algorithm = "hmac-sha256" // local sessions; section 3.3.3
+)
+
+// Tags of the two kinds of signatures (RFC 9421 section 2.3): no call passes for a return, nor a stranger's signature
+// for either.
+const (
+	TagCall   = "countersign-call"
+	TagReturn = "countersign-return"
+)
+
+// Labels that our signatures have in Signature and Signature-Input. Other labels are accepted for calls.
+const (
+	LabelCall   = "call"
+	LabelReturn = "return"
+)
+
+// Signature is one signature with its parameters.
+type Signature struct {
+	Label     string    // in Signature-Input; "" means LabelCall or LabelReturn
+	Created   int64     // Unix seconds
+	Expires   int64     // Unix seconds; 0 on a return: none
+	Nonce     string    // "" on a return: none, since the call's nonce is covered
+	Algorithm Algorithm // "" if the signer left it to the key
+	KeyID     string    // certificate thumbprint, or session ID
+	Value     []byte    // 64 bytes (ed25519) or 32 bytes (hmac-sha256)
+}
+
+// SignedCall is a call with its signature.
+type SignedCall struct {
+	Call      Call
+	Digest    [sha256.Size]byte // of Call.Body, as signed
+	Signature Signature
+
+	value [64]byte // room for Signature.Value
+}
+
+// SignedReturn is a return with its signature.
+type SignedReturn struct {
+	Return    Return
+	CallID    string            // ID of the call that this is a return of, as signed
+	Digest    [sha256.Size]byte // of Return.Body, as signed
+	Signature Signature
+
+	value [64]byte
+}
+
+// complete fills in what an empty field means.
+func (c *Call) complete() {
+	if c.Method == "" {
+		c.Method = "POST"
+	}
+	if c.Path == "" {
+		c.Path = Path(c.Callee)
+	}
+	if c.ContentType == "" {
+		c.ContentType = ContentType
+	}
+}
+
+func (r *Return) complete() {
+	if r.ContentType != "" {
+		return
+	}
+	if r.ContentType = ContentType; r.Code != "" {
+		r.ContentType = ProblemType
+	}
+}
+
+// Path returns the path at which a function is called.
+func Path(callee identity.ID) string { return PathPrefix + callee.Name() }
+
+const (
+	maxID          = 128 // bytes of a call's ID
+	maxText        = 256 // bytes of content type, traceparent
+	maxHops        = 1000
+	maxDeadlineMS  = 999_999_999_999_999 // what a structured field integer can hold
+	minStatus      = 200
+	minErrorStatus = 400
+	maxStatus      = 599
+)
+
+// check refuses a call with fields that cannot stand in a header or a signature base unambiguously.
+func (c *Call) check() error {
+	switch name, isFunction := c.Callee.Function(); {
+	case c.Caller.IsZero():
+		return refuse(ReasonMalformed, "the call names no caller")
+	case !isFunction:
+		return refuse(ReasonMalformed, "the call's callee is not a function")
+	case c.Method != "POST":
+		return refuse(ReasonMalformed, "a call's method is POST")
+	case !strings.HasPrefix(c.Path, PathPrefix) || c.Path[len(PathPrefix):] != name:
+		return refuse(ReasonWrongCallee, "the call's path is not that of its callee")
+	case !printable(c.ContentType, maxText, ' '):
+		return refuse(ReasonMalformed, "bad content-type")
+	case !printable(c.ID, maxID, '!'):
+		return refuse(ReasonMalformed, "countersign-id is not 1 to %d printable ASCII characters", maxID)
+	case c.Traceparent != "" && !printable(c.Traceparent, maxText, '!'):
+		return refuse(ReasonMalformed, "bad traceparent")
+	case c.Hops < 0 || c.Hops > maxHops:
+		return refuse(ReasonMalformed, "countersign-hops is not 0 to %d", maxHops)
+	}
+	if ms := c.Deadline.UnixMilli(); ms <= 0 || ms > maxDeadlineMS {
+		return refuse(ReasonMalformed, "bad countersign-deadline")
+	}
+	return nil
+}
+
+func (r *Return) check() error {
+	switch {
+	case r.Status < minStatus || r.Status > maxStatus:
+		return refuse(ReasonMalformed, "a return's status is %d to %d", minStatus, maxStatus)
+	case !printable(r.ContentType, maxText, ' '):
+		return refuse(ReasonMalformed, "bad content-type")
+	case (r.Code != "") != (r.Status >= minErrorStatus):
+		return refuse(ReasonMalformed, "a return has countersign-code exactly if its status is %d or more", minErrorStatus)
+	case r.Code != "" && !validCode(string(r.Code)):
+		return refuse(ReasonMalformed, "bad countersign-code")
+	}
+	return nil
+}
+
+// printable accepts 1 to most ASCII characters from the given one to '~', without space at either end.
+func printable(s string, most int, from byte) bool {
+	if s == "" || len(s) > most || s[0] == ' ' || s[len(s)-1] == ' ' {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < from || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func validCode(s string) bool {
+	if len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c != '_' || i == 0) {
+			return false
+		}
+	}
+	return true
+}

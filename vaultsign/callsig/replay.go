@@ -1,0 +1,107 @@
+package callsig
+
+import (
+	"crypto/sha256"
+	"sync"
+	"time"
+)
+
+// DefaultReplayEntries is how many calls a ReplayCache remembers per generation if not told otherwise.
+const DefaultReplayEntries = 1 << 20
+
+const replayShards = 64
+
+// nonceKey stands for a key ID and a nonce: half a SHA-256, so that an entry has a fixed size.
+type nonceKey [16]byte
+
+// ReplayCache remembers which nonces were used with which keys, for as long as a replay could still be fresh. It is
+// bounded: when it has no room it refuses, rather than to forget. It is for calls from outside; sessions have their own
+// window. The zero value is not usable.
+//
+// What it no longer knows it refuses as well: calls created before the cache was made, and, if the clock is turned
+// back, calls from a time whose nonces were dropped.
+type ReplayCache struct {
+	perShard int
+	shards   [replayShards]replayShard
+}
+
+// replayShard has two generations. Each lasts for at least the time that a nonce must be remembered, so that the older
+// one can be dropped as a whole.
+type replayShard struct {
+	mu       sync.Mutex
+	current  map[nonceKey]struct{}
+	previous map[nonceKey]struct{}
+	since    time.Time // when current was begun
+	unknown  int64     // Unix seconds: calls created before may have been seen and forgotten
+}
+
+// NewReplayCache returns a cache that holds at most about entries nonces per generation, that is twice as many in all;
+// 0 means DefaultReplayEntries. An entry takes 16 bytes and its share of a map. now is the time from which on the cache
+// sees every call.
+func NewReplayCache(entries int, now time.Time) *ReplayCache {
+	if entries <= 0 {
+		entries = DefaultReplayEntries
+	}
+	c := &ReplayCache{perShard: max(1, entries/replayShards)}
+	for i := range c.shards {
+		c.shards[i] = replayShard{current: map[nonceKey]struct{}{}, since: now, unknown: now.Unix()}
+	}
+	return c
+}
+
+// Len returns how many nonces are remembered.
+func (c *ReplayCache) Len() int {
+	n := 0
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		n += len(s.current) + len(s.previous)
+		s.mu.Unlock()
+	}
+	return n
+}
+
+func (c *ReplayCache) claim(keyID string, sig *Signature, now time.Time) error {
+	// Key IDs have a fixed length, so that the two parts cannot be shifted against each other.
+	sum := sha256.Sum256([]byte(keyID + "\x00" + sig.Nonce))
+	key := nonceKey(sum[:16])
+	s := &c.shards[sum[31]%replayShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turn(now)
+	if _, seen := s.current[key]; seen {
+		return refuse(ReasonReplayed, "the call's nonce was used before")
+	}
+	if _, seen := s.previous[key]; seen {
+		return refuse(ReasonReplayed, "the call's nonce was used before")
+	}
+	if sig.Created < s.unknown {
+		return refuse(ReasonExpired, "the call was created before this node began to remember nonces; sign anew")
+	}
+	if len(s.current) >= c.perShard {
+		return refuse(ReasonReplayCacheFull, "more calls than this node can remember; try again in a minute")
+	}
+	s.current[key] = struct{}{}
+	return nil
+}
+
+// turn begins a new generation when the current one has lasted long enough, and drops the one before. A dropped nonce
+// was claimed before the current generation began, so its call was created at most ClockSkew after that; as long as the
+// clock goes forward, no fresh call is that old.
+func (s *replayShard) turn(now time.Time) {
+	age := now.Sub(s.since)
+	if age < remember {
+		return
+	}
+	if len(s.previous) > 0 {
+		s.unknown = max(s.unknown, s.since.Unix()+skewSeconds+1)
+	}
+	s.previous = s.current
+	if age >= 2*remember {
+		if len(s.current) > 0 {
+			s.unknown = max(s.unknown, s.since.Add(remember).Unix()+skewSeconds+1)
+		}
+		s.previous = nil
+	}
+	s.current, s.since = map[nonceKey]struct{}{}, now
+}
