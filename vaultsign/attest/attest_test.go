@@ -1,0 +1,391 @@
+package attest
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+
+	"countersign/vaultsign/keyring"
+)
+
+// localKey is a key whose private half is in the test.
+type localKey struct {
+	id      keyring.KeyID
+	private *ecdsa.PrivateKey
+}
+
+func newKey(t testing.TB, function string, version int) localKey {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return localKey{keyring.KeyID{Mount: "transit", Function: function, Version: version}, private}
+}
+
+func (k localKey) Sign(_ context.Context, data []byte) ([]byte, keyring.KeyID, error) {
+	digest := sha256.Sum256(data)
+	signature, err := ecdsa.SignASN1(rand.Reader, k.private, digest[:])
+	return signature, k.id, err
+}
+
+func ringOf(t testing.TB, floor int, keys ...localKey) keyring.KeyRing {
+	t.Helper()
+	ring := keyring.KeyRing{Mount: "transit", Function: keys[0].id.Function, Versions: map[int]string{}, MinVersion: floor}
+	for _, k := range keys {
+		der, err := x509.MarshalPKIXPublicKey(k.private.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ring.Versions[k.id.Version] = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	}
+	return ring
+}
+
+func digestOf(s string) string { return "sha256:" + strings.Repeat(s, 64)[:64] }
+
+func quoteClaims() Claims {
+	return Claims{
+		Function: "quote", Repository: "https://git.example/shop/quote.git", Commit: strings.Repeat("c0ffee12", 5),
+		Target: "@quote//:quote", ManifestDigest: digestOf("1"), Files: []File{{"quote.wasm", digestOf("2")}},
+		SpecDigest: digestOf("3"), InterfaceDigest: digestOf("4"),
+		Builder: Builder{ID: "https://countersign.example/builder/bazel", Version: map[string]string{"bazel": "7.4.0"}},
+	}
+}
+
+func quoteWant() Want {
+	return Want{Function: "quote", ManifestDigest: digestOf("1"), FileDigests: []string{digestOf("2")},
+		SpecDigest: digestOf("3"), InterfaceDigest: digestOf("4")}
+}
+
+func sign(t testing.TB, key localKey, claims Claims) []byte {
+	t.Helper()
+	bundle, err := Sign(context.Background(), key, claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bundle
+}
+
+// signPayload signs any payload properly: what an insider with the key could do.
+func signPayload(t testing.TB, key localKey, payload string) []byte {
+	t.Helper()
+	signature, id, err := key.Sign(context.Background(), dsse.PAE(PayloadType, []byte(payload)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := pack([]byte(payload), signature, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bundle
+}
+
+// payloadOf returns the statement in a bundle.
+func payloadOf(t testing.TB, bundle []byte) string {
+	t.Helper()
+	var b struct {
+		DsseEnvelope struct{ Payload []byte }
+	}
+	if err := json.Unmarshal(bundle, &b); err != nil {
+		t.Fatal(err)
+	}
+	return string(b.DsseEnvelope.Payload)
+}
+
+func replaced(t testing.TB, in, old, new string) string {
+	t.Helper()
+	if strings.Count(in, old) == 0 {
+		t.Fatalf("%q is not in %s", old, in)
+	}
+	return strings.Replace(in, old, new, 1)
+}
+
+func TestSignedAttestationVerifies(t *testing.T) {
+	key := newKey(t, "quote", 3)
+	a, err := Verify(sign(t, key, quoteClaims()), ringOf(t, 2, key), quoteWant())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := quoteClaims()
+	if a.Key.String() != "hashivault://transit/quote:v3" || a.Commit != want.Commit || a.Builder.ID != want.Builder.ID ||
+		a.Builder.Version["bazel"] != "7.4.0" || a.Repository != want.Repository || a.Target != want.Target {
+		t.Errorf("the attestation says %+v", a)
+	}
+}
+
+func TestSeveralFiles(t *testing.T) {
+	key, claims, want := newKey(t, "quote", 1), quoteClaims(), quoteWant()
+	claims.Files = []File{{"quote-linux-arm64", digestOf("6")}, {"quote-linux-amd64", digestOf("5")}}
+	bundle := sign(t, key, claims)
+	for _, digests := range [][]string{{digestOf("5")}, {digestOf("6")}, {digestOf("5"), digestOf("6")}} {
+		want.FileDigests = digests
+		if _, err := Verify(bundle, ringOf(t, 1, key), want); err != nil {
+			t.Errorf("files %v: %v", digests, err)
+		}
+	}
+}
+
+func TestStatementIsDeterministic(t *testing.T) {
+	one, two := quoteClaims(), quoteClaims()
+	one.Files = []File{{"b", digestOf("5")}, {"a", digestOf("6")}}
+	two.Files = []File{{"a", digestOf("6")}, {"b", digestOf("5")}}
+	first, err1 := one.encode()
+	second, err2 := two.encode()
+	if err := errors.Join(err1, err2); err != nil || string(first) != string(second) {
+		t.Errorf("%v\n%s\n%s", err, first, second)
+	}
+}
+
+// TestForgeries changes one thing at a time in what verifies otherwise.
+func TestForgeries(t *testing.T) {
+	v1, v2, other := newKey(t, "quote", 1), newKey(t, "quote", 2), newKey(t, "tax", 2)
+	ring := ringOf(t, 2, v1, v2)
+	good := string(sign(t, v2, quoteClaims()))
+	stated := payloadOf(t, []byte(good))
+	text := func(edit func(string) string) []byte { return []byte(edit(good)) }
+	insider := func(old, new string) []byte { return signPayload(t, v2, replaced(t, stated, old, new)) }
+	asTax := func(c Claims) Claims { c.Function = "tax"; return c }
+	impostor := newKey(t, "quote", 2)
+	future := newKey(t, "quote", 9)
+	oneByte := base64.StdEncoding.EncodeToString([]byte(replaced(t, stated, "c0ffee12", "c0ffee13")))
+	original := base64.StdEncoding.EncodeToString([]byte(stated))
+
+	for name, c := range map[string]struct {
+		bundle []byte
+		reason Reason
+	}{
+		"empty":                 {nil, Malformed},
+		"not JSON":              {[]byte("{"), Malformed},
+		"an array":              {[]byte("[]"), Malformed},
+		"an empty object":       {[]byte("{}"), WrongType},
+		"too large":             {append([]byte(good), make([]byte, MaxBundle)...), Malformed},
+		"truncated":             {[]byte(good[:len(good)/2]), Malformed},
+		"two documents":         {[]byte(good + good), Malformed},
+		"unknown bundle field":  {text(func(s string) string { return `{"x":1,` + s[1:] }), Malformed},
+		"repeated bundle field": {text(func(s string) string { return `{"mediaType":"` + BundleType + `",` + s[1:] }), Malformed},
+		"older bundle":          {text(func(s string) string { return replaced(t, s, "bundle.v0.3+json", "bundle.v0.2+json") }), WrongType},
+		"other payload type":    {text(func(s string) string { return replaced(t, s, PayloadType, "text/plain") }), WrongType},
+		"one byte of payload":   {text(func(s string) string { return replaced(t, s, original, oneByte) }), BadSignature},
+		"no signature":          {text(func(s string) string { return s[:strings.Index(s, `"signatures":[`)] + `"signatures":[]}}` }), Malformed},
+		"null signature":        {text(func(s string) string { return s[:strings.Index(s, `"signatures":[`)] + `"signatures":[{}]}}` }), Malformed},
+		"two signatures": {text(func(s string) string {
+			return replaced(t, s, `"signatures":[`, `"signatures":[{"sig":"AA==","keyid":"x"},`)
+		}), Malformed},
+		"hint of another key": {text(func(s string) string {
+			return replaced(t, s, `"hint":"hashivault://transit/quote:v2"`, `"hint":"other"`)
+		}), Malformed},
+		"version renamed":         {text(func(s string) string { return strings.ReplaceAll(s, "quote:v2", "quote:v1") }), VersionRetired},
+		"version misspelt":        {text(func(s string) string { return strings.ReplaceAll(s, "quote:v2", "quote:v02") }), WrongKey},
+		"key of another mount":    {text(func(s string) string { return strings.ReplaceAll(s, "transit/quote", "other/quote") }), WrongKey},
+		"key id of nothing":       {text(func(s string) string { return strings.ReplaceAll(s, "hashivault://transit/quote:v2", "key") }), WrongKey},
+		"same name, other key":    {sign(t, impostor, quoteClaims()), BadSignature},
+		"key of another function": {sign(t, other, asTax(quoteClaims())), WrongKey},
+		"retired version":         {sign(t, v1, quoteClaims()), VersionRetired},
+		"version of the future":   {sign(t, future, quoteClaims()), UnknownVersion},
+		"statement type":          {insider(StatementType, "https://in-toto.io/Statement/v0.1"), WrongType},
+		"predicate type":          {insider(PredicateType, "https://slsa.dev/provenance/v0.2"), WrongType},
+		"build type":              {insider(BuildType, "https://example.org/other"), WrongType},
+		"payload not an object":   {signPayload(t, v2, `[]`), Malformed},
+		"payload not UTF-8":       {signPayload(t, v2, "{\"a\":\"\xff\"}"), Malformed},
+		"payload nested deep":     {signPayload(t, v2, strings.Repeat(`{"a":`, 100)+"1"+strings.Repeat("}", 100)), Malformed},
+		"something after":         {signPayload(t, v2, stated+"{}"), Malformed},
+		"name twice":              {insider(`"function":"quote"`, `"function":"tax","function":"quote"`), Malformed},
+		"name twice, unknown":     {insider(`"function":"quote"`, `"x":{"y":1,"y":2},"function":"quote"`), Malformed},
+		"name in other case":      {insider(`"function":"quote"`, `"Function":"quote"`), Malformed},
+		"subject twice":           {insider(`"subject":[`, `"subject":[{"name":"quote","digest":{"sha256":"`+strings.Repeat("9", 64)+`"}},`), Malformed},
+		"no subjects":             {signPayload(t, v2, stated[:strings.Index(stated, `"subject":[`)]+`"subject":[],`+stated[strings.Index(stated, `"predicateType"`):]), Malformed},
+		"subject without sha256":  {insider(`"sha256":"`+strings.Repeat("2", 64), `"sha512":"`+strings.Repeat("2", 64)), Malformed},
+		"upper-case digest":       {insider(strings.Repeat("3", 64), strings.Repeat("A", 64)), Malformed},
+		"commit is a branch":      {insider(`"commit":"`+quoteClaims().Commit, `"commit":"main`), Malformed},
+		"dependency disagrees":    {insider(`"gitCommit":"c0ffee12`, `"gitCommit":"deadbeef`), Malformed},
+		"function is a number":    {insider(`"function":"quote"`, `"function":7`), Malformed},
+		"another function":        {insider(`"function":"quote"`, `"function":"quote2"`), Malformed}, // no subject of that name
+		"another function, all":   {signPayload(t, v2, strings.ReplaceAll(stated, `"quote"`, `"tax"`)), WrongFunction},
+		"another manifest":        {insider(strings.Repeat("1", 64), strings.Repeat("9", 64)), WrongDigest},
+		"another file":            {insider(strings.Repeat("2", 64), strings.Repeat("9", 64)), WrongDigest},
+		"another spec":            {insider(strings.Repeat("3", 64), strings.Repeat("9", 64)), WrongSpec},
+		"another interface":       {insider(strings.Repeat("4", 64), strings.Repeat("9", 64)), WrongInterface},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, err := Verify(c.bundle, ring, quoteWant())
+			var refusal *VerificationError
+			if !errors.As(err, &refusal) || a != nil {
+				t.Fatalf("accepted: %+v, %v", a, err)
+			}
+			if refusal.Reason != c.reason || refusal.Function != "quote" || !refusal.Unverified() {
+				t.Errorf("refused with %v, not for the reason %q", err, c.reason)
+			}
+		})
+	}
+	if _, err := Verify([]byte(good), ring, quoteWant()); err != nil {
+		t.Errorf("the original does not verify either: %v", err)
+	}
+}
+
+func TestUnknownPredicateFieldsAreTolerated(t *testing.T) {
+	key := newKey(t, "quote", 1)
+	stated := payloadOf(t, sign(t, key, quoteClaims()))
+	for _, old := range []string{`"buildDefinition":{`, `"externalParameters":{`, `"runDetails":{`, `"predicate":{`} {
+		bundle := signPayload(t, key, replaced(t, stated, old, old+`"later_field":[1,{"a":null}],`))
+		if _, err := Verify(bundle, ringOf(t, 1, key), quoteWant()); err != nil {
+			t.Errorf("a new field after %s: %v", old, err)
+		}
+	}
+}
+
+func TestExpectationWithHoles(t *testing.T) {
+	key := newKey(t, "quote", 1)
+	bundle := sign(t, key, quoteClaims())
+	for name, edit := range map[string]func(*Want){
+		"function":  func(w *Want) { w.Function = "" },
+		"manifest":  func(w *Want) { w.ManifestDigest = "" },
+		"files":     func(w *Want) { w.FileDigests = nil },
+		"file":      func(w *Want) { w.FileDigests = []string{""} },
+		"spec":      func(w *Want) { w.SpecDigest = "" },
+		"interface": func(w *Want) { w.InterfaceDigest = "" },
+	} {
+		want := quoteWant()
+		edit(&want)
+		_, err := Verify(bundle, ringOf(t, 1, key), want)
+		var refusal *VerificationError
+		if !errors.As(err, &refusal) || refusal.Reason != Incomplete {
+			t.Errorf("without %s: %v", name, err)
+		}
+	}
+	if _, err := Verify(bundle, keyring.KeyRing{}, quoteWant()); err == nil {
+		t.Error("an empty key ring verified something")
+	}
+	noFloor := ringOf(t, 0, key)
+	if _, err := Verify(bundle, noFloor, quoteWant()); err == nil {
+		t.Error("a key ring without a floor verified something")
+	}
+}
+
+func TestVerifyAny(t *testing.T) {
+	v1, v2 := newKey(t, "quote", 1), newKey(t, "quote", 2)
+	ring := ringOf(t, 2, v1, v2)
+	old, current, junk := sign(t, v1, quoteClaims()), sign(t, v2, quoteClaims()), []byte("junk")
+	for name, c := range map[string]struct {
+		bundles [][]byte
+		reason  Reason
+	}{
+		"none":                   {nil, Missing},
+		"junk":                   {[][]byte{junk}, Malformed},
+		"retired and junk":       {[][]byte{junk, old, junk}, VersionRetired},
+		"one of them is current": {[][]byte{junk, old, current}, ""},
+	} {
+		a, err := VerifyAny(c.bundles, ring, quoteWant())
+		var refusal *VerificationError
+		switch {
+		case c.reason == "" && (err != nil || a.Key.Version != 2):
+			t.Errorf("%s: %v", name, err)
+		case c.reason != "" && (!errors.As(err, &refusal) || refusal.Reason != c.reason || refusal.Function != "quote"):
+			t.Errorf("%s: %v, want %s", name, err, c.reason)
+		}
+	}
+}
+
+func TestSignRefusesBadClaims(t *testing.T) {
+	key := newKey(t, "quote", 1)
+	for name, edit := range map[string]func(*Claims){
+		"no function":        func(c *Claims) { c.Function = "" },
+		"short commit":       func(c *Claims) { c.Commit = "c0ffee" },
+		"no files":           func(c *Claims) { c.Files = nil },
+		"file twice":         func(c *Claims) { c.Files = append(c.Files, c.Files[0]) },
+		"file is manifest":   func(c *Claims) { c.Files = []File{{"quote", digestOf("5")}} },
+		"no spec digest":     func(c *Claims) { c.SpecDigest = "" },
+		"builder not a URI":  func(c *Claims) { c.Builder.ID = "me" },
+		"password":           func(c *Claims) { c.Repository = "https://me:hunter2@git.example/quote" },
+		"token in query":     func(c *Claims) { c.Repository = "https://git.example/quote?private_token=hunter2" },
+		"line break":         func(c *Claims) { c.Target = "a\nb" },
+		"key of another one": func(c *Claims) { c.Function = "tax" },
+	} {
+		claims := quoteClaims()
+		edit(&claims)
+		_, err := Sign(context.Background(), key, claims)
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestSourceURI(t *testing.T) {
+	for repository, want := range map[string]string{
+		"https://git.example/shop/quote.git": "git+https://git.example/shop/quote.git",
+		"git+https://git.example/quote":      "git+https://git.example/quote",
+		"ssh://git@git.example/quote":        "git+ssh://git@git.example/quote",
+		"git@git.example:shop/quote.git":     "git+ssh://git@git.example/shop/quote.git",
+		"/srv/git/quote":                     "git+file:///srv/git/quote",
+		"file:///srv/git/quote":              "git+file:///srv/git/quote",
+		"quote":                              "",
+		"":                                   "",
+	} {
+		if got, err := sourceURI(repository); got != want || (want == "") != (err != nil) {
+			t.Errorf("%q: %q, %v; want %q", repository, got, err, want)
+		}
+	}
+}
+
+// FuzzVerify looks for bundles that panic, and for bundles that verify without being the one that was signed.
+func FuzzVerify(f *testing.F) {
+	key := newKey(f, "quote", 1)
+	ring, want := ringOf(f, 1, key), quoteWant()
+	f.Add(sign(f, key, quoteClaims()))
+	f.Add(signPayload(f, key, `{"_type":1}`))
+	f.Add([]byte(`{"mediaType":"` + BundleType + `","dsseEnvelope":{"signatures":[null]}}`))
+	f.Fuzz(func(t *testing.T, bundle []byte) {
+		a, err := Verify(bundle, ring, want)
+		if err == nil && !reflect.DeepEqual(a.Claims, quoteClaims()) {
+			t.Errorf("verified a statement that nobody signed: %+v", a)
+		}
+		var refusal *VerificationError
+		if err != nil && !errors.As(err, &refusal) {
+			t.Errorf("refused with a %T: %v", err, err)
+		}
+	})
+}
+
+// FuzzStatement does the same behind the signature, which a fuzzer cannot pass.
+func FuzzStatement(f *testing.F) {
+	stated, err := quoteClaims().encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(stated)
+	f.Add([]byte(`{"subject":[1],"predicate":{"buildDefinition":[]}}`))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		claims, refusal := decodeStatement(payload)
+		if refusal != nil {
+			return
+		}
+		again, err := claims.encode()
+		if err != nil {
+			t.Fatalf("accepted what could not have been stated: %v", err)
+		}
+		if back, refusal := decodeStatement(again); refusal != nil || back.match(claims) != nil {
+			t.Errorf("changed on the way: %s", again)
+		}
+	})
+}
+
+func (c Claims) match(other Claims) *VerificationError {
+	w := Want{Function: other.Function, ManifestDigest: other.ManifestDigest, SpecDigest: other.SpecDigest,
+		InterfaceDigest: other.InterfaceDigest}
+	for _, file := range other.Files {
+		w.FileDigests = append(w.FileDigests, file.Digest)
+	}
+	return w.match(c)
+}

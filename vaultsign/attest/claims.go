@@ -1,0 +1,108 @@
+package attest
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"countersign/vaultsign/keyring"
+)
+
+const (
+	// maxText bounds every string of a statement, in bytes.
+	maxText = 2048
+	// maxFiles bounds the files of one artifact.
+	maxFiles = 16
+)
+
+var (
+	sha256Digest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	gitCommit    = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+	printable    = regexp.MustCompile(`^[^\pC]+$`)
+	scpLike      = regexp.MustCompile(`^([\w.-]+@)?[\w.-]+:[^/]`) // [user@]host:path, as git-clone(1) takes it
+)
+
+// Claims is what an attestation states about one artifact. Every field but Builder.Version is required.
+type Claims struct {
+	Function        string  // name of the function and of its key
+	Repository      string  // where git finds the source: a URL or a path; without password, query or fragment
+	Commit          string  // full commit of the source: 40 or 64 hexadecimal digits
+	Target          string  // Bazel label of what was built
+	ManifestDigest  string  // sha256:<hex> of the OCI manifest
+	Files           []File  // the WebAssembly module, or the native executables
+	SpecDigest      string  // sha256:<hex> of the function spec's bytes
+	InterfaceDigest string  // sha256:<hex> of the interface that callers see
+	Builder         Builder // who built it
+}
+
+// File is one executable file of an artifact.
+type File struct {
+	Name   string // such as quote.wasm
+	Digest string // sha256:<hex>
+}
+
+// Builder is who or what built an artifact: SLSA's runDetails.builder.
+type Builder struct {
+	ID      string            // URI
+	Version map[string]string // component -> version, such as bazel -> 7.4.0; may be empty
+}
+
+// check tells everything that keeps claims from being stated.
+func (c Claims) check() error {
+	var errs []error
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	require(keyring.CheckFunction(c.Function) == nil, "%.80q is not a function name", c.Function)
+	require(gitCommit.MatchString(c.Commit), "%.80q is not a full git commit", c.Commit)
+	require(isText(c.Target), "the build target is missing or unprintable")
+	require(sha256Digest.MatchString(c.ManifestDigest), "the manifest digest %.80q is not sha256:<hex>", c.ManifestDigest)
+	require(sha256Digest.MatchString(c.SpecDigest), "the spec digest %.80q is not sha256:<hex>", c.SpecDigest)
+	require(sha256Digest.MatchString(c.InterfaceDigest), "the interface digest %.80q is not sha256:<hex>", c.InterfaceDigest)
+	id, err := url.Parse(c.Builder.ID)
+	require(isText(c.Builder.ID) && err == nil && id.Scheme != "" && id.User == nil, "the builder's ID is not a URI")
+	require(len(c.Files) > 0 && len(c.Files) <= maxFiles, "there are %d files, not 1 to %d", len(c.Files), maxFiles)
+	seen := map[string]bool{c.Function: true, c.ManifestDigest: true}
+	for _, f := range c.Files {
+		require(isText(f.Name) && sha256Digest.MatchString(f.Digest), "file %.80q has no name or no sha256 digest", f.Name)
+		require(!seen[f.Name] && !seen[f.Digest], "file %.80q or its content is there twice", f.Name)
+		seen[f.Name], seen[f.Digest] = true, true
+	}
+	for component, version := range c.Builder.Version {
+		require(isText(component) && isText(version), "the builder's version of %.80q is missing or unprintable", component)
+	}
+	if _, err := sourceURI(c.Repository); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func isText(s string) bool { return len(s) <= maxText && printable.MatchString(s) }
+
+// sourceURI writes a repository as the download location of SPDX 2.3 clause 7.7: git+<URL>. What could carry a secret
+// into a document that everybody may read is refused, and the error does not repeat it.
+func sourceURI(repository string) (string, error) {
+	if !isText(repository) {
+		return "", errors.New("the source repository is missing, too long or unprintable")
+	}
+	if strings.HasPrefix(repository, "/") {
+		return "git+" + (&url.URL{Scheme: "file", Path: repository}).String(), nil
+	}
+	if !strings.Contains(repository, "://") && scpLike.MatchString(repository) {
+		host, path, _ := strings.Cut(repository, ":")
+		repository = "ssh://" + host + "/" + path
+	}
+	u, err := url.Parse(strings.TrimPrefix(repository, "git+"))
+	if err != nil || u.Scheme == "" {
+		return "", errors.New("the source repository is not a URL, an absolute path or user@host:path")
+	}
+	if _, secret := u.User.Password(); secret || u.RawQuery != "" || u.Fragment != "" {
+		return "", errors.New("the URL of the source repository holds a password, query or fragment: name it without " +
+			"(git's credential helpers are the place for secrets)")
+	}
+	return "git+" + u.String(), nil
+}

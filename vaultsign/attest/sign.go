@@ -1,0 +1,64 @@
+package attest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+	bundlepb "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	commonpb "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
+	dssepb "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"countersign/vaultsign/keyring"
+)
+
+// Signer signs with one key. It differs from DSSE's own interface in that the signature and the key version that made
+// it come from one answer: asked for separately, a rotation could come between them.
+type Signer interface {
+	// Sign returns an ECDSA P-256 signature over the SHA-256 of data, in ASN.1 DER (RFC 3279, 2.2.3), and the key.
+	Sign(ctx context.Context, data []byte) (signature []byte, key keyring.KeyID, err error)
+}
+
+// Sign states claims and returns the signed bundle as JSON.
+func Sign(ctx context.Context, signer Signer, claims Claims) ([]byte, error) {
+	payload, err := claims.encode()
+	if err != nil {
+		return nil, fmt.Errorf("attestation of function %.80q: %w", claims.Function, err)
+	}
+	signature, key, err := signer.Sign(ctx, dsse.PAE(PayloadType, payload))
+	if err != nil {
+		return nil, fmt.Errorf("signing the attestation of function %q: %w", claims.Function, err)
+	}
+	if key.Function != claims.Function {
+		return nil, fmt.Errorf("the attestation of function %q was signed with the key of %.80q", claims.Function, key.Function)
+	}
+	return pack(payload, signature, key)
+}
+
+// pack makes the bundle: a DSSE envelope and the name of its key; no certificate, no transparency log, no time.
+func pack(payload, signature []byte, key keyring.KeyID) ([]byte, error) {
+	text, err := protojson.Marshal(&bundlepb.Bundle{
+		MediaType: BundleType,
+		VerificationMaterial: &bundlepb.VerificationMaterial{
+			Content: &bundlepb.VerificationMaterial_PublicKey{
+				PublicKey: &commonpb.PublicKeyIdentifier{Hint: key.String()},
+			},
+		},
+		Content: &bundlepb.Bundle_DsseEnvelope{DsseEnvelope: &dssepb.Envelope{
+			Payload:     payload,
+			PayloadType: PayloadType,
+			Signatures:  []*dssepb.Signature{{Sig: signature, Keyid: key.String()}},
+		}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("writing a bundle: %w", err)
+	}
+	var compact bytes.Buffer // protojson varies its white space on purpose
+	if err := json.Compact(&compact, text); err != nil {
+		return nil, fmt.Errorf("writing a bundle: %w", err)
+	}
+	return compact.Bytes(), nil
+}
