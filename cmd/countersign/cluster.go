@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"countersign/tools/cluster"
+)
+
+const (
+	upArgs        = "[-dir DIR] [-trust-domain NAME] [-driver FILE | -no-driver]"
+	upSummary     = "start a local cluster of Vault, Consul, Nomad and a registry"
+	statusArgs    = "[-dir DIR] [-json]"
+	statusSummary = "show what the local cluster does"
+	downArgs      = "[-dir DIR] [-purge]"
+	downSummary   = "stop the local cluster and leave nothing of it running"
+	dirUsage      = "state `directory` of the cluster"
+)
+
+func init() {
+	register(command{name: "cluster up", args: upArgs, summary: upSummary, run: clusterUp})
+	register(command{name: "cluster status", args: statusArgs, summary: statusSummary, run: clusterStatus})
+	register(command{name: "cluster down", args: downArgs, summary: downSummary, run: clusterDown})
+}
+
+func clusterUp(ctx context.Context, s streams, args []string) error {
+	fs := flags(s, "cluster up", upArgs, upSummary)
+	o := cluster.Options{Progress: s.err}
+	fs.StringVar(&o.Dir, "dir", cluster.DefaultDir, dirUsage)
+	fs.StringVar(&o.TrustDomain, "trust-domain", "", "SPIFFE trust domain `name` of a new cluster (default "+
+		cluster.DefaultTrustDomain+")")
+	fs.StringVar(&o.DriverBinary, "driver", "", "built nomad-driver-countersign `file` (default the one beside this "+
+		"command, else it is built from the checkout)")
+	fs.BoolVar(&o.NoDriver, "no-driver", false, "do without the Nomad driver; the cluster can't run functions")
+	if err := noArguments(parse(fs, args)); err != nil {
+		return err
+	}
+	if o.NoDriver && o.DriverBinary != "" {
+		return &usageError{"-driver and -no-driver exclude each other"}
+	}
+	if self, err := os.Executable(); err == nil && filepath.Base(self) == "countersign" {
+		o.CLI = self
+		beside := filepath.Join(filepath.Dir(self), "nomad-driver-countersign")
+		if _, err := os.Stat(beside); err == nil && o.DriverBinary == "" && !o.NoDriver {
+			o.DriverBinary = beside
+		}
+	}
+	env, err := cluster.Up(ctx, o)
+	if err != nil {
+		return err
+	}
+	status, err := cluster.StatusOf(ctx, env.Dir)
+	if err != nil {
+		return err
+	}
+	printNext(s.out, status)
+	return nil
+}
+
+// printNext tells what can be done with a cluster that is up.
+func printNext(w io.Writer, status cluster.Status) {
+	fmt.Fprintln(w)
+	for _, server := range status.Servers {
+		if server.UI != "" {
+			fmt.Fprintf(w, "%-9s %s\n", server.Name, server.UI)
+		}
+	}
+	fmt.Fprintf(w, "\nUse it:   source %s\nStop it:  countersign cluster down -dir %s\n",
+		shown(filepath.Join(status.Env.Dir, "env")), shown(status.Env.Dir))
+}
+
+// shown is a path as a person would type it.
+func shown(path string) string {
+	if wd, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(wd, path); err == nil && !strings.HasPrefix(rel, "..") {
+			path = rel
+		}
+	}
+	if strings.ContainsAny(path, " '\"$\\") {
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	}
+	return path
+}
+
+func clusterStatus(ctx context.Context, s streams, args []string) error {
+	fs := flags(s, "cluster status", statusArgs, statusSummary+"; the exit code is 0 if everything serves")
+	dir := fs.String("dir", cluster.DefaultDir, dirUsage)
+	asJSON := fs.Bool("json", false, "print JSON")
+	if err := noArguments(parse(fs, args)); err != nil {
+		return err
+	}
+	status, err := cluster.StatusOf(ctx, *dir)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		enc := json.NewEncoder(s.out)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(status)
+	} else {
+		printStatus(s.out, status)
+	}
+	if err == nil && !status.Healthy() {
+		return &exitError{exitFailure}
+	}
+	return err
+}
+
+func printStatus(w io.Writer, status cluster.Status) {
+	for _, server := range status.Servers {
+		fmt.Fprintf(w, "%-9s %-8s", server.Name, server.State)
+		if server.PID != 0 {
+			fmt.Fprintf(w, " %-10s pid %-7d %4d MiB  %s", server.Version, server.PID, server.ResidentBytes>>20,
+				server.Address)
+		}
+		fmt.Fprintln(w)
+		if server.Problem != "" {
+			fmt.Fprintf(w, "%-9s %s\n", "", server.Problem)
+		}
+		if server.Problem != "" && server.Log != "" {
+			fmt.Fprintf(w, "%-9s log: %s\n", "", shown(server.Log))
+		}
+	}
+	if !status.Healthy() && !status.Leftover.None() {
+		fmt.Fprintf(w, "on the machine: %d processes, %d mounts, %d cgroups; `countersign cluster down` ends them\n",
+			len(status.Leftover.Processes), len(status.Leftover.Mounts), len(status.Leftover.Cgroups))
+	}
+}
+
+func clusterDown(ctx context.Context, s streams, args []string) error {
+	fs := flags(s, "cluster down", downArgs, downSummary+"; what it keeps stays for the next up")
+	o := cluster.DownOptions{Progress: s.err}
+	fs.StringVar(&o.Dir, "dir", cluster.DefaultDir, dirUsage)
+	fs.BoolVar(&o.Purge, "purge", false, "remove the directory too: keys, artifacts, jobs and logs")
+	if err := noArguments(parse(fs, args)); err != nil {
+		return err
+	}
+	return cluster.Down(ctx, o)
+}
+
+// noArguments takes what parse returns and refuses positional arguments.
+func noArguments(rest []string, err error) error {
+	if err == nil && len(rest) > 0 {
+		return &usageError{fmt.Sprintf("unexpected argument %q", rest[0])}
+	}
+	return err
+}

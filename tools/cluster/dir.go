@@ -1,0 +1,240 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+
+	"countersign/tools/progress"
+	"countersign/tools/servers"
+)
+
+// dir is the state directory: an absolute path without symbolic links.
+//
+//	cluster.json     identity, trust domain and ports: state
+//	env              what to source, 0600
+//	environment.hcl  the environment file of this cluster
+//	bin/             links to the commands
+//	config/, log/, run/<server>.json
+//	plugins/         the Nomad driver
+//	data/<server>    what the servers keep
+//	secrets/         Vault's unseal key and tokens, 0700
+type dir struct{ root string }
+
+func (d dir) path(parts ...string) string {
+	return filepath.Join(append([]string{d.root}, parts...)...)
+}
+func (d dir) logFile(server string) string { return d.path("log", server+".log") }
+
+// check refuses paths that the servers' configuration files or PATH can't hold.
+func (d dir) check() error {
+	bad := strings.ContainsFunc(d.root, func(r rune) bool { return r < ' ' || r == 0x7f || r == ':' || r == utf8.RuneError })
+	if bad || strings.Contains(d.root, "${") || strings.Contains(d.root, "%{") {
+		return fmt.Errorf("cluster directory %q: a path with ':', control characters, \"${\" or \"%%{\" can't be used; "+
+			"choose another with -dir", d.root)
+	}
+	return nil
+}
+
+// state is what a cluster keeps about itself, in cluster.json.
+type state struct {
+	ID             string                    `json:"id"` // marks everything that belongs to the cluster
+	TrustDomain    string                    `json:"trust_domain"`
+	Ports          map[string]map[string]int `json:"ports"` // server, purpose
+	MinDynamicPort int                       `json:"min_dynamic_port"`
+	Drained        bool                      `json:"drained,omitempty"` // Down drained the node; Up has to undo it
+}
+
+// node is the name of the cluster's node in Nomad and Consul, and of the cluster in Vault.
+func (s *state) node() string { return "countersign-" + s.ID }
+
+// cgroupParent is the cgroup below which Nomad puts every task. No '-', which systemd reads as nesting.
+func (s *state) cgroupParent() string { return "countersign_" + s.ID + ".slice" }
+
+// NoClusterError says that a directory holds no cluster.
+type NoClusterError struct{ Dir string }
+
+// Error implements error.
+func (e *NoClusterError) Error() string {
+	return fmt.Sprintf("%s holds no cluster; `countersign cluster up -dir %s` makes one", e.Dir, e.Dir)
+}
+
+// load reads cluster.json.
+func (d dir) load() (*state, error) {
+	data, err := os.ReadFile(d.path("cluster.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, &NoClusterError{Dir: d.root}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("state of the cluster: %w", err)
+	}
+	var s state
+	if err := json.Unmarshal(data, &s); err != nil {
+		return nil, fmt.Errorf("state of the cluster in %s: %w", d.path("cluster.json"), err)
+	}
+	if len(s.ID) != 10 || strings.Trim(s.ID, "0123456789abcdef") != "" {
+		return nil, fmt.Errorf("state of the cluster in %s: bad id %q", d.path("cluster.json"), s.ID)
+	}
+	if s.Ports == nil {
+		s.Ports = map[string]map[string]int{}
+	}
+	return &s, nil
+}
+
+// loadOrCreate returns the state of the cluster, of a new one if there is none.
+func (d dir) loadOrCreate(trustDomain string) (*state, error) {
+	s, err := d.load()
+	var absent *NoClusterError
+	switch {
+	case err == nil && trustDomain != "" && trustDomain != s.TrustDomain:
+		return nil, fmt.Errorf("the cluster in %s has trust domain %s, and its certificates name it: "+
+			"use another -dir for trust domain %s", d.root, s.TrustDomain, trustDomain)
+	case err == nil || !errors.As(err, &absent):
+		return s, err
+	}
+	if trustDomain == "" {
+		trustDomain = DefaultTrustDomain
+	}
+	if err := checkTrustDomain(trustDomain); err != nil {
+		return nil, err
+	}
+	id := make([]byte, 5)
+	rand.Read(id) // never fails
+	s = &state{
+		ID:             hex.EncodeToString(id),
+		TrustDomain:    trustDomain,
+		Ports:          map[string]map[string]int{},
+		MinDynamicPort: dynamicFrom + dynamicCount*random(dynamicSlices),
+	}
+	return s, d.save(s)
+}
+
+func (d dir) save(s *state) error {
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err == nil {
+		err = writeFile(d.path("cluster.json"), append(data, '\n'), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("state of the cluster: %w", err)
+	}
+	return nil
+}
+
+// prepare makes the directories. Only secrets is closed: tasks of other users have to get through to their own.
+func (d dir) prepare() error {
+	for _, name := range []string{"config", "log", "run", "plugins", "bin", "data", "tmp"} {
+		if err := os.MkdirAll(d.path(name), 0o755); err != nil {
+			return fmt.Errorf("cluster directory: %w", err)
+		}
+	}
+	if err := os.MkdirAll(d.path("secrets"), 0o700); err != nil {
+		return fmt.Errorf("cluster directory: %w", err)
+	}
+	return nil
+}
+
+// lockTime is how long one command waits for another to be done with the directory.
+const lockTime = 90 * time.Second
+
+// lock makes sure that only one process changes the cluster. The lock ends with the process.
+func (d dir) lock(ctx context.Context, log *progress.Log) (unlock func(), err error) {
+	if err := os.MkdirAll(d.root, 0o755); err != nil {
+		return nil, fmt.Errorf("cluster directory: %w", err)
+	}
+	f, err := os.OpenFile(d.path("lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("lock of the cluster: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockTime)
+	defer cancel()
+	for told := false; ; {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			f.Close()
+			return nil, fmt.Errorf("lock of the cluster %s: %w", d.path("lock"), err)
+		}
+		if !told {
+			log.Printf("waiting: another command works on %s", d.root)
+			told = true
+		}
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("another command works on %s and does not end: %w", d.root, err)
+		}
+	}
+}
+
+// linkCommands fills bin/, which the env file puts on PATH.
+func (d dir) linkCommands(binaries map[string]servers.Binary, cli string) error {
+	targets := map[string]string{}
+	for name, b := range binaries {
+		if name != servers.Registry.Name { // nobody types it
+			targets[name] = b.Path
+		}
+	}
+	if cli != "" {
+		targets["countersign"] = cli
+	}
+	for name, target := range targets {
+		link := d.path("bin", name)
+		if now, err := os.Readlink(link); err == nil && now == target {
+			continue
+		}
+		temp := link + ".new"
+		os.Remove(temp)
+		if err := errors.Join(os.Symlink(target, temp), os.Rename(temp, link)); err != nil {
+			return fmt.Errorf("link to %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// writeFile writes a file so that a reader sees all of it or none, also after a crash.
+func writeFile(path string, data []byte, mode os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// random returns a number below n.
+func random(n int) int {
+	i, err := rand.Int(rand.Reader, big.NewInt(int64(n)))
+	if err != nil {
+		panic(fmt.Sprintf("the system has no randomness: %v", err))
+	}
+	return int(i.Int64())
+}
+
+// sleep waits for d, or less when ctx ends, which it returns as an error.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}

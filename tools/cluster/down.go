@@ -1,0 +1,181 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"countersign/tools/progress"
+)
+
+// DownOptions say what Down takes away.
+type DownOptions struct {
+	Dir      string    // "" is DefaultDir
+	Purge    bool      // remove the directory with keys, artifacts and logs
+	Progress io.Writer // nil is silent
+}
+
+// drainTime bounds how long Nomad may take to stop its tasks before they are ended without it.
+const drainTime = 30 * time.Second
+
+// Down stops the cluster and removes every process, mount and cgroup of it, whatever state it is in. What the servers
+// keep stays unless o.Purge is set: Up then continues with the same keys, artifacts and jobs. It is no error if the
+// cluster is down.
+func Down(ctx context.Context, o DownOptions) error {
+	log := logOf(o.Progress)
+	d, err := open(o.Dir)
+	if err != nil {
+		return err
+	}
+	if _, err := d.load(); err != nil {
+		return err
+	}
+	unlock, err := d.lock(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s, err := d.load()
+	if err != nil {
+		return err
+	}
+	if err := tearDown(ctx, d, s, log); err != nil || !o.Purge {
+		return err
+	}
+	return purge(d, s)
+}
+
+// tearDown stops everything and looks whether something is left. Each step runs whatever became of the one before.
+func tearDown(ctx context.Context, d dir, s *state, log *progress.Log) error {
+	step := log.Start("down", "stopping")
+	step.Detail("stopping tasks")
+	if err := stopTasks(ctx, d, s); err != nil {
+		log.Printf("%-9s tasks are ended without Nomad: %v", "nomad", err)
+	}
+	step.Detail("stopping servers")
+	// The errors of these are told by what is left.
+	stopServers(ctx, d)
+	step.Detail("looking for what is left")
+	errs := []error{endMembers(ctx, d, s), unmount(d), removeCgroups(s)}
+	left, err := findLeftover(d, s)
+	if err = errors.Join(append(errs, err)...); err == nil && !left.None() {
+		err = fmt.Errorf("cluster in %s is not completely down: %+v", d.root, left)
+	}
+	if err != nil {
+		step.Fail(err)
+		return err
+	}
+	for _, server := range allServers {
+		os.Remove(d.path("run", server.name+".json"))
+	}
+	clearTemp(d)
+	step.Done("nothing of the cluster runs")
+	return nil
+}
+
+// stopTasks lets Nomad stop its tasks and forget their directories. The jobs stay registered: draining the node, which
+// Up undoes, is what makes them wait.
+func stopTasks(ctx context.Context, d dir, s *state) error {
+	rec, err := d.record("nomad")
+	if err != nil || !rec.alive() {
+		return nil // endMembers ends what it left
+	}
+	ctx, cancel := context.WithTimeout(ctx, drainTime)
+	defer cancel()
+	client := rest{base: s.address("nomad")}
+	quick, cancel := context.WithTimeout(ctx, stopGrace)
+	defer cancel()
+	node, err := findNode(quick, client, s.node())
+	if err != nil {
+		return err
+	}
+	s.Drained = true
+	if err := d.save(s); err != nil {
+		return err
+	}
+	// A deadline below zero stops everything at once instead of waiting for places on other nodes.
+	drain := map[string]any{"DrainSpec": map[string]any{"Deadline": -1, "IgnoreSystemJobs": false}}
+	if err := client.put(quick, "/v1/node/"+node.ID+"/drain", drain, nil); err != nil {
+		return fmt.Errorf("drain the node: %w", err)
+	}
+	for {
+		running, err := runningTasks(ctx, client, node.ID)
+		if err == nil && running == 0 {
+			break
+		}
+		if err == nil {
+			err = fmt.Errorf("%d allocations still run", running)
+		}
+		if sleep(ctx, 100*time.Millisecond) != nil {
+			return err
+		}
+	}
+	// This unmounts what the allocations' directories held.
+	return client.put(ctx, "/v1/client/gc", nil, nil)
+}
+
+// runningTasks counts the allocations of a node that have not ended, or that are still meant to run.
+func runningTasks(ctx context.Context, client rest, node string) (int, error) {
+	var allocs []struct{ ClientStatus, DesiredStatus string }
+	if err := client.get(ctx, "/v1/node/"+node+"/allocations", &allocs); err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, a := range allocs {
+		switch a.ClientStatus {
+		case "complete", "failed", "lost":
+		default:
+			n++
+		}
+	}
+	return n, nil
+}
+
+// stopServers asks every server to end and then makes it.
+func stopServers(ctx context.Context, d dir) {
+	var group sync.WaitGroup
+	for _, server := range allServers {
+		rec, err := d.record(server.name)
+		if err != nil {
+			continue
+		}
+		group.Go(func() { rec.stop(ctx, stopGrace) })
+	}
+	group.Wait()
+}
+
+// clearTemp removes the sockets of plugins that were killed.
+func clearTemp(d dir) {
+	entries, err := os.ReadDir(d.path("tmp"))
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		os.RemoveAll(d.path("tmp", e.Name()))
+	}
+}
+
+// purge removes the directory. Nothing is mounted in it any more, which tearDown has made sure of.
+func purge(d dir, s *state) error {
+	// cluster.json goes last, so that an interrupted purge can be repeated.
+	entries, err := os.ReadDir(d.root)
+	if err != nil {
+		return fmt.Errorf("remove the cluster: %w", err)
+	}
+	for _, e := range entries {
+		if e.Name() == "cluster.json" {
+			continue
+		}
+		if err := os.RemoveAll(d.path(e.Name())); err != nil {
+			return fmt.Errorf("remove the cluster %s: %w", s.ID, err)
+		}
+	}
+	if err := os.RemoveAll(d.root); err != nil {
+		return fmt.Errorf("remove the cluster %s: %w", s.ID, err)
+	}
+	return nil
+}

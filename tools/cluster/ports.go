@@ -1,0 +1,71 @@
+package cluster
+
+import (
+	"fmt"
+	"net"
+)
+
+// Servers listen between portFrom and portTo: below the range from which Linux takes the ports of outgoing
+// connections, which could otherwise take a port between the time it is found free and the time it is used.
+const (
+	portFrom = 10000
+	portTo   = 20000
+
+	// Above them each cluster has a slice of its own for the ports that Nomad gives to tasks.
+	dynamicFrom   = 20000
+	dynamicCount  = 400
+	dynamicSlices = 30
+)
+
+// portFree tells whether TCP and UDP of a port are free. Serf uses both.
+func portFree(host string, port int) bool {
+	address := fmt.Sprintf("%s:%d", host, port)
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return false
+	}
+	defer l.Close()
+	p, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return false
+	}
+	p.Close()
+	return true
+}
+
+// pickPort returns a free port that is not in taken.
+func pickPort(host string, taken map[int]bool) (int, error) {
+	for range 1000 {
+		port := portFrom + random(portTo-portFrom)
+		if !taken[port] && portFree(host, port) {
+			return port, nil
+		}
+	}
+	return 0, fmt.Errorf("no free port between %d and %d on %s", portFrom, portTo, host)
+}
+
+// assignPorts gives a server its ports: those that it had if they are free, so that addresses stay what they were,
+// and fresh ones otherwise, or all fresh if renew is set.
+func (s *state) assignPorts(server string, purposes []string, renew bool) error {
+	taken := map[int]bool{}
+	for name, ports := range s.Ports {
+		for _, port := range ports {
+			if name != server {
+				taken[port] = true
+			}
+		}
+	}
+	ports := map[string]int{}
+	for _, purpose := range purposes {
+		port := s.Ports[server][purpose]
+		if renew || port == 0 || taken[port] || !portFree(loopback, port) {
+			var err error
+			if port, err = pickPort(loopback, taken); err != nil {
+				return fmt.Errorf("port for %s: %w", server, err)
+			}
+		}
+		ports[purpose], taken[port] = port, true
+	}
+	s.Ports[server] = ports
+	return nil
+}

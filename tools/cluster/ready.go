@@ -1,0 +1,126 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// registryServes tells whether the registry speaks the OCI distribution protocol.
+func registryServes(ctx context.Context, _ dir, s *state) error {
+	return rest{base: s.address("registry")}.get(ctx, "/v2/", nil)
+}
+
+// consulServes tells whether it is this cluster's Consul and it has elected itself.
+func consulServes(ctx context.Context, _ dir, s *state) error {
+	client := rest{base: s.address("consul")}
+	var self struct{ Config struct{ NodeName string } }
+	if err := client.get(ctx, "/v1/agent/self", &self); err != nil {
+		return err
+	}
+	if self.Config.NodeName != s.node() {
+		return fmt.Errorf("another Consul, %q, answers at %s", self.Config.NodeName, client.base)
+	}
+	var leader string
+	if err := client.get(ctx, "/v1/status/leader", &leader); err != nil {
+		return err
+	}
+	if leader == "" {
+		return errors.New("it has no leader yet")
+	}
+	// Nomad registers services with the local agent, which has to be in the catalog itself first.
+	var node struct{ Node *struct{ Node string } }
+	if err := client.get(ctx, "/v1/catalog/node/"+s.node(), &node); err != nil {
+		return err
+	}
+	if node.Node == nil {
+		return errors.New("its node is not in the catalog yet")
+	}
+	return nil
+}
+
+// nomadServes tells whether Nomad is ready to run functions: a node with Consul, Vault and the driver.
+func nomadServes(ctx context.Context, d dir, s *state) error {
+	node, err := findNode(ctx, rest{base: s.address("nomad")}, s.node())
+	if err != nil {
+		return err
+	}
+	switch {
+	case node.Status != "ready":
+		return fmt.Errorf("its node is %s", node.Status)
+	case node.Attributes["consul.version"] == "":
+		return errors.New("it has not found Consul yet")
+	case node.Attributes["vault.version"] == "":
+		return errors.New("it has not found Vault yet")
+	case node.SchedulingEligibility != "eligible":
+		return errors.New("its node is drained")
+	case !d.hasDriver():
+		return nil
+	}
+	driver, ok := node.Drivers["countersign"]
+	if !ok || !driver.Detected {
+		return fmt.Errorf("it has not loaded the driver (%s)", driver.HealthDescription)
+	}
+	if !driver.Healthy {
+		return fmt.Errorf("the driver is not healthy: %s", driver.HealthDescription)
+	}
+	return nil
+}
+
+// nomadNode is what is read of a node.
+type nomadNode struct {
+	ID                    string
+	Name                  string
+	Status                string
+	SchedulingEligibility string
+	Attributes            map[string]string
+	Drivers               map[string]struct {
+		Detected, Healthy bool
+		HealthDescription string
+	}
+}
+
+// findNode returns this cluster's node.
+func findNode(ctx context.Context, client rest, name string) (nomadNode, error) {
+	var stubs []nomadNode
+	if err := client.get(ctx, "/v1/nodes", &stubs); err != nil {
+		return nomadNode{}, err
+	}
+	for _, stub := range stubs {
+		if stub.Name == name {
+			var node nomadNode
+			err := client.get(ctx, "/v1/node/"+stub.ID, &node)
+			return node, err
+		}
+	}
+	return nomadNode{}, fmt.Errorf("node %s has not joined yet", name)
+}
+
+// openNode undoes the draining of Down, so that the jobs' allocations are placed again.
+func (u *bringUp) openNode(ctx context.Context) error {
+	if !u.state.Drained {
+		return nil
+	}
+	client := rest{base: u.address("nomad")}
+	node, err := findNode(ctx, client, u.state.node())
+	if err != nil {
+		return err
+	}
+	open := map[string]any{"DrainSpec": nil, "MarkEligible": true}
+	if err := client.put(ctx, "/v1/node/"+node.ID+"/drain", open, nil); err != nil {
+		return fmt.Errorf("open the node again: %w", err)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.state.Drained = false
+	return u.dir.save(u.state)
+}
+
+// hasUI returns a test for a real web interface: what is built from a module may hold a page that says there is none.
+func hasUI(server string) func(context.Context, *state) bool {
+	return func(ctx context.Context, s *state) bool {
+		page, err := rest{base: s.address(server)}.page(ctx, "/ui/")
+		return err == nil && strings.Contains(page, "<script")
+	}
+}
