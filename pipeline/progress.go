@@ -9,11 +9,12 @@ import (
 // Step is one step of a deploy.
 type Step string
 
-// The steps, in their order. Those up to StepLoad are done once, the others for each function.
+// The steps, in their order. Those up to StepCheck, but for StepDescribe, are done once, the others for each function.
 const (
-	StepLock     Step = "lock"     // wait for another deploy to end
 	StepLoad     Step = "load"     // read the build manifest, the specs and the environment, and check them
+	StepLock     Step = "lock"     // wait for another deploy to end
 	StepDescribe Step = "describe" // ask the module for its interface
+	StepCheck    Step = "check"    // do callers and callees fit?
 	StepSign     Step = "sign"     // find an attestation that verifies, or have Vault sign one
 	StepPublish  Step = "publish"  // put artifact and attestation into the registry
 	StepRender   Step = "render"   // write the Nomad job
