@@ -158,8 +158,25 @@ func (d *Driver) ExecTask(context.Context, *proto.ExecTaskRequest) (*proto.ExecT
 	return nil, errNoExec
 }
 
-// ExecTaskStreaming refuses as ExecTask does.
-func (d *Driver) ExecTaskStreaming(proto.Driver_ExecTaskStreamingServer) error { return errNoExec }
+// ExecTaskStreaming refuses as ExecTask does, but as a command would that failed: of an error of this stream, `nomad
+// alloc exec` shows nothing.
+func (d *Driver) ExecTaskStreaming(stream proto.Driver_ExecTaskStreamingServer) error {
+	if _, err := stream.Recv(); err != nil {
+		return err
+	}
+	for _, response := range []*proto.ExecTaskStreamingResponse{
+		{Stderr: &proto.ExecTaskStreamingIOOperation{Data: []byte(noExec + "\n")}},
+		{Stderr: &proto.ExecTaskStreamingIOOperation{Close: true}},
+		{Stdout: &proto.ExecTaskStreamingIOOperation{Close: true}},
+		{Exited: true, Result: &proto.ExitResult{ExitCode: 1}},
+	} {
+		if err := stream.Send(response); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
-var errNoExec = status.Error(codes.Unimplemented,
-	"a function has no shell and no files to run a command in; read its output with `nomad alloc logs`")
+const noExec = "a function has no shell and no files to run a command in; read its output with `nomad alloc logs`"
+
+var errNoExec = status.Error(codes.Unimplemented, noExec)

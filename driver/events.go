@@ -75,6 +75,9 @@ func (d *Driver) TaskEvents(_ *proto.TaskEventsRequest, stream proto.Driver_Task
 
 // forward passes an event of the host on to Nomad.
 func (d *Driver) forward(event control.Event) {
+	if event.Time.IsZero() {
+		event.Time = time.Now()
+	}
 	allocID, name := splitTaskID(event.TaskID)
 	if t := d.tasks.get(event.TaskID); t != nil {
 		allocID, name = t.config.AllocId, t.config.Name
@@ -91,7 +94,7 @@ func (d *Driver) forward(event control.Event) {
 
 // tell sends an event of the driver's own.
 func (d *Driver) tell(taskID, message string, details map[string]string) {
-	d.forward(control.Event{TaskID: taskID, Time: time.Now(), Message: message, Details: details})
+	d.forward(control.Event{TaskID: taskID, Message: message, Details: details})
 }
 
 // splitTaskID reads Nomad's form <allocation>/<task>/<invocation>, for a task that is not in the table yet.

@@ -96,6 +96,14 @@ func (h *mapHost) Start(_ context.Context, r control.StartRequest) (control.Star
 		return control.StartReply{}, &control.Failure{Kind: kind, Message: "start: " + r.Function,
 			Events: []control.Event{{Message: "pulled"}}}
 	}
+	if r.StdoutPath != "" {
+		out, err := os.OpenFile(r.StdoutPath, os.O_WRONLY, 0)
+		if err != nil {
+			return control.StartReply{}, err
+		}
+		defer out.Close()
+		fmt.Fprintf(out, "%s runs with %s\n", r.Function, r.IdentityFile)
+	}
 	t := &mapTask{ended: make(chan struct{}), status: control.Status{TaskID: r.TaskID, Function: r.Function,
 		State: control.Running, StartedAt: time.Now(), Commit: "c0ffee", KeyID: "transit/quote:v2"}}
 	h.mu.Lock()

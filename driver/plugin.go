@@ -3,7 +3,10 @@ package driver
 import (
 	"context"
 	"errors"
+	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
@@ -49,6 +52,9 @@ func New(log hclog.Logger) *Driver {
 
 // Serve runs the plugin over go-plugin's protocol on standard output until Nomad ends it.
 func Serve() {
+	// Nomad's agent may be killed and a new one take this plugin over: then nobody reads standard error any more, and
+	// without this the next line of the log would end the plugin. Asking for the signal turns it into a write error.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	log := hclog.New(&hclog.LoggerOptions{Name: Name, Level: hclog.Trace, JSONFormat: true}) // Nomad filters
 	d := New(log)
 	plugin.Serve(&plugin.ServeConfig{

@@ -75,8 +75,7 @@ func (m *meter) read(taskID string, s control.Stats) *proto.TaskStats {
 		MeasuredFields: []proto.CPUUsage_Fields{proto.CPUUsage_PERCENT},
 	}
 	if m.coreMHz > 0 {
-		cpu.TotalTicks = percent / 100 * m.coreMHz
-		cpu.MeasuredFields = append(cpu.MeasuredFields, proto.CPUUsage_TOTAL_TICKS)
+		cpu.TotalTicks = percent / 100 * m.coreMHz // no measured field: nor do Nomad's drivers list it
 	}
 	memory := &proto.MemoryUsage{
 		Rss:            uint64(max(s.MemoryBytes, 0)),
