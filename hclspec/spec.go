@@ -12,6 +12,24 @@ const (
 	RuntimeNative = "native"
 )
 
+// Access of a function to a storage tag.
+const (
+	AccessReadOnly  = "read-only"
+	AccessReadWrite = "read-write"
+)
+
+// Protocols of a network tag.
+const (
+	ProtocolTCP = "tcp"
+	ProtocolUDP = "udp"
+)
+
+// Auth says how callers outside prove who they are.
+const (
+	AuthSigned = "signed" // RFC 9421 message signature with a certified client key
+	AuthJWT    = "jwt"    // bearer token of a trusted issuer
+)
+
 // Function is a parsed and checked function spec. Defaults are filled in.
 type Function struct {
 	Name        string
@@ -26,13 +44,18 @@ type Function struct {
 	Call        Call
 	Ingress     *Ingress // nil: only functions may call it
 
-	Range hcl.Range // of the block's header
+	Range      hcl.Range   // of the block's header
+	CallRanges []hcl.Range // of each element of Calls
+
+	// The spec's I/O is not known in full, since the file could not be parsed or a tag is not valid: a binding that
+	// seems to miss its tag is no mistake of the environment.
+	incomplete bool
 }
 
 // Storage is a storage I/O tag: a directory that the environment binds.
 type Storage struct {
 	Tag      string
-	Access   string // "read-only" or "read-write"
+	Access   string // AccessReadOnly or AccessReadWrite
 	Path     string // where the function sees it, absolute
 	MaxBytes int64  // 0: no limit
 	Range    hcl.Range
@@ -41,7 +64,7 @@ type Storage struct {
 // Network is a network I/O tag: an address that the environment binds.
 type Network struct {
 	Tag      string
-	Protocol string // "tcp" or "udp"
+	Protocol string // ProtocolTCP or ProtocolUDP
 	Range    hcl.Range
 }
 
@@ -70,7 +93,7 @@ type Call struct {
 // Ingress opens the function to callers outside.
 type Ingress struct {
 	HTTP  bool
-	Auth  string // "signed" or "jwt"
+	Auth  string // AuthSigned or AuthJWT
 	Range hcl.Range
 }
 
@@ -85,19 +108,25 @@ type Environment struct {
 	Storage     []StorageBinding
 	Network     []NetworkBinding
 
-	Range hcl.Range
+	Range hcl.Range    // of the block's header
+	binds []bindHeader // the bind blocks, also those that bind nothing
+}
+
+type bindHeader struct {
+	function string
+	labels   hcl.Range
 }
 
 // Registry is the OCI registry of the artifacts.
 type Registry struct {
 	Address   string // host:port
-	Prefix    string // path before the function's name; may be ""
+	Prefix    string // path before the function's name, without slashes at its ends; may be ""
 	PlainHTTP bool
 }
 
 // Nomad names the cluster that runs the functions.
 type Nomad struct {
-	Address     string
+	Address     string // URL without path
 	Region      string
 	Namespace   string
 	Datacenters []string
@@ -105,13 +134,13 @@ type Nomad struct {
 
 // Consul names the catalog in which functions are found.
 type Consul struct {
-	Address string
+	Address string // URL without path
 }
 
 // Vault names the key store.
 type Vault struct {
-	Address      string
-	Namespace    string
+	Address      string // URL without path
+	Namespace    string // Enterprise namespace; usually ""
 	TransitMount string
 	PKIMount     string
 }
