@@ -148,6 +148,9 @@ func (sc *SignedCall) appendValue(dst []byte, c *component) ([]byte, error) {
 	case fieldContentType:
 		return append(dst, call.ContentType...), nil
 	case fieldContentDigest:
+		if sc.digestField != "" {
+			return append(dst, sc.digestField...), nil
+		}
 		return appendDigest(dst, &sc.Digest), nil
 	case fieldCaller:
 		return sf.AppendString(dst, call.Caller.String()), nil

@@ -79,7 +79,8 @@ type SignedCall struct {
 	Digest    [sha256.Size]byte // of Call.Body, as signed
 	Signature Signature
 
-	value [64]byte // room for Signature.Value
+	value       [64]byte // room for Signature.Value
+	digestField string   // Content-Digest as received, if the call came over HTTP
 }
 
 // SignedReturn is a return with its signature.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"math/big"
 	"net/url"
+	"strconv"
 	"testing"
 	"time"
 
@@ -134,3 +135,5 @@ func (p *pair) call() Call {
 		Body: []byte(`{"region":"EU"}`),
 	}
 }
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -42,6 +42,9 @@ func VerifyCall(key Key, callee identity.ID, sc *SignedCall, now time.Time) erro
 	if err := sc.Call.check(); err != nil {
 		return err
 	}
+	if err := checkBody(sc.Call.Body, &sc.Digest); err != nil {
+		return err
+	}
 	s := scratches.Get().(*scratch)
 	defer s.release()
 	if err := s.callBase(sc); err != nil {
@@ -50,7 +53,8 @@ func VerifyCall(key Key, callee identity.ID, sc *SignedCall, now time.Time) erro
 	return verifyCall(key, callee, sc, s.base, now)
 }
 
-// verifyCall is the part that structs and HTTP messages share: everything but where the signature base comes from.
+// verifyCall is the part that structs and HTTP messages share. Fields and body were checked before; base was made from
+// the same message.
 func verifyCall(key Key, callee identity.ID, sc *SignedCall, base []byte, now time.Time) error {
 	if sc.Call.Callee != callee {
 		return refuse(ReasonWrongCallee, "the call is for %s, not for %s", sc.Call.Callee, callee)
@@ -62,9 +66,6 @@ func verifyCall(key Key, callee identity.ID, sc *SignedCall, base []byte, now ti
 		return err
 	}
 	if err := checkCallTime(&sc.Signature, now.Unix()); err != nil {
-		return err
-	}
-	if err := checkBody(sc.Call.Body, &sc.Digest); err != nil {
 		return err
 	}
 	if !key.verify(calls, base, sc.Signature.Value) {
@@ -104,6 +105,9 @@ func VerifyReturn(key Key, sc *SignedCall, sr *SignedReturn, now time.Time) erro
 	if err := sr.Return.check(); err != nil {
 		return err
 	}
+	if err := checkBody(sr.Return.Body, &sr.Digest); err != nil {
+		return err
+	}
 	s := scratches.Get().(*scratch)
 	defer s.release()
 	if err := s.returnBase(sc, sr); err != nil {
@@ -123,9 +127,6 @@ func verifyReturn(key Key, sc *SignedCall, sr *SignedReturn, base []byte, now ti
 		return err
 	}
 	if err := checkReturnTime(&sr.Signature, &sc.Signature, now.Unix()); err != nil {
-		return err
-	}
-	if err := checkBody(sr.Return.Body, &sr.Digest); err != nil {
 		return err
 	}
 	if !key.verify(returns, base, sr.Signature.Value) {

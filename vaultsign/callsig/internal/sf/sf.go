@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // Token is a bare item of type token (RFC 9651 section 3.3.4).
@@ -229,6 +230,9 @@ func AppendBare(dst []byte, value any) []byte {
 // AppendString appends a string (section 4.1.6). The caller has checked it with ValidString.
 func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
+	if strings.IndexByte(s, '"') < 0 && strings.IndexByte(s, '\\') < 0 {
+		return append(append(dst, s...), '"')
+	}
 	for i := range len(s) {
 		if s[i] == '"' || s[i] == '\\' {
 			dst = append(dst, '\\')
