@@ -28,7 +28,9 @@ func (d *Driver) PluginInfo(context.Context, *baseproto.PluginInfoRequest) (*bas
 }
 
 // ConfigSchema tells Nomad what may stand in the agent's plugin block.
-func (d *Driver) ConfigSchema(context.Context, *baseproto.ConfigSchemaRequest) (*baseproto.ConfigSchemaResponse, error) {
+func (d *Driver) ConfigSchema(
+	context.Context, *baseproto.ConfigSchemaRequest,
+) (*baseproto.ConfigSchemaResponse, error) {
 	vault := object(map[string]*hclspec.Spec{
 		"address":       optional("address", "string"),
 		"namespace":     optional("namespace", "string"),

@@ -16,7 +16,8 @@ import (
 )
 
 func TestDefaultsNeedAVaultOnly(t *testing.T) {
-	if err := check(hostConfig(pluginConfig{})); err == nil || !strings.HasPrefix(err.Error(), "vault.address is missing") {
+	err := check(hostConfig(pluginConfig{}))
+	if err == nil || !strings.HasPrefix(err.Error(), "vault.address is missing") {
 		t.Errorf("an empty block: %v", err)
 	}
 	c := hostConfig(pluginConfig{Vault: vaultConfig{Address: "https://vault:8200"}})

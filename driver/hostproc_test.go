@@ -70,7 +70,8 @@ func TestRecoveryAfterPluginWasKilled(t *testing.T) {
 	if now := hostPID(t, dir); now != pid {
 		t.Errorf("host %d became %d", pid, now)
 	}
-	if _, err := second.driver.SignalTask(t.Context(), &proto.SignalTaskRequest{TaskId: task.Id, Signal: "SIGHUP"}); err != nil {
+	signal := &proto.SignalTaskRequest{TaskId: task.Id, Signal: "SIGHUP"}
+	if _, err := second.driver.SignalTask(t.Context(), signal); err != nil {
 		t.Errorf("SignalTask: %v", err)
 	}
 	if e := second.expect(t, "got SIGHUP"); e.AllocId != "a1b2" {

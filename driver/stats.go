@@ -78,10 +78,12 @@ func (m *meter) read(taskID string, s control.Stats) *proto.TaskStats {
 		cpu.TotalTicks = percent / 100 * m.coreMHz // no measured field: nor do Nomad's drivers list it
 	}
 	memory := &proto.MemoryUsage{
-		Rss:            uint64(max(s.MemoryBytes, 0)),
-		Usage:          uint64(max(s.MemoryBytes, 0)),
-		MaxUsage:       uint64(max(s.MemoryMax, 0)),
-		MeasuredFields: []proto.MemoryUsage_Fields{proto.MemoryUsage_RSS, proto.MemoryUsage_USAGE, proto.MemoryUsage_MAX_USAGE},
+		Rss:      uint64(max(s.MemoryBytes, 0)),
+		Usage:    uint64(max(s.MemoryBytes, 0)),
+		MaxUsage: uint64(max(s.MemoryMax, 0)),
+		MeasuredFields: []proto.MemoryUsage_Fields{
+			proto.MemoryUsage_RSS, proto.MemoryUsage_USAGE, proto.MemoryUsage_MAX_USAGE,
+		},
 	}
 	return &proto.TaskStats{
 		Id:               taskID,

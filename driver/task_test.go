@@ -158,7 +158,8 @@ func TestSignals(t *testing.T) {
 	p := startPlugin(t, newDir(t), nil)
 	task := taskOf(t, "quote")
 	p.start(t, task)
-	if _, err := p.driver.SignalTask(t.Context(), &proto.SignalTaskRequest{TaskId: task.Id, Signal: "SIGHUP"}); err != nil {
+	signal := &proto.SignalTaskRequest{TaskId: task.Id, Signal: "SIGHUP"}
+	if _, err := p.driver.SignalTask(t.Context(), signal); err != nil {
 		t.Errorf("SIGHUP: %v", err)
 	}
 	p.expect(t, "got SIGHUP") // also shows that the host's events come through

@@ -148,7 +148,9 @@ func checkPeer(conn *net.UnixConn) error {
 		return fmt.Errorf("asking who is at the control socket: %w", err)
 	}
 	var peer *unix.Ucred
-	failed := raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, unix.SO_PEERCRED) })
+	failed := raw.Control(func(fd uintptr) {
+		peer, err = unix.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, unix.SO_PEERCRED)
+	})
 	if err := errors.Join(failed, err); err != nil {
 		return fmt.Errorf("asking who is at the control socket: %w", err)
 	}
