@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	upArgs        = "[-dir DIR] [-trust-domain NAME] [-driver FILE | -no-driver]"
+	upArgs        = "[-dir DIR] [-trust-domain NAME] [-driver FILE | -no-driver] [-raw-exec]"
 	upSummary     = "start a local cluster of Vault, Consul, Nomad and a registry"
 	statusArgs    = "[-dir DIR] [-json]"
 	statusSummary = "show what the local cluster does"
@@ -37,6 +37,7 @@ func clusterUp(ctx context.Context, s streams, args []string) error {
 	fs.StringVar(&o.DriverBinary, "driver", "", "built nomad-driver-countersign `file` (default the one beside this "+
 		"command, else it is built from the checkout)")
 	fs.BoolVar(&o.NoDriver, "no-driver", false, "do without the Nomad driver; the cluster can't run functions")
+	fs.BoolVar(&o.RawExec, "raw-exec", false, "let Nomad's jobs run any command of this machine, unconfined")
 	if err := noArguments(parse(fs, args)); err != nil {
 		return err
 	}

@@ -49,6 +49,7 @@ type Options struct {
 	TrustDomain  string    // SPIFFE trust domain; "" is DefaultTrustDomain, or what the directory has
 	DriverBinary string    // path of nomad-driver-countersign; "" builds it from the checkout in the working directory
 	NoDriver     bool      // a cluster that can't run functions
+	RawExec      bool      // let Nomad's jobs run any command of this machine, unconfined
 	CLI          string    // path of countersign, for the PATH of the env file; may be ""
 	Progress     io.Writer // what happens, for a person; nil is silent
 }
@@ -81,7 +82,7 @@ func Up(ctx context.Context, o Options) (*Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &bringUp{dir: d, state: state, binaries: binaries, log: log, driverDigest: driverDigest}
+	u := &bringUp{dir: d, state: state, binaries: binaries, log: log, driverDigest: driverDigest, rawExec: o.RawExec}
 	resumed := u.anyAlive()
 	env, err := u.run(ctx, o)
 	if err == nil {
@@ -105,7 +106,8 @@ type bringUp struct {
 	state        *state
 	binaries     map[string]servers.Binary
 	log          *progress.Log
-	driverDigest string     // "" without the driver
+	driverDigest string // "" without the driver
+	rawExec      bool
 	mu           sync.Mutex // guards what follows, and state
 	started      []record
 }

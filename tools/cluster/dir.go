@@ -59,9 +59,6 @@ type state struct {
 // node is the name of the cluster's node in Nomad and Consul, and of the cluster in Vault.
 func (s *state) node() string { return "countersign-" + s.ID }
 
-// cgroupParent is the cgroup below which Nomad puts every task. No '-', which systemd reads as nesting.
-func (s *state) cgroupParent() string { return "countersign_" + s.ID + ".slice" }
-
 // NoClusterError says that a directory holds no cluster.
 type NoClusterError struct{ Dir string }
 
@@ -152,28 +149,33 @@ func (d dir) lock(ctx context.Context, log *progress.Log) (unlock func(), err er
 	if err := os.MkdirAll(d.root, 0o755); err != nil {
 		return nil, fmt.Errorf("cluster directory: %w", err)
 	}
-	f, err := os.OpenFile(d.path("lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("lock of the cluster: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, lockTime)
 	defer cancel()
-	for told := false; ; {
+	return lockFile(ctx, d.path("lock"), func() { log.Printf("waiting: another command works on %s", d.root) })
+}
+
+// lockFile locks a file, which it makes if there is none. It calls waiting, unless nil, once when it has to wait.
+func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
 			return func() { f.Close() }, nil
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			f.Close()
-			return nil, fmt.Errorf("lock of the cluster %s: %w", d.path("lock"), err)
+			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
-		if !told {
-			log.Printf("waiting: another command works on %s", d.root)
-			told = true
+		if waiting != nil {
+			waiting()
+			waiting = nil
 		}
 		if err := sleep(ctx, 100*time.Millisecond); err != nil {
 			f.Close()
-			return nil, fmt.Errorf("another command works on %s and does not end: %w", d.root, err)
+			return nil, fmt.Errorf("lock %s is held by another command, which does not end: %w", path, err)
 		}
 	}
 }

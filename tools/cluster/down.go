@@ -60,7 +60,7 @@ func tearDown(ctx context.Context, d dir, s *state, log *progress.Log) error {
 	// The errors of these are told by what is left.
 	stopServers(ctx, d)
 	step.Detail("looking for what is left")
-	errs := []error{endMembers(ctx, d, s), unmount(d), removeCgroups(s)}
+	errs := []error{endMembers(ctx, d, s), unmount(d), removeCgroups(ctx, d)}
 	left, err := findLeftover(d, s)
 	if err = errors.Join(append(errs, err)...); err == nil && !left.None() {
 		err = fmt.Errorf("cluster in %s is not completely down: %+v", d.root, left)

@@ -42,7 +42,22 @@ func consulServes(ctx context.Context, _ dir, s *state) error {
 
 // nomadServes tells whether Nomad is ready to run functions: a node with Consul, Vault and the driver.
 func nomadServes(ctx context.Context, d dir, s *state) error {
-	node, err := findNode(ctx, rest{base: s.address("nomad")}, s.node())
+	client := rest{base: s.address("nomad")}
+	var agent struct {
+		Stats struct {
+			Client struct {
+				HeartbeatTTL string `json:"heartbeat_ttl"`
+			} `json:"client"`
+		} `json:"stats"`
+	}
+	if err := client.get(ctx, "/v1/agent/self", &agent); err != nil {
+		return err
+	}
+	// What the server knows of the node may be from before it was started again.
+	if ttl := agent.Stats.Client.HeartbeatTTL; ttl == "" || ttl == "0s" {
+		return errors.New("its node has not registered yet")
+	}
+	node, err := findNode(ctx, client, s.node())
 	if err != nil {
 		return err
 	}

@@ -63,6 +63,13 @@ const startTime = 90 * time.Second
 func (u *bringUp) ensure(ctx context.Context, s server) (err error) {
 	step := u.log.Start(s.name, "")
 	defer func() { step.Fail(err) }()
+	if s.name == "nomad" {
+		unlock, err := lockCgroups(ctx)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
 	if rec, recErr := u.dir.record(s.name); recErr == nil && rec.alive() {
 		config, err := u.render(s)
 		if err != nil {
@@ -213,14 +220,15 @@ func (u *bringUp) digest(s server, config []byte) string {
 
 // configData is what the templates in config/ may use.
 type configData struct {
-	Node, Host, Interface, DataDir                     string
-	HTTP, RPC, Serf, Cluster                           int
-	PluginDir, HostDataDir, DriverDigest, CgroupParent string
-	MinDynamicPort, MaxDynamicPort                     int
-	TrustDomain, AuthMount, AuthRole, Audience         string
-	TransitMount, PKIMount, PKIRole                    string
-	NomadAddr, ConsulAddr, VaultAddr                   string
-	ConsulHostPort, Registry                           string
+	Node, Host, Interface, DataDir             string
+	HTTP, RPC, Serf, Cluster                   int
+	PluginDir, HostDataDir, DriverDigest       string
+	MinDynamicPort, MaxDynamicPort             int
+	RawExec                                    bool
+	TrustDomain, AuthMount, AuthRole, Audience string
+	TransitMount, PKIMount, PKIRole            string
+	NomadAddr, ConsulAddr, VaultAddr           string
+	ConsulHostPort, Registry                   string
 }
 
 // configData collects the values for one server, or for none.
@@ -230,7 +238,7 @@ func (s *state) configData(d dir, server, driverDigest string) configData {
 		Node: s.node(), Host: loopback, Interface: lo, DataDir: d.path("data", server),
 		HTTP: ports["http"], RPC: ports["rpc"], Serf: ports["serf"], Cluster: ports["cluster"],
 		PluginDir: d.path("plugins"), HostDataDir: d.path("data", "host"), DriverDigest: driverDigest,
-		CgroupParent: s.cgroupParent(), MinDynamicPort: s.MinDynamicPort,
+		MinDynamicPort: s.MinDynamicPort,
 		MaxDynamicPort: s.MinDynamicPort + dynamicCount - 1,
 		TrustDomain:    s.TrustDomain, AuthMount: authMount, AuthRole: functionRole, Audience: audience,
 		TransitMount: transitMount, PKIMount: pkiMount, PKIRole: pkiRole,
@@ -243,7 +251,9 @@ func (s *state) configData(d dir, server, driverDigest string) configData {
 func (u *bringUp) render(s server) ([]byte, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return render(s.config, u.state.configData(u.dir, s.name, u.driverDigest))
+	data := u.state.configData(u.dir, s.name, u.driverDigest)
+	data.RawExec = u.rawExec
+	return render(s.config, data)
 }
 
 // render fills a template of config/.

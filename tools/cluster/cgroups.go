@@ -1,0 +1,155 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// nomadCgroups are the parents of Nomad's cgroups, with cgroup v1 and v2. All agents of a machine share them, since
+// Nomad does not follow its setting cgroup_parent; a cluster's own are told by the IDs of its allocations.
+var nomadCgroups = []string{"nomad", "nomad.slice"}
+
+var allocationID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// allocations returns the IDs of the allocations whose directories Nomad has not removed.
+func (d dir) allocations() map[string]bool {
+	ids := map[string]bool{}
+	entries, err := os.ReadDir(d.path("data", "nomad", "alloc"))
+	if err != nil {
+		return ids // there was no Nomad yet
+	}
+	for _, e := range entries {
+		if allocationID.MatchString(e.Name()) {
+			ids[e.Name()] = true
+		}
+	}
+	return ids
+}
+
+// cgroupParents returns the shared parents that exist: one with cgroup v2, one for each controller with v1.
+func cgroupParents(mounts []mount) []string {
+	var parents []string
+	for _, m := range mounts {
+		if m.kind != "cgroup" && m.kind != "cgroup2" {
+			continue
+		}
+		for _, name := range nomadCgroups {
+			path := filepath.Join(m.point, name)
+			if info, err := os.Stat(path); err == nil && info.IsDir() && !slices.Contains(parents, path) {
+				parents = append(parents, path)
+			}
+		}
+	}
+	return parents
+}
+
+// cgroups returns the outermost cgroup directories that belong to allocations of the cluster. Their names begin with
+// the allocation's ID.
+func (d dir) cgroups(mounts []mount) []string {
+	ids := d.allocations()
+	var found []string
+	for _, parent := range cgroupParents(mounts) {
+		filepath.WalkDir(parent, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || !e.IsDir() {
+				return nil // what goes away while it is looked at is what is wanted
+			}
+			if id, _, ok := strings.Cut(e.Name(), "."); ok && ids[id] {
+				found = append(found, path)
+				return fs.SkipDir
+			}
+			return nil
+		})
+	}
+	return found
+}
+
+// removeCgroups removes the cluster's cgroups, innermost first. One can't be removed for a moment after its last
+// process has ended.
+func removeCgroups(ctx context.Context, d dir) error {
+	deadline := time.Now().Add(stopGrace)
+	for {
+		mounts, err := readMounts()
+		if err != nil {
+			return err
+		}
+		var errs []error
+		for _, path := range d.cgroups(mounts) {
+			errs = append(errs, removeTree(path))
+		}
+		err = errors.Join(errs...)
+		if err == nil {
+			return removeSharedCgroups(ctx, cgroupParents(mounts))
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// removeSharedCgroups removes the parents when no Nomad is left on the machine that uses them. Where tasks of another
+// one run on without their agent, they are not empty and stay.
+func removeSharedCgroups(ctx context.Context, parents []string) error {
+	unlock, err := lockCgroups(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	all, err := processes()
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", p.pid)); err == nil &&
+			filepath.Base(strings.TrimSuffix(exe, " (deleted)")) == "nomad" {
+			return nil
+		}
+	}
+	for _, parent := range parents {
+		if len(cgroupProcesses([]string{parent})) == 0 {
+			removeTree(parent) // best effort: an empty directory that the next agent makes again
+		}
+	}
+	return nil
+}
+
+// lockCgroups keeps one cluster from removing the shared cgroups while another's Nomad starts and makes them.
+func lockCgroups(ctx context.Context) (unlock func(), err error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("lock of Nomad's cgroups: %w", err)
+	}
+	path := filepath.Join(cache, "countersign", "cgroups.lock")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("lock of Nomad's cgroups: %w", err)
+	}
+	return lockFile(ctx, path, nil)
+}
+
+// removeTree removes a cgroup with those below it, innermost first. Their files can't be removed and need not be.
+func removeTree(root string) error {
+	var dirs []string
+	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			dirs = append(dirs, path)
+		}
+		return nil
+	})
+	errs := []error{err}
+	for _, path := range slices.Backward(dirs) {
+		if err := unix.Rmdir(path); err != nil && !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, fmt.Errorf("remove cgroup %s: %w", path, err))
+		}
+	}
+	return errors.Join(errs...)
+}
