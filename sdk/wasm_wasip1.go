@@ -27,7 +27,9 @@ const keepBuffer = 1 << 20
 
 //go:wasmexport countersign_v1_alloc
 func abiAlloc(size uint32) uint32 {
-	if uint32(cap(guest.inbox)) < size {
+	have := cap(guest.inbox)
+	if uint64(have) < uint64(size) || have > keepBuffer && uint64(size) < uint64(have)/4 {
+		guest.inbox = nil // let go of the old one before the new one is needed
 		guest.inbox = make([]byte, max(size, 4096))
 	}
 	guest.inbox = guest.inbox[:cap(guest.inbox)]
@@ -40,11 +42,7 @@ func abiHandle(ptr, size uint32) uint64 {
 		panic("the host passes a frame that is not where countersign_v1_alloc said")
 	}
 	guest.outbox = serveFrame(guest.inbox[:size], guest.outbox[:0])
-	result := uint64(address(guest.outbox))<<32 | uint64(len(guest.outbox))
-	if cap(guest.inbox) > keepBuffer {
-		guest.inbox = nil
-	}
-	return result
+	return uint64(address(guest.outbox))<<32 | uint64(len(guest.outbox))
 }
 
 func serveFrame(frame, dst []byte) []byte {

@@ -35,7 +35,9 @@ func Replace(function string, h Handler) (restore func()) {
 type callerKey struct{}
 
 // WithCaller returns a context whose call comes from id.
-func WithCaller(ctx context.Context, id string) context.Context { return context.WithValue(ctx, callerKey{}, id) }
+func WithCaller(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, callerKey{}, id)
+}
 
 // Caller returns what WithCaller set, or "".
 func Caller(ctx context.Context) string {

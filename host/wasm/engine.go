@@ -1,0 +1,166 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"countersign"
+	"countersign/host/frame"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+)
+
+// Engine compiles modules and keeps the results on disk.
+type Engine struct {
+	cache wazero.CompilationCache
+}
+
+// Options of a loaded function.
+type Options struct {
+	Function    string             // its name, for errors and the frames
+	Memory      int64              // bytes, for all instances of the pool together
+	Concurrency int                // calls that run at the same time; at least 1
+	Stdout      io.Writer          // nil discards
+	Stderr      io.Writer          // nil discards
+	Caller      countersign.Caller // makes the function's own calls; nil: it may make none
+	MaxReply    int64              // bytes of a reply's body; 0: as much as fits into its memory
+	Prewarm     int                // instances that are kept ready; at least 1
+}
+
+// NewEngine returns an engine that keeps compiled code in cacheDir, which it makes if need be. What lies there is run
+// as it is: the directory must belong to the user of this process and nobody else may write to it.
+func NewEngine(cacheDir string) (*Engine, error) {
+	if err := os.MkdirAll(cacheDir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the compilation cache: %w", err)
+	}
+	if err := checkPrivate(cacheDir); err != nil {
+		return nil, err
+	}
+	cache, err := wazero.NewCompilationCacheWithDir(cacheDir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the compilation cache %s: %w", cacheDir, err)
+	}
+	return &Engine{cache: cache}, nil
+}
+
+// Close frees the compiled code. Every Instance must be closed before.
+func (e *Engine) Close(ctx context.Context) error { return e.cache.Close(ctx) }
+
+// Load compiles a module and makes its first instances. A module that can't be run is a *ModuleError.
+func (e *Engine) Load(ctx context.Context, module []byte, o Options) (*Instance, error) {
+	config := wazero.NewRuntimeConfigCompiler().WithCompilationCache(e.cache)
+	i, err := load(ctx, config, module, o)
+	if err != nil {
+		return nil, fmt.Errorf("loading function %q: %w", o.Function, err)
+	}
+	return i, nil
+}
+
+func load(ctx context.Context, config wazero.RuntimeConfig, binary []byte, o Options) (*Instance, error) {
+	if o.Memory < pageSize || o.Memory > maxMemory {
+		return nil, fmt.Errorf("a function's memory is between %d and %d bytes, not %d", pageSize, int64(maxMemory), o.Memory)
+	}
+	m, err := parseModule(binary)
+	if err != nil {
+		return nil, err
+	}
+	safe, err := m.instrument()
+	if err != nil {
+		return nil, err
+	}
+	i := newInstance(o)
+	i.runtime = wazero.NewRuntimeWithConfig(ctx, config.WithDebugInfoEnabled(false))
+	if err := i.compile(ctx, safe); err != nil {
+		return nil, errors.Join(err, i.shutDown())
+	}
+	if err := i.pool.fill(ctx, i.prewarm); err != nil {
+		return nil, errors.Join(err, i.Close(ctx))
+	}
+	return i, nil
+}
+
+// compile links the module with what the host offers, and nothing else.
+func (i *Instance) compile(ctx context.Context, binary []byte) error {
+	if _, err := wasi_snapshot_preview1.Instantiate(ctx, i.runtime); err != nil {
+		return fmt.Errorf("offering WASI: %w", err)
+	}
+	host := i.runtime.NewHostModuleBuilder(importModule)
+	host.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(hostCall),
+		valueTypes(hostImports["call"].params), valueTypes(hostImports["call"].results)).Export("call")
+	host.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(hostReadReply),
+		valueTypes(hostImports["read_reply"].params), nil).Export("read_reply")
+	if _, err := host.Instantiate(ctx); err != nil {
+		return fmt.Errorf("offering %s: %w", importModule, err)
+	}
+	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
+	compiled, err := i.runtime.CompileModule(ctx, binary)
+	if err != nil {
+		return moduleErrorf(ReasonMalformed, "it does not compile: %v", err)
+	}
+	i.compiled = compiled
+	offered := i.runtime.Module(wasiModule).ExportedFunctionDefinitions()
+	for _, f := range compiled.ImportedFunctions() {
+		from, name, _ := f.Import()
+		if _, ok := offered[name]; from == wasiModule && !ok {
+			return moduleErrorf(ReasonImport, "WASI preview 1 has no function %q", name)
+		}
+	}
+	for _, memory := range compiled.ExportedMemories() {
+		i.initial = int64(memory.Min()) * pageSize
+	}
+	if i.initial > i.budget.limit {
+		return moduleErrorf(ReasonMemory, "it needs %d bytes of memory to start, and its spec gives it %d",
+			i.initial, i.budget.limit)
+	}
+	return nil
+}
+
+func valueTypes(types []byte) []api.ValueType { return types }
+
+// Describe returns the interface document of a module, which it runs in a sandbox of its own, for at most
+// describeTime and with at most describeMemory. A module that can't be run is a *ModuleError.
+func Describe(ctx context.Context, module []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, describeTime)
+	defer cancel()
+	i, err := load(ctx, wazero.NewRuntimeConfigInterpreter(), module,
+		Options{Function: "module", Memory: describeMemory, Concurrency: 1})
+	if err != nil {
+		return nil, fmt.Errorf("describing a module: %w", err)
+	}
+	doc, err := i.describe(ctx)
+	if err := errors.Join(err, i.Close(context.WithoutCancel(ctx))); err != nil {
+		return nil, fmt.Errorf("describing a module: %w", err)
+	}
+	return doc, nil
+}
+
+// checkPrivate refuses a directory that others can write to.
+func checkPrivate(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("looking at the compilation cache: %w", err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("the compilation cache %s is not a directory", dir)
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("the compilation cache %s can be written by others (%v): its content is executed, "+
+			"so run chmod go-w on it once you know what is in there", dir, info.Mode().Perm())
+	}
+	return nil
+}
+
+// frameLimit is the longest reply frame that is looked at.
+func frameLimit(maxReply int64) int64 {
+	if maxReply <= 0 {
+		return maxMemory
+	}
+	return maxReply + frame.Overhead
+}

@@ -1,0 +1,399 @@
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"countersign"
+	"countersign/host/frame"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+	"github.com/tetratelabs/wazero/sys"
+)
+
+// memoryShortage is the error of an instance that did not fit into the function's memory.
+type memoryShortage struct{ err error }
+
+func (e *memoryShortage) Error() string { return e.err.Error() }
+
+func (e *memoryShortage) Unwrap() error { return e.err }
+
+// guest is one WebAssembly instance. It runs one call at a time; all its fields but halt belong to the goroutine that
+// borrowed it from the pool.
+type guest struct {
+	owner     *Instance
+	mod       api.Module
+	linear    *linearMemory
+	alloc     api.Function
+	run       api.Function
+	describer api.Function
+	watch     stopwatch
+	stack     [2]uint64
+	inbox     uint32 // buffer in the guest's memory for invocations
+	inboxCap  uint32
+	outgoing  []byte // frame of an invocation being made
+	pending   []byte // reply frame of a nested call that the guest has not read yet
+	stdout    lineWriter
+	stderr    lineWriter
+	lastWord  string // why the guest said that it dies
+	dead      bool   // must not be used again
+
+	ctx context.Context         // of the call under way, or nil
+	in  *countersign.Invocation // the call under way, or nil
+
+	halt    sync.Mutex
+	stopper api.MutableGlobal
+	halted  bool
+}
+
+// guestSet is the instances that exist, so that all can be stopped.
+type guestSet struct {
+	mu      sync.Mutex
+	members map[*guest]struct{}
+	stopped bool
+}
+
+func (s *guestSet) add(g *guest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.members[g] = struct{}{}
+	if s.stopped {
+		g.stop()
+	}
+}
+
+func (s *guestSet) remove(g *guest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.members, g)
+}
+
+// stop stops all that are there, and all that are still to come.
+func (s *guestSet) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	for g := range s.members {
+		g.stop()
+	}
+}
+
+// guestContext is the context of what runs in an instance: it carries the instance and nothing else. It is never done,
+// because wazero's own way to stop a module is not used; safepoint.go says why.
+type guestContext struct{ g *guest }
+
+type guestKey struct{}
+
+func (guestContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (guestContext) Done() <-chan struct{}       { return nil }
+func (guestContext) Err() error                  { return nil }
+
+func (c guestContext) Value(key any) any {
+	if _, ok := key.(guestKey); ok {
+		return c.g
+	}
+	return nil
+}
+
+// instantiate makes an instance and runs its initialisation.
+func (i *Instance) instantiate(ctx context.Context) (*guest, error) {
+	linear, err := newLinearMemory(i.budget, i.initial, i.budget.limit)
+	if err != nil {
+		return nil, &memoryShortage{err}
+	}
+	g := &guest{owner: i, linear: linear, watch: stopwatch{total: &i.cpu}}
+	g.stdout = lineWriter{to: i.stdout, halted: g.isHalted}
+	g.stderr = lineWriter{to: i.stderr, halted: g.isHalted, see: g.listen}
+	config := wazero.NewModuleConfig().WithName("").WithArgs(i.options.Function).WithStartFunctions().
+		WithStdout(&g.stdout).WithStderr(&g.stderr).WithRandSource(rand.Reader).
+		WithSysWalltime().WithSysNanotime().WithNanosleep(g.sleep)
+	g.mod, err = i.runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, linear), i.compiled, config)
+	if err != nil {
+		linear.Free()
+		return nil, moduleErrorf(ReasonInitialize, "it can't be instantiated: %v", err)
+	}
+	stopper, ok := g.mod.ExportedGlobal(exportStop).(api.MutableGlobal)
+	if !ok {
+		g.close()
+		return nil, fmt.Errorf("the module has no global %s", exportStop)
+	}
+	g.stopper = stopper
+	g.alloc = g.mod.ExportedFunction(exportAlloc)
+	g.run = g.mod.ExportedFunction(exportHandle)
+	g.describer = g.mod.ExportedFunction(exportDescribe)
+	i.guests.add(g)
+	if err := g.initialize(ctx); err != nil {
+		g.close()
+		return nil, err
+	}
+	return g, nil
+}
+
+// initialize runs the module's own start.
+func (g *guest) initialize(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, initializeTime)
+	defer cancel()
+	failure := g.guard(ctx, func() *countersign.CallError { return g.call(g.mod.ExportedFunction("_initialize")) })
+	switch {
+	case failure == nil:
+		return nil
+	case failure.Code == countersign.CodeOutOfMemory && g.owner.pool.count() > 1:
+		return &memoryShortage{failure}
+	case failure.Code == countersign.CodeCanceled, failure.Code == countersign.CodeUnavailable:
+		return failure
+	}
+	return moduleErrorf(ReasonInitialize, "its initialisation failed (%s): %s", failure.Code, failure.Reason)
+}
+
+// close frees the instance. Nothing may run in it.
+func (g *guest) close() {
+	g.owner.guests.remove(g)
+	g.stdout.flush()
+	g.stderr.flush()
+	// The error could only come from a file system, and there is none.
+	_ = g.mod.Close(context.Background())
+	g.linear.Free()
+}
+
+// listen keeps what Go's runtime says when it ends a program.
+func (g *guest) listen(line []byte) {
+	if g.lastWord == "" && (bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: "))) {
+		g.lastWord = clip(strings.TrimSpace(string(line)))
+	}
+}
+
+// sleep is the guest's clock wait. It ends early when the call does; the next safepoint then stops the guest.
+func (g *guest) sleep(nanoseconds int64) {
+	timer := time.NewTimer(time.Duration(nanoseconds))
+	defer timer.Stop()
+	var done <-chan struct{}
+	if g.ctx != nil {
+		done = g.ctx.Done()
+	}
+	select {
+	case <-timer.C:
+	case <-done:
+	case <-g.owner.stopping.Done():
+	}
+}
+
+// stop ends what runs in the instance at its next safepoint, for good.
+func (g *guest) stop() {
+	g.halt.Lock()
+	defer g.halt.Unlock()
+	g.halted = true
+	g.stopper.Set(1)
+}
+
+func (g *guest) isHalted() bool {
+	g.halt.Lock()
+	defer g.halt.Unlock()
+	return g.halted
+}
+
+// guard runs f, which runs the guest, and stops it when ctx or the function ends.
+func (g *guest) guard(ctx context.Context, f func() *countersign.CallError) *countersign.CallError {
+	g.ctx, g.lastWord, g.linear.refused = ctx, "", false
+	unwatch := context.AfterFunc(ctx, g.stop)
+	g.watch.begin()
+	failure := f()
+	g.watch.pause()
+	if !unwatch() {
+		g.dead = true
+	}
+	g.ctx = nil
+	return failure
+}
+
+// handle runs one call.
+func (g *guest) handle(ctx context.Context, in *countersign.Invocation) ([]byte, *countersign.CallError) {
+	g.in = in
+	var body []byte
+	failure := g.guard(ctx, func() *countersign.CallError {
+		reply, failure := g.exchange(ctx, in)
+		if failure != nil {
+			return failure
+		}
+		if reply.Code != "" {
+			failure = g.owner.replyError(reply)
+			g.dead = failure.Code != countersign.CodeFailed && failure.Code != countersign.CodeBadRequest
+			return failure
+		}
+		body = bytes.Clone(reply.Body)
+		return nil
+	})
+	g.in = nil
+	if failure != nil && ctx.Err() != nil {
+		return nil, g.ended(ctx)
+	}
+	return body, failure
+}
+
+// exchange writes the invocation into the guest, runs it, and reads the reply, whose body is still the guest's.
+func (g *guest) exchange(ctx context.Context, in *countersign.Invocation) (frame.Reply, *countersign.CallError) {
+	deadline, _ := ctx.Deadline()
+	g.outgoing = frame.AppendInvocation(g.outgoing[:0], 0, in, deadline)
+	if failure := g.deliver(g.outgoing); failure != nil {
+		return frame.Reply{}, failure
+	}
+	g.stack[0], g.stack[1] = uint64(g.inbox), uint64(len(g.outgoing))
+	if cap(g.outgoing) > keepBuffer {
+		g.outgoing = nil
+	}
+	if failure := g.call(g.run); failure != nil {
+		return frame.Reply{}, failure
+	}
+	return g.reply(frameLimit(g.owner.options.MaxReply))
+}
+
+// keepBuffer is the size over which a buffer is not kept for the next call.
+const keepBuffer = 1 << 20
+
+// deliver copies a frame to where the guest wants it. The guest's buffer is used again while it fits.
+func (g *guest) deliver(outgoing []byte) *countersign.CallError {
+	if int64(len(outgoing)) > g.owner.budget.limit {
+		return g.fail(countersign.CodeTooLarge, "a request of %d bytes can't fit into its memory", len(outgoing))
+	}
+	size := uint32(len(outgoing))
+	if size > g.inboxCap || g.inboxCap > keepBuffer {
+		g.stack[0] = uint64(max(size, 4096))
+		want := uint32(g.stack[0])
+		if failure := g.call(g.alloc); failure != nil {
+			return failure
+		}
+		g.inbox, g.inboxCap = uint32(g.stack[0]), want
+		if g.inbox == 0 {
+			return g.kill(countersign.CodeOutOfMemory, "it has no room for a request of %d bytes", size)
+		}
+		if _, ok := g.mod.Memory().Read(g.inbox, want); !ok {
+			return g.kill(countersign.CodeBroken, "%s gave a buffer outside its memory", exportAlloc)
+		}
+	}
+	if !g.mod.Memory().Write(g.inbox, outgoing) {
+		return g.kill(countersign.CodeBroken, "%s gave a buffer outside its memory", exportAlloc)
+	}
+	return nil
+}
+
+// reply reads the frame that the guest's result points to.
+func (g *guest) reply(limit int64) (frame.Reply, *countersign.CallError) {
+	ptr, size := uint32(g.stack[0]>>32), uint32(g.stack[0])
+	raw, ok := g.mod.Memory().Read(ptr, size)
+	if !ok {
+		return frame.Reply{}, g.kill(countersign.CodeBroken, "its reply lies outside its memory")
+	}
+	if int64(size) > limit && int64(size) > messageLimit {
+		return frame.Reply{}, g.kill(countersign.CodeTooLarge, "its reply has %d bytes; %d are allowed",
+			int64(size)-frame.Overhead, limit-frame.Overhead)
+	}
+	header, rest, err := frame.ParseHeader(raw)
+	if err != nil {
+		return frame.Reply{}, g.kill(countersign.CodeBroken, "its reply: %w", err)
+	}
+	if header.Kind != frame.KindReply || header.Stream != 0 {
+		return frame.Reply{}, g.kill(countersign.CodeBroken, "it answered with a frame that is no reply")
+	}
+	r, err := frame.ParseReply(rest)
+	if err != nil {
+		return frame.Reply{}, g.kill(countersign.CodeBroken, "its reply: %w", err)
+	}
+	if int64(len(r.Body)) > limit-frame.Overhead {
+		return frame.Reply{}, g.kill(countersign.CodeTooLarge, "its reply has %d bytes; %d are allowed",
+			len(r.Body), limit-frame.Overhead)
+	}
+	return r, nil
+}
+
+// describe asks for the interface document.
+func (g *guest) describe(ctx context.Context) (reply frame.Reply, failure *countersign.CallError) {
+	failure = g.guard(ctx, func() (failure *countersign.CallError) {
+		if failure = g.call(g.describer); failure != nil {
+			return failure
+		}
+		reply, failure = g.reply(math.MaxUint32)
+		reply.Body = bytes.Clone(reply.Body)
+		return failure
+	})
+	return reply, failure
+}
+
+// call runs a function of the guest with the arguments on g.stack and leaves its result there.
+func (g *guest) call(f api.Function) *countersign.CallError {
+	err := f.CallWithStack(guestContext{g}, g.stack[:])
+	if err == nil {
+		return nil
+	}
+	g.dead = true
+	return g.explain(err)
+}
+
+// explain tells from the way in which a guest died what it died of.
+func (g *guest) explain(err error) *countersign.CallError {
+	g.stderr.flush()
+	var fault *guestFault
+	var exit *sys.ExitError
+	var hostFault runtime.Error
+	switch {
+	case g.isHalted():
+		return g.ended(g.ctx)
+	case errors.As(err, &fault):
+		return g.fail(countersign.CodeBroken, "%s", fault.reason)
+	case errors.As(err, &hostFault):
+		return &countersign.CallError{Code: countersign.CodeInternal, Function: g.owner.options.Function,
+			Reason: "a fault of the host", Err: err}
+	case g.linear.refused && !strings.HasPrefix(g.lastWord, "panic: "):
+		return g.fail(countersign.CodeOutOfMemory, "it needs more than the %d bytes of memory that its spec gives it",
+			g.owner.budget.limit)
+	case g.lastWord != "":
+		return g.fail(countersign.CodePanicked, "%s", g.lastWord)
+	case errors.As(err, &exit):
+		return g.fail(countersign.CodeExited, "it ended itself with status %d", exit.ExitCode())
+	}
+	reason, _, _ := strings.Cut(err.Error(), "\n")
+	switch {
+	case strings.Contains(reason, "unreachable"), strings.Contains(reason, "stack overflow"):
+		return g.fail(countersign.CodePanicked, "%s", clip(reason))
+	}
+	return g.fail(countersign.CodeBroken, "%s", clip(reason))
+}
+
+// ended is the error of a call that was stopped.
+func (g *guest) ended(ctx context.Context) *countersign.CallError {
+	switch {
+	case ctx != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return g.fail(countersign.CodeDeadline, "the deadline passed, and the call was stopped")
+	case ctx != nil && ctx.Err() != nil:
+		return g.fail(countersign.CodeCanceled, "the caller went away, and the call was stopped")
+	}
+	return g.fail(countersign.CodeUnavailable, "%w", errClosed)
+}
+
+func (g *guest) fail(code countersign.Code, format string, args ...any) *countersign.CallError {
+	return countersign.Errorf(code, g.owner.options.Function, format, args...)
+}
+
+// kill is fail for a guest that must not run again.
+func (g *guest) kill(code countersign.Code, format string, args ...any) *countersign.CallError {
+	g.dead = true
+	return g.fail(code, format, args...)
+}
+
+// clip bounds what a guest can put into an error, and makes it valid text.
+func clip(s string) string {
+	s = strings.ToValidUTF8(s[:min(len(s), messageLimit)], "\uFFFD")
+	if !utf8.ValidString(s) {
+		return ""
+	}
+	return s
+}

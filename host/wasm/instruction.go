@@ -1,0 +1,93 @@
+package wasm
+
+const (
+	opBr     = 0x0c
+	opBrIf   = 0x0d
+	opMisc   = 0xfc
+	opSIMD   = 0xfd
+	opF32    = 0x43
+	opF64    = 0x44
+	opRefNil = 0xd0
+)
+
+// instruction is one instruction, as far as the host cares.
+type instruction struct {
+	op   byte
+	bulk bool // it works on as much as its topmost operand says
+}
+
+// instruction passes over one instruction with its immediates (core specification 2.0, section 5.4). What the host
+// does not know it refuses, since it could not tell where the next instruction begins.
+func (d *decoder) instruction() instruction {
+	op := d.byte()
+	in := instruction{op: op}
+	switch {
+	case op == opBlock || op == opLoop || op == opIf:
+		d.skipNumber() // block type: a one-byte type or a type index
+	case op <= 0x01, op == 0x05, op == opEnd, op == opReturn, op == 0x1a, op == 0x1b, op >= 0x45 && op <= 0xc4, op == 0xd1:
+	case op == opBr, op == opBrIf, op == opCall, op >= 0x20 && op <= 0x26, op == 0x3f, op == opMemoryGrow, op == 0xd2:
+		d.u32()
+	case op == opBrTable:
+		for range d.u32() {
+			d.u32()
+		}
+		d.u32()
+	case op == opCallIndirect, op >= 0x28 && op <= 0x3e:
+		d.u32()
+		d.u32()
+	case op == opSelectTyped:
+		d.bytes(d.u32())
+	case op == opI32Const, op == 0x42, op == opRefNil:
+		d.skipNumber()
+	case op == opF32:
+		d.bytes(4)
+	case op == opF64:
+		d.bytes(8)
+	case op == opMisc:
+		in.bulk = d.misc()
+	case op == opSIMD:
+		d.simd()
+	default:
+		panic(malformed("the instruction %#x is not one that functions may use", op))
+	}
+	return in
+}
+
+// misc passes over an instruction with the prefix 0xfc and tells whether it is a bulk instruction.
+func (d *decoder) misc() (bulk bool) {
+	switch op := d.u32(); op {
+	case 0, 1, 2, 3, 4, 5, 6, 7: // saturating conversions
+		return false
+	case 8, 10, 12, 14: // memory.init, memory.copy, table.init, table.copy
+		d.u32()
+		d.u32()
+		return true
+	case 11, 17: // memory.fill, table.fill
+		d.u32()
+		return true
+	case 9, 13, 16: // data.drop, elem.drop, table.size
+		d.u32()
+		return false
+	default: // table.grow, too: tables live outside the memory that the budget counts
+		panic(malformed("the instruction 0xfc %d is not one that functions may use", op))
+	}
+}
+
+// simd passes over an instruction with the prefix 0xfd.
+func (d *decoder) simd() {
+	switch op := d.u32(); {
+	case op <= 11, op == 92, op == 93: // loads and stores
+		d.u32()
+		d.u32()
+	case op == 12, op == 13: // v128.const, i8x16.shuffle
+		d.bytes(16)
+	case op >= 21 && op <= 34: // lanes
+		d.byte()
+	case op >= 84 && op <= 91: // loads and stores of lanes
+		d.u32()
+		d.u32()
+		d.byte()
+	case op > 275:
+		panic(malformed("the instruction 0xfd %d is not one that functions may use", op))
+	}
+}
