@@ -44,6 +44,9 @@ func decide(diff *nomad.JobDiff, registered *nomad.Job, latest *nomad.Deployment
 	case nomad.DeploymentStatusFailed, nomad.DeploymentStatusCancelled:
 		return ActionRetry
 	}
+	if latest.Status == nomad.DeploymentStatusRunning && allHealthy(latest) {
+		return ActionNone
+	}
 	return ActionAwait
 }
 

@@ -36,6 +36,16 @@ func TestDecide(t *testing.T) {
 		{"runs since long", "None", registeredJob(1, true), nil, ActionNone},
 		{"interrupted: goes on", "None", registeredJob(1, false), deployment(3, "running"), ActionAwait},
 		{"interrupted before its deployment was made", "None", registeredJob(1, false), nil, ActionAwait},
+		{
+			"only Nomad's last word is missing", "None", registeredJob(1, false),
+			&nomad.Deployment{JobVersion: 3, JobCreateIndex: 10, Status: "running", TaskGroups: map[string]*nomad.DeploymentState{
+				"quote": {DesiredTotal: 1, HealthyAllocs: 1}}}, ActionNone,
+		},
+		{
+			"the canary is healthy and waits for its promotion", "None", registeredJob(1, false),
+			&nomad.Deployment{JobVersion: 3, JobCreateIndex: 10, Status: "running", TaskGroups: map[string]*nomad.DeploymentState{
+				"quote": {DesiredTotal: 1, HealthyAllocs: 1, DesiredCanaries: 1}}}, ActionAwait,
+		},
 		{"paused", "None", registeredJob(1, false), deployment(3, "paused"), ActionAwait},
 		{"failed", "None", registeredJob(1, false), deployment(3, "failed"), ActionRetry},
 		{"cancelled", "None", registeredJob(1, false), deployment(3, "cancelled"), ActionRetry},

@@ -1,15 +1,14 @@
 package pipeline
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"countersign/artifact"
 )
 
 // Interface is what a function looks like to its callers, and what it expects of the functions that it calls.
@@ -23,32 +22,23 @@ type Interface struct {
 // the code knows beyond them it cannot reach, so it does not have to fit.
 func parseInterface(function string, document []byte, calls []string) (*Interface, error) {
 	var doc struct {
-		Function json.RawMessage   `json:"function"`
-		Request  json.RawMessage   `json:"request"`
-		Reply    json.RawMessage   `json:"reply"`
+		Function string            `json:"function"`
 		Calls    map[string]string `json:"calls"`
 	}
 	if err := json.Unmarshal(document, &doc); err != nil {
 		return nil, fmt.Errorf("interface document of function %q: %w", function, err)
 	}
-	var name string
-	if err := json.Unmarshal(doc.Function, &name); err != nil || doc.Request == nil || doc.Reply == nil {
-		return nil, fmt.Errorf("interface document of function %q: function, request or reply is missing", function)
-	}
-	if name != function {
+	if doc.Function != function {
 		return nil, fmt.Errorf("the artifact of function %q calls itself %q: make the name in sdk.Define, in the spec and "+
-			"in the BUILD file the same", function, name)
+			"in the BUILD file the same", function, doc.Function)
 	}
-	var visible bytes.Buffer
-	fmt.Fprintf(&visible, `{"function":%s,"reply":%s,"request":%s}`, doc.Function, doc.Reply, doc.Request)
-	var canonical bytes.Buffer
-	if err := json.Compact(&canonical, visible.Bytes()); err != nil {
-		return nil, fmt.Errorf("interface document of function %q: %w", function, err)
+	visible, err := artifact.InterfaceDigest(document)
+	if err != nil {
+		return nil, fmt.Errorf("function %q: %w", function, err)
 	}
-	sum := sha256.Sum256(canonical.Bytes())
 	built := maps.Clone(doc.Calls)
 	maps.DeleteFunc(built, func(callee, _ string) bool { return !slices.Contains(calls, callee) })
-	return &Interface{Document: document, Digest: "sha256:" + hex.EncodeToString(sum[:]), Calls: built}, nil
+	return &Interface{Document: document, Digest: visible, Calls: built}, nil
 }
 
 // Misfit is a caller that was built with another version of its callee's interface than the one it would meet.

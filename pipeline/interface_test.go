@@ -33,7 +33,7 @@ func TestParseInterfaceRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ document, want string }{
 		"not JSON":        {"nope", "interface document"},
 		"no request":      {`{"function":"quote","reply":{}}`, "missing"},
-		"no name":         {`{"request":{},"reply":{}}`, "missing"},
+		"no name":         {`{"request":{},"reply":{}}`, `calls itself ""`},
 		"another's name":  {`{"function":"tax","request":{},"reply":{}}`, `calls itself "tax"`},
 		"calls not a map": {`{"function":"quote","request":{},"reply":{},"calls":[1]}`, "interface document"},
 	} {

@@ -121,12 +121,25 @@ func (c *Cluster) askDeployment(ctx context.Context, s *Started, allocations []*
 	switch d.Status {
 	case nomad.DeploymentStatusSuccessful:
 		return healthy, true, nil
+	case nomad.DeploymentStatusRunning:
+		return healthy, allHealthy(d), nil
 	case nomad.DeploymentStatusFailed, nomad.DeploymentStatusCancelled:
 		return 0, true, &UnhealthyError{
 			Function: s.Function, Deployment: s.deployment, Status: d.StatusDescription, Allocations: failing(allocations),
 		}
 	}
 	return healthy, false, nil
+}
+
+// allHealthy tells whether a running deployment has all its allocations healthy. Nomad takes a second or two more to
+// declare it successful, which nobody has to wait for.
+func allHealthy(d *nomad.Deployment) bool {
+	for _, group := range d.TaskGroups {
+		if group.HealthyAllocs < group.DesiredTotal || (group.DesiredCanaries > 0 && !group.Promoted) {
+			return false
+		}
+	}
+	return len(d.TaskGroups) > 0
 }
 
 // allocations returns those of the deployment, or those of the job that are to run if there is no deployment.

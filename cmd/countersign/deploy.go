@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"countersign/pipeline"
+	"countersign/pipeline/live"
+)
+
+const (
+	deployArgs    = "-manifest FILE [-env FILE] [flags] [function…]"
+	deploySummary = "sign, publish, plan and run what Bazel built, and wait until it is healthy (bazel run //:deploy)"
+)
+
+func init() { register(command{"deploy", deployArgs, deploySummary, deploy}) }
+
+func deploy(ctx context.Context, s streams, args []string) error {
+	fs := flags(s, "deploy", deployArgs, deploySummary)
+	var o pipeline.Options
+	fs.StringVar(&o.Manifest, "manifest", "", "build manifest; `bazel run //:deploy` writes and names it")
+	fs.StringVar(&o.Environment, "env", os.Getenv("COUNTERSIGN_ENVIRONMENT"),
+		"environment `file` (default $COUNTERSIGN_ENVIRONMENT)")
+	fs.StringVar(&o.JobsDir, "jobs-dir", "", "`directory` of the rendered jobs (default jobs in the Bazel workspace)")
+	fs.StringVar(&o.Builder, "builder", os.Getenv("COUNTERSIGN_BUILDER"),
+		"`URI` of who builds, stated in attestations (default $COUNTERSIGN_BUILDER or "+pipeline.DefaultBuilder+")")
+	fs.BoolVar(&o.PlanOnly, "plan-only", false, "show what would change, and change nothing")
+	fs.DurationVar(&o.LockWait, "wait", 0, "how long to wait for another deploy to end")
+	fs.DurationVar(&o.Timeout, "timeout", 3*time.Minute, "how long each function may take to become healthy")
+	timings := fs.Bool("timings", false, "print how long each step took")
+	asJSON := fs.Bool("json", false, "print the result as JSON, and the progress to standard error")
+	names, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if o.Manifest == "" {
+		return &usageError{"which build? name its manifest with -manifest, or use `bazel run //:deploy`"}
+	}
+	o.Functions, o.JobsDir = names, jobsDir(o.JobsDir)
+	progress := s.out
+	if *asJSON {
+		progress = s.err
+	}
+	view := live.New(progress)
+	o.Observer = view
+	result, err := pipeline.Deploy(ctx, o)
+	view.Close()
+	if *asJSON {
+		e := json.NewEncoder(s.out)
+		e.SetIndent("", "  ")
+		if jsonErr := e.Encode(result); err == nil {
+			err = jsonErr
+		}
+		return err
+	}
+	if *timings {
+		printTimings(s.out, result)
+	}
+	if err == nil {
+		fmt.Fprintln(s.out, conclusion(result))
+	}
+	return err
+}
+
+// jobsDir returns where rendered jobs go. Bazel tells the workspace; without it, it is the working directory.
+func jobsDir(flag string) string {
+	if flag != "" {
+		return flag
+	}
+	return filepath.Join(os.Getenv("BUILD_WORKSPACE_DIRECTORY"), "jobs")
+}
+
+// conclusion is the last line of a deploy that went well.
+func conclusion(r *pipeline.Result) string {
+	counts := map[pipeline.Action]int{}
+	for _, f := range r.Functions {
+		counts[f.Action]++
+	}
+	took := time.Duration(r.MS * float64(time.Millisecond)).Round(10 * time.Millisecond)
+	changes := len(r.Functions) - counts[pipeline.ActionNone]
+	switch {
+	case r.PlanOnly:
+		return fmt.Sprintf("Plan: %d to create, %d to update, %d unchanged (%s). Nothing was changed.",
+			counts[pipeline.ActionCreate], changes-counts[pipeline.ActionCreate], counts[pipeline.ActionNone], took)
+	case !r.Changed():
+		return fmt.Sprintf("Nothing to do: all %d functions run as built (%s).", len(r.Functions), took)
+	}
+	return fmt.Sprintf("Deployed to %s: %d changed, %d unchanged, all healthy (%s).", r.Environment, changes,
+		counts[pipeline.ActionNone], took)
+}
+
+// printTimings prints a line per step of each function.
+func printTimings(w io.Writer, r *pipeline.Result) {
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(tw, "step\tfunction\tstate\tms\t")
+	for _, t := range r.Steps {
+		function := t.Function
+		if function == "" {
+			function = "*"
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%.1f\t\n", t.Step, function, t.State, float64(t.Duration.Microseconds())/1000)
+	}
+	// The writer below reports its own errors.
+	_ = tw.Flush()
+}

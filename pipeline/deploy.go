@@ -1,0 +1,371 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"countersign/host/wasm"
+	"countersign/vaultsign/attest"
+	"countersign/vaultsign/transit"
+)
+
+// Options is what a deploy is told by its user.
+type Options struct {
+	Manifest    string        // build manifest, see Manifest
+	Environment string        // environment file
+	JobsDir     string        // where the rendered jobs are kept
+	Functions   []string      // only these; empty: all of the manifest
+	Builder     string        // URI of who builds and deploys, stated in attestations; "": DefaultBuilder
+	PlanOnly    bool          // change nothing: not the registry, not the files, not the cluster
+	LockWait    time.Duration // how long to wait for another deploy to end
+	Timeout     time.Duration // how long each function may take to become healthy
+	Observer    Observer      // may be nil
+}
+
+// DefaultBuilder names this command as the builder in attestations.
+const DefaultBuilder = "https://countersign.dev/builders/deploy/v1"
+
+// Result is what a deploy did. It is useful, though incomplete, after an error, too.
+type Result struct {
+	Environment string           `json:"environment"`
+	PlanOnly    bool             `json:"plan_only"`
+	Functions   []FunctionResult `json:"functions"`
+	Steps       []Timing         `json:"steps"`
+	MS          float64          `json:"ms"` // altogether
+}
+
+// FunctionResult is what a deploy did about one function.
+type FunctionResult struct {
+	Name        string `json:"name"`
+	Action      Action `json:"action"` // "" if it did not come to a plan
+	Artifact    string `json:"artifact"`
+	Interface   string `json:"interface_digest"`
+	Repository  string `json:"repository"` // as attested
+	Commit      string `json:"commit"`     // as attested
+	Key         string `json:"key"`        // key and version of the attestation
+	Signed      bool   `json:"signed"`     // by this deploy
+	Published   bool   `json:"published"`  // by this deploy
+	Job         string `json:"job"`        // file
+	Changes     string `json:"changes,omitempty"`
+	Allocations int    `json:"healthy_allocations,omitempty"`
+}
+
+// Changed tells whether anything was different from what was there.
+func (r *Result) Changed() bool {
+	return slices.ContainsFunc(r.Functions, func(f FunctionResult) bool {
+		return f.Signed || f.Published || f.Action != ActionNone
+	})
+}
+
+// Deploy takes what a build manifest lists to running, healthy functions. Whatever stops it, the versions that ran
+// before go on serving, and running it again goes on where it stopped.
+func Deploy(ctx context.Context, o Options) (*Result, error) {
+	begin := time.Now()
+	d := &deploy{Options: o, recorder: recorder{observer: o.Observer}}
+	err := d.all(ctx)
+	r := &Result{PlanOnly: o.PlanOnly, Steps: d.timings, MS: milliseconds(time.Since(begin))}
+	if d.loaded != nil {
+		r.Environment = d.loaded.Environment.Name
+	}
+	for _, u := range d.units {
+		r.Functions = append(r.Functions, u.result())
+	}
+	return r, err
+}
+
+// deploy is one run of Deploy. Its fields are filled in by the steps.
+type deploy struct {
+	Options
+	recorder
+	loaded  *Loaded
+	units   []*unit // the functions to deploy, callees first
+	waves   [][]*unit
+	cluster *Cluster
+	running map[string]Running
+	keys    *transit.Client
+}
+
+// unit is one function on its way. Only one step at a time works on it.
+type unit struct {
+	*Source
+	iface       *Interface
+	packed      *packed
+	attestation *attest.Attestation
+	job         []byte
+	jobFile     string
+	plan        *Plan
+	started     *Started
+	healthy     int
+}
+
+func (u *unit) result() FunctionResult {
+	r := FunctionResult{Name: u.Name, Job: u.jobFile, Allocations: u.healthy}
+	if u.iface != nil {
+		r.Interface = u.iface.Digest
+	}
+	if u.packed != nil {
+		r.Artifact, r.Signed, r.Published = u.packed.reference.String(), u.packed.signed, u.packed.published
+	}
+	if u.attestation != nil {
+		r.Repository, r.Commit = u.attestation.Repository, u.attestation.Commit
+		r.Key = u.attestation.Key.String()
+	}
+	if u.plan != nil {
+		r.Action, r.Changes = u.plan.Action, u.plan.Summary
+	}
+	return r
+}
+
+// all runs the steps in their order.
+func (d *deploy) all(ctx context.Context) (err error) {
+	err = d.step("", StepLoad, func(func(string)) (outcome, error) { return d.load(ctx) })
+	if err != nil {
+		return err
+	}
+	if !d.PlanOnly {
+		var lock *Lock
+		err := d.step("", StepLock, func(func(string)) (o outcome, err error) {
+			ctx, lock, err = TakeLock(ctx, d.loaded.Environment.Consul, d.LockWait)
+			return did("no other deploy runs"), err
+		})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, lock.Release()) }()
+	}
+	for _, u := range d.units {
+		d.tell(Progress{Function: u.Name, Step: StepDescribe, State: Pending})
+	}
+	if err := d.each(StepDescribe, d.units, func(u *unit) (outcome, error) { return d.describe(ctx, u) }); err != nil {
+		return err
+	}
+	if err := d.fit(ctx); err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		step Step
+		f    func(context.Context, *unit) (outcome, error)
+	}{{StepSign, d.sign}, {StepPublish, d.publish}, {StepRender, d.render}, {StepPlan, d.makePlan}} {
+		if err := d.each(s.step, d.units, func(u *unit) (outcome, error) { return s.f(ctx, u) }); err != nil {
+			return err
+		}
+	}
+	if d.PlanOnly {
+		return nil
+	}
+	return d.runWaves(ctx)
+}
+
+// load reads everything that the user wrote and the build made, and makes the clients of the environment's servers.
+func (d *deploy) load(ctx context.Context) (outcome, error) {
+	var err error
+	if d.loaded, err = Load(d.Manifest, d.Environment); err != nil {
+		return outcome{}, err
+	}
+	env := d.loaded.Environment
+	sources, err := d.loaded.selected(d.Functions)
+	if err != nil {
+		return outcome{}, err
+	}
+	d.order(sources)
+	if d.cluster, err = NewCluster(env.Nomad); err != nil {
+		return outcome{}, err
+	}
+	if d.running, err = d.cluster.Running(ctx); err != nil {
+		return outcome{}, err
+	}
+	if err := d.loaded.Check(slices.Sorted(maps.Keys(d.running))...); err != nil {
+		return outcome{}, err
+	}
+	if d.keys, err = newKeys(env.Vault); err != nil {
+		return outcome{}, err
+	}
+	noun := "functions"
+	if len(sources) == 1 {
+		noun = "function"
+	}
+	return did(fmt.Sprintf("%d %s for environment %s", len(sources), noun, env.Name)), nil
+}
+
+// order makes units of sources and puts callees before their callers.
+func (d *deploy) order(sources []*Source) {
+	byName, calls := map[string]*unit{}, map[string][]string{}
+	for _, s := range sources {
+		byName[s.Name] = &unit{Source: s, jobFile: filepath.Join(d.JobsDir, s.Name+".nomad.hcl")}
+		calls[s.Name] = s.Function.Calls
+	}
+	for _, names := range waves(calls) {
+		var wave []*unit
+		for _, name := range names {
+			wave = append(wave, byName[name])
+		}
+		d.waves, d.units = append(d.waves, wave), append(d.units, wave...)
+	}
+}
+
+// describe asks the module for its interface, in a sandbox. A native function's module is built from the same source.
+func (d *deploy) describe(ctx context.Context, u *unit) (outcome, error) {
+	module, err := os.ReadFile(u.Wasm)
+	if err != nil {
+		return outcome{}, fmt.Errorf("read the module: %w", err)
+	}
+	document, err := wasm.Describe(ctx, module)
+	if err != nil {
+		return outcome{}, fmt.Errorf("ask the module for its interface: %w", err)
+	}
+	if u.iface, err = parseInterface(u.Name, document, u.Function.Calls); err != nil {
+		return outcome{}, err
+	}
+	u.packed, err = pack(u.Source, d.loaded.Environment, module, document)
+	return did("interface " + short(u.iface.Digest)), err
+}
+
+// fit checks that callers and callees fit, also those that run and are not part of this deploy.
+func (d *deploy) fit(ctx context.Context) error {
+	return d.step("", StepCheck, func(func(string)) (outcome, error) {
+		var err error
+		if d.running, err = d.cluster.Running(ctx); err != nil { // again: another deploy may have ended meanwhile
+			return outcome{}, err
+		}
+		deploying := map[string]*Interface{}
+		for _, u := range d.units {
+			deploying[u.Name] = u.iface
+		}
+		return did("callers and callees fit"), checkInterfaces(deploying, d.running)
+	})
+}
+
+// render makes the job and writes it, unless only a plan is wanted.
+func (d *deploy) render(_ context.Context, u *unit) (outcome, error) {
+	job := &Job{
+		Spec: u.Function, Environment: d.loaded.Environment,
+		Artifact: u.packed.reference.String(), ArtifactDigest: u.packed.reference.Digest,
+		SpecDigest: u.SpecDigest, InterfaceDigest: u.iface.Digest, Calls: u.iface.Calls,
+		Repository: u.Repository, Commit: u.Commit,
+	}
+	if u.attestation != nil {
+		// What is attested may come from an older commit that gave the same artifact. It is still what runs.
+		job.Repository, job.Commit = u.attestation.Repository, u.attestation.Commit
+	}
+	var err error
+	if u.job, err = Render(job); err != nil {
+		return outcome{}, err
+	}
+	if d.PlanOnly {
+		return nothing("not written: only a plan is wanted"), nil
+	}
+	changed, err := writeIfChanged(u.jobFile, u.job)
+	if err != nil {
+		return outcome{}, fmt.Errorf("job file %s: %w", u.jobFile, err)
+	}
+	if !changed {
+		return nothing("as it is in " + u.jobFile), nil
+	}
+	return did("wrote " + u.jobFile), nil
+}
+
+func (d *deploy) makePlan(ctx context.Context, u *unit) (outcome, error) {
+	var err error
+	if u.plan, err = d.cluster.Plan(ctx, u.Name, u.job); err != nil {
+		return outcome{}, err
+	}
+	if u.plan.Action == ActionNone {
+		return nothing(strings.TrimSuffix("no changes, "+u.plan.Summary, ", ")), nil
+	}
+	return did(strings.TrimSuffix(fmt.Sprintf("%s: %s", u.plan.Action, u.plan.Summary), ": ")), nil
+}
+
+// runWaves runs callees before callers. What comes after a wave that failed is not touched.
+func (d *deploy) runWaves(ctx context.Context) error {
+	for i, wave := range d.waves {
+		err := d.each(StepRun, wave, func(u *unit) (outcome, error) {
+			started, err := d.cluster.Run(ctx, u.plan)
+			u.started = started
+			if u.plan.Action == ActionNone || u.plan.Action == ActionAwait {
+				return nothing("registered already"), err
+			}
+			return did(string(u.plan.Action)), err
+		})
+		// What was registered is awaited even if registering another failed: the user wants to know how it ends.
+		started := slices.DeleteFunc(slices.Clone(wave), func(u *unit) bool { return u.started == nil })
+		err = errors.Join(err, d.eachTelling(StepWait, started, func(u *unit, tell func(string)) (outcome, error) {
+			return d.wait(ctx, u, tell)
+		}))
+		if err != nil {
+			return d.notRun(d.waves[i+1:], err)
+		}
+	}
+	return nil
+}
+
+func (d *deploy) wait(ctx context.Context, u *unit, tell func(string)) (outcome, error) {
+	var err error
+	u.healthy, err = d.cluster.WaitHealthy(ctx, u.started, d.Timeout, tell)
+	if err != nil {
+		return outcome{}, err
+	}
+	detail := fmt.Sprintf("%d healthy", u.healthy)
+	if u.plan.Action == ActionNone {
+		return nothing(detail), nil
+	}
+	return did(detail), nil
+}
+
+// notRun adds to err which functions were left alone because of it.
+func (d *deploy) notRun(rest [][]*unit, err error) error {
+	var names []string
+	for _, wave := range rest {
+		for _, u := range wave {
+			if u.plan.Action != ActionNone {
+				names = append(names, u.Name)
+			}
+		}
+	}
+	if names == nil {
+		return err
+	}
+	return errors.Join(err, fmt.Errorf("not run, since functions before them failed: %s", strings.Join(names, ", ")))
+}
+
+// parallel is how many functions a step works on at the same time: more would only wait for the same servers.
+const parallel = 4
+
+func (d *deploy) each(step Step, units []*unit, f func(*unit) (outcome, error)) error {
+	return d.eachTelling(step, units, func(u *unit, _ func(string)) (outcome, error) { return f(u) })
+}
+
+// eachTelling runs a step for several functions and returns the errors of all: users fix several problems at once.
+func (d *deploy) eachTelling(step Step, units []*unit, f func(*unit, func(string)) (outcome, error)) error {
+	errs := map[string]error{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, parallel)
+	for _, u := range units {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			err := d.step(u.Name, step, func(tell func(string)) (outcome, error) { return f(u, tell) })
+			if err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs[u.Name] = fmt.Errorf("%s %s: %w", step, u.Name, err)
+			}
+		}()
+	}
+	wg.Wait()
+	var list []error
+	for _, name := range slices.Sorted(maps.Keys(errs)) {
+		list = append(list, errs[name])
+	}
+	return errors.Join(list...)
+}
