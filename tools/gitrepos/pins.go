@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+)
+
+// pin matches an entry of FUNCTIONS in repos.bzl, as buildifier formats it: name, up to the commit, commit.
+var pin = regexp.MustCompile(`(?m)^    "([a-z0-9-]+)": \{\n        "commit": "([0-9a-f]{40}|[0-9a-f]{64})",$`)
+
+// pinFile is repos.bzl.
+type pinFile struct {
+	path    string
+	text    string
+	commits map[string]string // name of the repository -> pinned commit
+	changed bool
+}
+
+func readPins(path string) (*pinFile, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the pins: %w", err)
+	}
+	p := &pinFile{path: path, text: string(text), commits: map[string]string{}}
+	for _, m := range pin.FindAllStringSubmatch(p.text, -1) {
+		p.commits[m[1]] = m[2]
+	}
+	return p, nil
+}
+
+// set moves the pin of a repository, in memory.
+func (p *pinFile) set(name, commit string) error {
+	for _, m := range pin.FindAllStringSubmatchIndex(p.text, -1) {
+		if p.text[m[2]:m[3]] == name {
+			p.text = p.text[:m[4]] + commit + p.text[m[5]:]
+			p.commits[name], p.changed = commit, true
+			return nil
+		}
+	}
+	return &pinError{name: name, commit: commit}
+}
+
+// write writes the pins back if one was moved.
+func (p *pinFile) write() error {
+	if !p.changed {
+		return nil
+	}
+	if err := os.WriteFile(p.path, []byte(p.text), 0o644); err != nil {
+		return fmt.Errorf("write the pins: %w", err)
+	}
+	return nil
+}
