@@ -1,0 +1,158 @@
+package issue
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"countersign/vaultsign/identity"
+)
+
+// maxIssuers bounds how many authorities of a PKI mount are fetched.
+const maxIssuers = 64
+
+// TrustStore holds a trust domain's bundle: fetched from Vault, kept on disk, usable while Vault is away.
+type TrustStore struct {
+	config      Config
+	trustDomain string
+	file        string
+	client      *api.Client
+
+	refreshing sync.Mutex
+	bundle     atomic.Pointer[identity.Bundle]
+}
+
+// OpenTrust opens the store whose cache is file, a PEM file of mode 0600 in a directory that exists. It asks nobody: a
+// bundle is there if the cache has one, otherwise after Refresh. A damaged cache is an error.
+func OpenTrust(config Config, trustDomain, file string) (*TrustStore, error) {
+	if err := config.check("PKI mount"); err != nil {
+		return nil, err
+	}
+	if err := identity.CheckTrustDomain(trustDomain); err != nil {
+		return nil, fmt.Errorf("open the trust bundle: %w", err)
+	}
+	client, err := config.Client()
+	if err != nil {
+		return nil, err
+	}
+	t := &TrustStore{config: config, trustDomain: trustDomain, file: file, client: client}
+	data, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return t, nil
+	case err != nil:
+		return nil, fmt.Errorf("read the cached trust bundle: %w", err)
+	}
+	bundle, err := identity.ParseBundle(trustDomain, data)
+	if err != nil {
+		return nil, fmt.Errorf("read the cached trust bundle %s (remove the file to fetch it anew): %w", file, err)
+	}
+	t.bundle.Store(bundle)
+	return t, nil
+}
+
+// Bundle returns the current bundle, or nil if there never was one. It keeps its address while its content is the same.
+func (t *TrustStore) Bundle() *identity.Bundle { return t.bundle.Load() }
+
+// Refresh fetches the bundle: all authorities of the PKI mount, so that certificates of an authority that was just
+// replaced stay valid. If it fails the old bundle stays.
+func (t *TrustStore) Refresh(ctx context.Context) error {
+	t.refreshing.Lock()
+	defer t.refreshing.Unlock()
+	data, err := t.fetch(ctx)
+	if err != nil {
+		return err
+	}
+	bundle, err := identity.ParseBundle(t.trustDomain, data)
+	if err != nil {
+		return fmt.Errorf("fetch the trust bundle from Vault's %s: %w", t.config.PKIMount, err)
+	}
+	if bundle.Equal(t.bundle.Load()) {
+		return nil
+	}
+	// Use it even if it cannot be kept.
+	t.bundle.Store(bundle)
+	if err := writeFile(t.file, bundle.PEM()); err != nil {
+		return fmt.Errorf("keep the trust bundle: %w", err)
+	}
+	return nil
+}
+
+// Keep refreshes the bundle every period until ctx is done, and hands errors to failed.
+func (t *TrustStore) Keep(ctx context.Context, period time.Duration, failed func(error)) {
+	ticker := time.NewTicker(period)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if err := t.Refresh(ctx); err != nil && ctx.Err() == nil {
+			failed(err)
+		}
+	}
+}
+
+// fetch reads the mount's authorities, for which Vault asks no token.
+func (t *TrustStore) fetch(ctx context.Context) ([]byte, error) {
+	const op = "fetch the trust bundle"
+	path := t.config.PKIMount + "/issuers"
+	list, err := t.client.Logical().ListWithContext(ctx, path)
+	if err != nil {
+		return nil, classify(op, path, err)
+	}
+	var ids []any
+	if list != nil {
+		ids, _ = list.Data["keys"].([]any)
+	}
+	if len(ids) == 0 || len(ids) > maxIssuers {
+		return nil, fmt.Errorf("%s: Vault's %s has %d authorities; want 1 to %d", op, t.config.PKIMount, len(ids), maxIssuers)
+	}
+	var out bytes.Buffer
+	for _, id := range ids {
+		path := fmt.Sprintf("%s/issuer/%v/json", t.config.PKIMount, id)
+		secret, err := t.client.Logical().ReadWithContext(ctx, path)
+		if err != nil {
+			return nil, classify(op, path, err)
+		}
+		text := ""
+		if secret != nil {
+			text, _ = secret.Data["certificate"].(string)
+		}
+		if text == "" {
+			return nil, fmt.Errorf("%s: Vault's %s has no certificate", op, path)
+		}
+		out.WriteString(text + "\n")
+	}
+	return out.Bytes(), nil
+}
+
+// writeFile replaces a file so that a reader, or a crash, sees the old content or the new one.
+func writeFile(file string, data []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	if _, err := f.Write(data); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}
