@@ -63,7 +63,7 @@ func cover(components ...component) *covered {
 // What our own signatures cover. The order is ours; verifiers accept any.
 var (
 	callCovers   [4]*covered // by coversOf
-	returnCovers [2]*covered // without and with countersign-code; for calls with the label LabelCall
+	returnCovers [4]*covered // by SignedReturn.covers; for calls with the label LabelCall
 )
 
 func init() {
@@ -81,15 +81,25 @@ func init() {
 		}
 		callCovers[i] = cover(components...)
 	}
-	returnCovers[0] = returnCover(LabelCall, false)
-	returnCovers[1] = returnCover(LabelCall, true)
+	for i := range returnCovers {
+		returnCovers[i] = returnCover(LabelCall, i)
+	}
 }
 
-// returnCover lists what a return covers whose call's signature has the given label.
-func returnCover(label string, failed bool) *covered {
+// Bits of the fields that not every return has.
+const (
+	hasCode = 1 << iota
+	hasExplain
+)
+
+// returnCover lists what a return with the given optional fields covers whose call's signature has the given label.
+func returnCover(label string, optional int) *covered {
 	components := []component{field("@status"), field(fieldContentType), field(fieldContentDigest), field(fieldID)}
-	if failed {
+	if optional&hasCode != 0 {
 		components = append(components, field(fieldCode))
+	}
+	if optional&hasExplain != 0 {
+		components = append(components, field(fieldExplain))
 	}
 	return cover(append(components, ofRequest(fieldCallee), ofRequest(fieldContentDigest), callSignature(label))...)
 }
@@ -111,14 +121,17 @@ func (sc *SignedCall) covers() *covered {
 }
 
 func (sr *SignedReturn) covers(call *SignedCall) *covered {
-	failed := sr.Return.Code != ""
-	switch label := call.Signature.Label; {
-	case label != "" && label != LabelCall:
-		return returnCover(label, failed)
-	case failed:
-		return returnCovers[1]
+	optional := 0
+	if sr.Return.Code != "" {
+		optional |= hasCode
 	}
-	return returnCovers[0]
+	if sr.Return.Explain != "" {
+		optional |= hasExplain
+	}
+	if label := call.Signature.Label; label != "" && label != LabelCall {
+		return returnCover(label, optional)
+	}
+	return returnCovers[optional]
 }
 
 // appendParams appends the signature parameters (RFC 9421 section 2.3) in our order. Nonce and key ID have been checked
@@ -192,6 +205,8 @@ func (a *answer) appendValue(dst []byte, c *component) ([]byte, error) {
 		return sf.AppendString(dst, a.ret.CallID), nil
 	case fieldCode:
 		return append(dst, a.ret.Return.Code...), nil
+	case fieldExplain:
+		return sf.AppendBytes(dst, []byte(a.ret.Return.Explain)), nil
 	}
 	return nil, refuse(ReasonMalformed, "the return has no component %s", c.id)
 }

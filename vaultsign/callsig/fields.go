@@ -18,6 +18,7 @@ const (
 	fieldID             = "countersign-id"          // string
 	fieldHops           = "countersign-hops"        // integer
 	fieldCode           = "countersign-code"        // token
+	fieldExplain        = "countersign-explain"     // byte sequence on a return
 	fieldTraceparent    = "traceparent"             // W3C Trace Context, not a structured field
 	fieldCertificate    = "countersign-certificate" // byte sequence: DER
 )
@@ -30,6 +31,7 @@ const (
 	HeaderID          = "Countersign-Id"
 	HeaderHops        = "Countersign-Hops"
 	HeaderCode        = "Countersign-Code"
+	HeaderExplain     = "Countersign-Explain"
 	HeaderCertificate = "Countersign-Certificate"
 )
 

@@ -48,6 +48,9 @@ func readReturn(resp *http.Response, body []byte) (*SignedReturn, error) {
 	if f.has(fieldCode) {
 		sr.Return.Code = countersign.Code(f.token(fieldCode))
 	}
+	if f.has(fieldExplain) {
+		sr.Return.Explain = string(f.bytes(fieldExplain))
+	}
 	sr.Digest = sha256.Sum256(body)
 	f.digest(body, sr.Digest)
 	if f.err != nil {
@@ -109,6 +112,14 @@ func (f *fields) token(name string) string {
 		f.fail(refuse(ReasonMalformed, "field %s is not a token", name))
 	}
 	return string(value)
+}
+
+func (f *fields) bytes(name string) []byte {
+	value, ok := f.item(name).([]byte)
+	if !ok {
+		f.fail(refuse(ReasonMalformed, "field %s is not a byte sequence", name))
+	}
+	return value
 }
 
 func (f *fields) integer(name string) int64 {

@@ -37,6 +37,7 @@ type Return struct {
 	Status      int              // HTTP status code, 200 to 599
 	ContentType string           // "" means ContentType, or ProblemType with a Code
 	Code        countersign.Code // why the call failed; "" exactly if Status is below 400
+	Explain     string           // what the node verified on the way, for callers that ask; "" if not
 	Body        []byte           // covered through its SHA-256 digest; not copied
 }
 
@@ -122,6 +123,7 @@ const (
 	maxID          = 128 // bytes of a call's ID
 	maxText        = 256 // bytes of content type, traceparent
 	maxHops        = 1000
+	maxExplain     = 64 << 10
 	maxDeadlineMS  = 999_999_999_999_999 // what a structured field integer can hold
 	minStatus      = 200
 	minErrorStatus = 400
@@ -164,6 +166,8 @@ func (r *Return) check() error {
 		return refuse(ReasonMalformed, "a return has countersign-code exactly if its status is %d or more", minErrorStatus)
 	case r.Code != "" && !validCode(string(r.Code)):
 		return refuse(ReasonMalformed, "bad countersign-code")
+	case len(r.Explain) > maxExplain:
+		return refuse(ReasonMalformed, "countersign-explain has more than %d bytes", maxExplain)
 	}
 	return nil
 }

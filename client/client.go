@@ -1,0 +1,171 @@
+// Package client calls functions from outside: it signs calls with a client's certified key and hands out only returns
+// that verify. It must not know where keys come from (vaultsign/identity/issue) or how a command prints.
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"countersign"
+	"countersign/vaultsign/callsig"
+	"countersign/vaultsign/identity"
+)
+
+// maxAnswer bounds how much of an answer is read.
+const maxAnswer = 64 << 20
+
+// Client calls functions. It is safe for concurrent use.
+type Client struct {
+	// Identity signs the calls.
+	Identity *identity.Identity
+	// Trust verifies the certificates of functions.
+	Trust *identity.Bundle
+	// Nodes returns the addresses (host:port) of nodes that run a function, best first.
+	Nodes func(ctx context.Context, function string) ([]string, error)
+	// HTTP sends requests; nil means http.DefaultClient.
+	HTTP *http.Client
+	// Explain asks for the hops below each call.
+	Explain bool
+}
+
+// Answer is a verified return.
+type Answer struct {
+	Body        []byte
+	Node        string                // which node answered
+	Certificate *identity.Certificate // who signed the return
+	Call        *callsig.SignedCall
+	Return      *callsig.SignedReturn
+	Hops        []Hop // with Client.Explain: the calls below this one, which its node verified
+	Took        time.Duration
+}
+
+// Hop is a call that a node made and verified while answering another.
+type Hop struct {
+	Call       string           `json:"call"`
+	Caller     string           `json:"caller"`
+	Callee     string           `json:"callee"`
+	Allocation string           `json:"allocation"`
+	Algorithm  string           `json:"algorithm"`
+	Key        string           `json:"key"`
+	Verified   string           `json:"verified"`
+	Code       countersign.Code `json:"code"`
+	Micros     int64            `json:"micros"`
+}
+
+// UnreachableError says that no node that runs the function answered.
+type UnreachableError struct {
+	Function string
+	Err      error
+}
+
+// Error implements error.
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("no node that runs function %q answered: %v", e.Function, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// Unreachable marks the error as one that trying again may cure.
+func (e *UnreachableError) Unreachable() bool { return true }
+
+// Call runs function with a JSON request. What it returns was verified: the answer, or a *countersign.CallError that
+// the function's instance signed. Other errors: *RefusedError for what a node answered without a signature,
+// *callsig.Error for an answer that does not verify, *UnreachableError.
+func (c *Client) Call(ctx context.Context, function string, body []byte) (*Answer, error) {
+	nodes, err := c.Nodes(ctx, function)
+	if err != nil {
+		return nil, err
+	}
+	if len(nodes) == 0 {
+		return nil, &UnreachableError{Function: function, Err: errors.New("Consul knows no healthy instance; `nomad job status` tells more")}
+	}
+	var failed []error
+	for _, node := range nodes {
+		answer, err := c.callNode(ctx, node, function, body)
+		var unreachable *UnreachableError
+		if !errors.As(err, &unreachable) {
+			return answer, err
+		}
+		failed = append(failed, unreachable.Err)
+	}
+	return nil, &UnreachableError{Function: function, Err: errors.Join(failed...)}
+}
+
+// callNode signs a call, sends it to one node and verifies the return.
+func (c *Client) callNode(ctx context.Context, node, function string, body []byte) (*Answer, error) {
+	began := time.Now()
+	callee, err := identity.FunctionID(c.Identity.ID().TrustDomain(), function)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+node+callsig.Path(callee), nil)
+	if err != nil {
+		return nil, fmt.Errorf("making the request: %w", err)
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = began.Add(callsig.DefaultLifetime)
+	}
+	call := callsig.Call{Caller: c.Identity.ID(), Callee: callee, Deadline: deadline, ID: rand.Text(), Body: body}
+	signed, err := callsig.SignRequest(request, callsig.NewSigner(c.Identity), call, began)
+	if err != nil {
+		return nil, fmt.Errorf("signing the call of function %q: %w", function, err)
+	}
+	if c.Explain {
+		request.Header.Set(callsig.HeaderExplain, "?1")
+	}
+	answer := &Answer{Node: node, Call: signed}
+	if err := c.exchange(request, signed, function, answer); err != nil {
+		return nil, err
+	}
+	answer.Took = time.Since(began)
+	return answer, resultOf(function, answer)
+}
+
+// exchange sends the request and fills in what the verified return says.
+func (c *Client) exchange(request *http.Request, signed *callsig.SignedCall, function string, answer *Answer) error {
+	h := c.HTTP
+	if h == nil {
+		h = http.DefaultClient
+	}
+	response, err := h.Do(request)
+	if err != nil {
+		return &UnreachableError{Function: function, Err: err}
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	if err != nil {
+		return &UnreachableError{Function: function, Err: fmt.Errorf("reading the answer: %w", err)}
+	}
+	if len(body) > maxAnswer {
+		return countersign.Errorf(countersign.CodeTooLarge, function, "the answer has more than %d bytes", maxAnswer)
+	}
+	verifier := callsig.Verifier{Trust: func() *identity.Bundle { return c.Trust }}
+	answer.Return, err = verifier.VerifyResponse(response, body, request, signed)
+	if err != nil {
+		return unverified(response, body, function, err)
+	}
+	answer.Body = answer.Return.Return.Body
+	if c.Explain && answer.Return.Return.Explain != "" {
+		if err := json.Unmarshal([]byte(answer.Return.Return.Explain), &answer.Hops); err != nil {
+			return fmt.Errorf("reading %s of a verified return: %w", callsig.HeaderExplain, err)
+		}
+	}
+	return nil
+}
+
+// resultOf returns the error that a verified return carries, or nil.
+func resultOf(function string, answer *Answer) error {
+	r := answer.Return.Return
+	if r.Code == "" {
+		return nil
+	}
+	return &countersign.CallError{Code: r.Code, Function: function, Reason: detailOf(r.Body)}
+}
