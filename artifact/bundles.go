@@ -1,0 +1,167 @@
+package artifact
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry"
+)
+
+// TypeBundle is the media type of a sigstore bundle, and the artifactType of the manifest that attaches one.
+const TypeBundle = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+// Annotations of a bundle's manifest (cosign's Bundle Specification, "Annotations").
+const (
+	annotationContent   = "dev.sigstore.bundle.content"
+	annotationPredicate = "dev.sigstore.bundle.predicateType"
+)
+
+const (
+	// maxBundles is how many bundles of one artifact are looked at.
+	maxBundles = 64
+	// maxIndex bounds a list of referrers, in bytes.
+	maxIndex = 4 << 20
+	// attachTries is how often an attachment that another writer undid is made again.
+	attachTries = 6
+)
+
+// AttachBundle attaches a sigstore bundle with a DSSE envelope to the artifact of a pinned reference, as an OCI
+// referrer (OCI distribution spec 1.1, "Pushing Manifests with Subject"). predicateType is that of the statement. It is
+// idempotent.
+//
+// On a registry without the referrers API the list of referrers is a tagged index that every writer replaces as a
+// whole; of two at the same time one may undo the other. AttachBundle therefore looks, and attaches again.
+func AttachBundle(ctx context.Context, store Store, ref Reference, bundle []byte, predicateType string) error {
+	if n := len(bundle); n == 0 || n > MaxDocument {
+		return fmt.Errorf("attaching a bundle to %s: it has %d bytes, not 1 to %d", ref, n, MaxDocument)
+	}
+	op := "attaching a bundle to " + ref.String()
+	subject, err := resolve(ctx, store, ref)
+	if err != nil {
+		return err
+	}
+	manifest, parts, err := bundleManifest(subject, bundle, predicateType)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	for _, part := range parts {
+		if _, err := pushMissing(ctx, store, part); err != nil {
+			return classify(op, err)
+		}
+	}
+	for try := range attachTries {
+		if err := pause(ctx, try); err != nil {
+			return fmt.Errorf("%s: %w", op, err)
+		}
+		if err := store.Push(ctx, manifest.descriptor, bytes.NewReader(manifest.content)); err != nil && !errors.Is(err, errdef.ErrAlreadyExists) {
+			return classify(op, err)
+		}
+		referrers, err := registry.Referrers(ctx, store, subject, TypeBundle)
+		if err != nil {
+			return classify(op, err)
+		}
+		listed := func(d ocispec.Descriptor) bool { return d.Digest == manifest.descriptor.Digest }
+		if slices.ContainsFunc(referrers, listed) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: the registry does not list it after %d attempts: other writers keep replacing the list; "+
+		"deploy again", op, attachTries)
+}
+
+// pause waits before a repeated try, longer each time and not in step with others.
+func pause(ctx context.Context, try int) error {
+	if try == 0 {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(rand.N(time.Duration(try) * 100 * time.Millisecond)):
+		return nil
+	}
+}
+
+// bundleManifest makes the manifest that attaches a bundle. It has no time: there is none that anybody vouched for, and
+// the same bundle attached twice is one referrer.
+func bundleManifest(subject ocispec.Descriptor, bundle []byte, predicateType string) (blob, []blob, error) {
+	config, layer := emptyConfig(), newBlob(TypeBundle, bundle, nil)
+	annotations := map[string]string{annotationContent: "dsse-envelope", annotationPredicate: predicateType}
+	content, err := json.Marshal(ocispec.Manifest{
+		Versioned:    specs.Versioned{SchemaVersion: 2},
+		MediaType:    ocispec.MediaTypeImageManifest,
+		ArtifactType: TypeBundle,
+		Config:       config.descriptor,
+		Layers:       []ocispec.Descriptor{layer.descriptor},
+		Subject:      &ocispec.Descriptor{MediaType: subject.MediaType, Digest: subject.Digest, Size: subject.Size},
+		Annotations:  annotations,
+	})
+	if err != nil {
+		return blob{}, nil, err
+	}
+	manifest := newBlob(ocispec.MediaTypeImageManifest, content, nil)
+	manifest.descriptor.ArtifactType = TypeBundle
+	return manifest, []blob{config, layer}, nil
+}
+
+// Bundles returns the sigstore bundles that are attached to the artifact of a pinned reference, ordered by digest.
+// Everybody who may push may attach: what is not a bundle, or is gone, is passed over. None is no error.
+func Bundles(ctx context.Context, store Store, ref Reference) ([][]byte, error) {
+	subject, err := resolve(ctx, store, ref)
+	if err != nil {
+		return nil, err
+	}
+	referrers, err := registry.Referrers(ctx, store, subject, TypeBundle)
+	if err != nil {
+		return nil, classify("listing the bundles of "+ref.String(), err)
+	}
+	byDigest := func(a, b ocispec.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) }
+	slices.SortFunc(referrers, byDigest)
+	var bundles [][]byte
+	for _, referrer := range referrers[:min(len(referrers), maxBundles)] {
+		bundle, err := fetchBundle(ctx, store, ref, referrer)
+		var foreign *LayoutError
+		switch {
+		case errors.As(err, &foreign) || errors.Is(err, ErrNotFound):
+		case err != nil:
+			return nil, err
+		default:
+			bundles = append(bundles, bundle)
+		}
+	}
+	return bundles, nil
+}
+
+// fetchBundle reads one referrer's manifest and the bundle in it.
+func fetchBundle(ctx context.Context, store Store, ref Reference, referrer ocispec.Descriptor) ([]byte, error) {
+	what := fmt.Sprintf("the bundle %s of %s", referrer.Digest, ref)
+	foreign := &LayoutError{What: what, Reason: "it does not hold exactly one sigstore bundle of bearable size"}
+	if referrer.MediaType != ocispec.MediaTypeImageManifest || referrer.Size > maxManifest ||
+		checkDigest(referrer.Digest.String()) != nil {
+		return nil, foreign
+	}
+	src, err := fetch(ctx, store, what, referrer)
+	if err != nil {
+		return nil, err
+	}
+	var m ocispec.Manifest
+	if json.Unmarshal(src, &m) != nil || m.ArtifactType != TypeBundle || len(m.Layers) != 1 {
+		return nil, foreign
+	}
+	layer := m.Layers[0]
+	if layer.MediaType != TypeBundle || layer.Size < 1 || layer.Size > MaxDocument ||
+		checkDigest(layer.Digest.String()) != nil || m.Subject == nil || m.Subject.Digest.String() != ref.Digest {
+		return nil, foreign
+	}
+	return fetch(ctx, store, what, layer)
+}
