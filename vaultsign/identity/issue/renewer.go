@@ -65,7 +65,9 @@ func (r *Renewer) Current() *identity.Identity { return r.current.Load() }
 func (r *Renewer) Age(now time.Time) time.Duration { return now.Sub(r.Current().Certificate.NotBefore) }
 
 // Remaining returns for how long the current certificate is still valid; negative if it expired.
-func (r *Renewer) Remaining(now time.Time) time.Duration { return r.Current().Certificate.NotAfter.Sub(now) }
+func (r *Renewer) Remaining(now time.Time) time.Duration {
+	return r.Current().Certificate.NotAfter.Sub(now)
+}
 
 // Renewals returns how often the identity was replaced.
 func (r *Renewer) Renewals() int64 { return r.renewed.Load() }
