@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	nomad "github.com/hashicorp/nomad/api"
 
@@ -63,23 +64,33 @@ func (c *Cluster) Running(ctx context.Context) (map[string]Running, error) {
 	return running, nil
 }
 
-// Artifact returns the artifact reference of the job of function, or "" if there is no such job.
-func (c *Cluster) Artifact(ctx context.Context, function string) (string, error) {
+// Deployment is what the job of a function is to run.
+type Deployment struct {
+	Artifact  string    // OCI reference with a digest
+	Submitted time.Time // when this version of the job was registered
+}
+
+// Deployed returns what the registered job of function is to run, or nil if there is no such job.
+func (c *Cluster) Deployed(ctx context.Context, function string) (*Deployment, error) {
 	job, _, err := c.nomad.Jobs().Info(function, query(ctx))
 	if isNotFound(err) {
-		return "", nil
+		return nil, nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("read job %q: %w", function, c.wrap(err))
+		return nil, fmt.Errorf("read job %q: %w", function, c.wrap(err))
 	}
 	for _, group := range job.TaskGroups {
 		for _, task := range group.Tasks {
-			if artifact, ok := task.Config["artifact"].(string); ok && task.Driver == "countersign" {
-				return artifact, nil
+			if name, ok := task.Config["artifact"].(string); ok && task.Driver == "countersign" {
+				d := &Deployment{Artifact: name}
+				if job.SubmitTime != nil {
+					d.Submitted = time.Unix(0, *job.SubmitTime)
+				}
+				return d, nil
 			}
 		}
 	}
-	return "", fmt.Errorf("job %q has no task of driver countersign", function)
+	return nil, fmt.Errorf("job %q has no task of driver countersign", function)
 }
 
 // Plan is a job that Nomad parsed and compared with what is registered.

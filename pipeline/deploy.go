@@ -14,7 +14,6 @@ import (
 
 	"countersign/host/wasm"
 	"countersign/vaultsign/attest"
-	"countersign/vaultsign/transit"
 )
 
 // Options is what a deploy is told by its user.
@@ -90,7 +89,8 @@ type deploy struct {
 	waves   [][]*unit
 	cluster *Cluster
 	running map[string]Running
-	keys    *transit.Client
+	keys    keyStore
+	signer  func(function string) attest.Signer
 }
 
 // unit is one function on its way. Only one step at a time works on it.
@@ -185,9 +185,11 @@ func (d *deploy) load(ctx context.Context) (outcome, error) {
 	if err := d.loaded.Check(slices.Sorted(maps.Keys(d.running))...); err != nil {
 		return outcome{}, err
 	}
-	if d.keys, err = newKeys(env.Vault); err != nil {
+	keys, err := newKeys(env.Vault)
+	if err != nil {
 		return outcome{}, err
 	}
+	d.keys, d.signer = keys, func(function string) attest.Signer { return keys.Signer(function) }
 	noun := "functions"
 	if len(sources) == 1 {
 		noun = "function"

@@ -17,6 +17,12 @@ import (
 	"countersign/vaultsign/transit"
 )
 
+// keyStore is what signing needs of Vault; *transit.Client is the one there is outside of tests.
+type keyStore interface {
+	EnsureKey(ctx context.Context, function string) (created bool, err error)
+	PublicKeys(ctx context.Context, function string) (keyring.KeyRing, error)
+}
+
 // packed is a function's artifact on its way into the registry.
 type packed struct {
 	contents  artifact.Contents
@@ -97,7 +103,7 @@ func (d *deploy) sign(ctx context.Context, u *unit) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	if u.packed.bundle, err = attest.Sign(ctx, d.keys.Signer(u.Name), d.claims(u, w)); err != nil {
+	if u.packed.bundle, err = attest.Sign(ctx, d.signer(u.Name), d.claims(u, w)); err != nil {
 		return outcome{}, err
 	}
 	// What does not verify here would be refused by every host: better to know before it is published.
@@ -201,9 +207,4 @@ func tokenOfLogin() string {
 		return ""
 	}
 	return strings.TrimSpace(string(token))
-}
-
-// emptyRing is the key ring of a function that has no key: nothing verifies with it.
-func emptyRing(env hclspec.Vault, function string) keyring.KeyRing {
-	return keyring.KeyRing{Mount: env.TransitMount, Function: function, Versions: map[int]string{}}
 }
