@@ -36,13 +36,12 @@ type Client struct {
 
 // Answer is a verified return.
 type Answer struct {
-	Body        []byte
-	Node        string                // which node answered
-	Certificate *identity.Certificate // who signed the return
-	Call        *callsig.SignedCall
-	Return      *callsig.SignedReturn
-	Hops        []Hop // with Client.Explain: the calls below this one, which its node verified
-	Took        time.Duration
+	Body   []byte
+	Node   string // which node answered
+	Call   *callsig.SignedCall
+	Return *callsig.SignedReturn
+	Hops   []Hop // with Client.Explain: the calls below this one, which its node verified
+	Took   time.Duration
 }
 
 // Hop is a call that a node made and verified while answering another.

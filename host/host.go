@@ -14,7 +14,9 @@ import (
 	"countersign/host/control"
 	"countersign/host/wasm"
 	"countersign/router"
-	"countersign/vaultsign/identity"
+	"countersign/vaultsign/callsig"
+	"countersign/vaultsign/identity/issue"
+	"countersign/vaultsign/keyring"
 )
 
 // idleTime is how long a host without tasks waits for a new one before it ends.
@@ -28,10 +30,12 @@ type Host struct {
 	info   control.Info
 	log    *slog.Logger
 
-	trust    *identity.TrustBundle
+	trust    *issue.TrustStore
 	cache    *artifact.Cache
 	engine   *wasm.Engine
 	table    router.Table[*task]
+	rings    *keyring.Store
+	verifier callsig.Verifier // of calls from outside
 	sessions sessions
 	events   events
 
@@ -54,9 +58,14 @@ func New(ctx context.Context, config control.HostConfig, log *slog.Logger) (*Hos
 	if h.engine, err = wasm.NewEngine(filepath.Join(config.DataDir, "compiled")); err != nil {
 		return nil, err
 	}
-	if h.trust, err = h.openTrust(); err != nil {
+	if h.rings, err = keyring.NewStore(filepath.Join(config.DataDir, "keyrings")); err != nil {
 		return nil, err
 	}
+	if h.trust, err = issue.OpenTrust(h.vault(), config.TrustDomain, filepath.Join(config.DataDir, "trust.pem")); err != nil {
+		return nil, err
+	}
+	h.verifier.Trust = h.trust.Bundle
+	h.verifier.Replay = callsig.NewReplayCache(0, time.Now())
 	h.idle = time.AfterFunc(idleTime, h.cancel)
 	return h, nil
 }
@@ -98,7 +107,7 @@ func (h *Host) List() []control.Status {
 func (h *Host) Wait(ctx context.Context, id string) (control.Status, error) {
 	t := h.task(id)
 	if t == nil {
-		return control.Status{}, unknownTask(id)
+		return control.Status{}, fmt.Errorf("waiting for task %s: %w", id, control.ErrUnknownTask)
 	}
 	select {
 	case <-t.ended:
@@ -118,6 +127,24 @@ func (h *Host) Stop(ctx context.Context, id string, timeout time.Duration) error
 	defer cancel()
 	t.stop(ctx, 0)
 	return nil
+}
+
+// Signal implements control.Backend: SIGTERM and SIGINT stop the task once the calls that are running have ended.
+func (h *Host) Signal(id, signal string) error {
+	t := h.task(id)
+	if t == nil {
+		return fmt.Errorf("signalling task %s: %w", id, control.ErrUnknownTask)
+	}
+	switch signal {
+	case "SIGTERM", "SIGINT":
+		go func() {
+			ctx, cancel := context.WithTimeout(h.ctx, t.spec.Call.Timeout)
+			defer cancel()
+			t.stop(ctx, 0)
+		}()
+		return nil
+	}
+	return fmt.Errorf("functions take SIGTERM and SIGINT (stop), not %s", signal)
 }
 
 // Stats implements control.Backend.
@@ -149,6 +176,18 @@ func (h *Host) Forget(id string) error {
 // Subscribe implements control.Backend.
 func (h *Host) Subscribe() (<-chan control.Event, func()) { return h.events.subscribe() }
 
+// knows tells whether a task of function is here, callable or not.
+func (h *Host) knows(function string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, t := range h.tasks {
+		if t.Function() == function {
+			return true
+		}
+	}
+	return false
+}
+
 func (h *Host) task(id string) *task {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -171,5 +210,3 @@ func (h *Host) stopAll() {
 	}
 	wg.Wait()
 }
-
-func unknownTask(id string) error { return fmt.Errorf("task %s is not known to this host", id) }

@@ -40,6 +40,7 @@ func serve(ctx context.Context, config control.HostConfig, log *slog.Logger) err
 		return err
 	}
 	server := h.ingress()
+	go h.keepTrust()
 	failed := make(chan error, 2)
 	go func() { failed <- server.Serve(listener) }()
 	go func() { failed <- control.Serve(h.ctx, config.DataDir, h) }()

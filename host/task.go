@@ -2,15 +2,14 @@ package host
 
 import (
 	"context"
-	"crypto/x509"
 	"sync"
 	"time"
 
 	"countersign"
 	"countersign/hclspec"
 	"countersign/host/control"
-	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
+	"countersign/vaultsign/identity/issue"
 )
 
 // runtime runs the calls of one task. host/wasm and host/native implement it.
@@ -28,11 +27,10 @@ type task struct {
 	host    *Host
 	request control.StartRequest
 	spec    *hclspec.Function
-	svid    string // the function's SPIFFE ID
+	svid    identity.ID // the function's SPIFFE ID
 
 	runtime  runtime
-	identity *identity.Renewer
-	replays  *callsig.ReplayCache
+	identity *issue.Renewer
 	logs     []*logFile
 
 	mu     sync.Mutex
@@ -129,6 +127,3 @@ func (t *task) release() {
 		l.Close()
 	}
 }
-
-// certificate is the instance's current call certificate.
-func (t *task) certificate() *x509.Certificate { return t.identity.Current().Certificate }

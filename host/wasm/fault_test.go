@@ -17,7 +17,7 @@ type faultReply struct {
 
 func TestFaultsEndTheCallAndNothingElse(t *testing.T) {
 	adder := loadGuest(t, "adder", Options{})
-	faults := loadGuest(t, "faults", Options{Concurrency: 2, MaxReply: 1 << 20})
+	faults := loadGuest(t, "faults", Options{Concurrency: 1, MaxReply: 1 << 20})
 	tests := []struct {
 		name, body string
 		timeout    time.Duration
@@ -33,7 +33,6 @@ func TestFaultsEndTheCallAndNothingElse(t *testing.T) {
 		{"busy loop", `{"fault":"loop"}`, 200 * time.Millisecond, countersign.CodeDeadline, "", false},
 		{"loop of bulk copies", `{"fault":"copy loop"}`, 200 * time.Millisecond, countersign.CodeDeadline, "", false},
 		{"sleep", `{"fault":"sleep","size":60000}`, 200 * time.Millisecond, countersign.CodeDeadline, "", false},
-		{"waits for its context", `{"fault":"wait"}`, 200 * time.Millisecond, countersign.CodeDeadline, "", false},
 		{"allocates for ever", `{"fault":"allocate"}`, 10 * time.Second, countersign.CodeOutOfMemory, "67108864", false},
 		{"recursion", `{"fault":"recursion"}`, 10 * time.Second, countersign.CodeOutOfMemory, "", false},
 		{"exit", `{"fault":"exit","size":7}`, 10 * time.Second, countersign.CodeExited, "status 7", false},
@@ -123,6 +122,14 @@ func TestOverloadedWhenNoInstanceGetsFree(t *testing.T) {
 	wantCode(t, <-ended, countersign.CodeCanceled)
 	if err := <-waiting; err != nil {
 		t.Errorf("a call that waited for the place of a stopped one got %v", err)
+	}
+}
+
+func TestFunctionThatNoticesItsDeadline(t *testing.T) {
+	faults := loadGuest(t, "faults", Options{})
+	for range 20 {
+		_, err := invoke(faults, 10*time.Millisecond, `{"fault":"wait"}`)
+		wantCode(t, err, countersign.CodeDeadline)
 	}
 }
 

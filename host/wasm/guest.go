@@ -234,10 +234,16 @@ func (g *guest) handle(ctx context.Context, in *countersign.Invocation) ([]byte,
 		return nil
 	})
 	g.in = nil
-	if failure != nil && ctx.Err() != nil {
+	if failure != nil && expired(ctx) {
 		return nil, g.ended(ctx)
 	}
 	return body, failure
+}
+
+// expired tells whether ctx is done, or about to be: the guest may notice the deadline just before the host's timer.
+func expired(ctx context.Context) bool {
+	at, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(at)
 }
 
 // exchange writes the invocation into the guest, runs it, and reads the reply, whose body is still the guest's.
@@ -371,10 +377,10 @@ func (g *guest) explain(err error) *countersign.CallError {
 // ended is the error of a call that was stopped.
 func (g *guest) ended(ctx context.Context) *countersign.CallError {
 	switch {
-	case ctx != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return g.fail(countersign.CodeDeadline, "the deadline passed, and the call was stopped")
-	case ctx != nil && ctx.Err() != nil:
+	case ctx != nil && errors.Is(ctx.Err(), context.Canceled):
 		return g.fail(countersign.CodeCanceled, "the caller went away, and the call was stopped")
+	case ctx != nil && expired(ctx):
+		return g.fail(countersign.CodeDeadline, "the deadline passed, and the call was stopped")
 	}
 	return g.fail(countersign.CodeUnavailable, "%w", errClosed)
 }

@@ -34,17 +34,11 @@ type TrustStore struct {
 // OpenTrust opens the store whose cache is file, a PEM file of mode 0600 in a directory that exists. It asks nobody: a
 // bundle is there if the cache has one, otherwise after Refresh. A damaged cache is an error.
 func OpenTrust(config Config, trustDomain, file string) (*TrustStore, error) {
-	if err := config.check("PKI mount"); err != nil {
-		return nil, err
-	}
-	if err := identity.CheckTrustDomain(trustDomain); err != nil {
-		return nil, fmt.Errorf("open the trust bundle: %w", err)
-	}
-	client, err := config.Client()
+	t, err := newTrust(config, trustDomain)
 	if err != nil {
 		return nil, err
 	}
-	t := &TrustStore{config: config, trustDomain: trustDomain, file: file, client: client}
+	t.file = file
 	data, err := os.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -60,6 +54,29 @@ func OpenTrust(config Config, trustDomain, file string) (*TrustStore, error) {
 	return t, nil
 }
 
+// FetchBundle returns the trust bundle as Vault has it now, for a program that runs once and keeps nothing.
+func FetchBundle(ctx context.Context, config Config, trustDomain string) (*identity.Bundle, error) {
+	t, err := newTrust(config, trustDomain)
+	if err != nil {
+		return nil, err
+	}
+	return t.fetchBundle(ctx)
+}
+
+func newTrust(config Config, trustDomain string) (*TrustStore, error) {
+	if err := config.check("PKI mount"); err != nil {
+		return nil, err
+	}
+	if err := identity.CheckTrustDomain(trustDomain); err != nil {
+		return nil, fmt.Errorf("open the trust bundle: %w", err)
+	}
+	client, err := config.Client()
+	if err != nil {
+		return nil, err
+	}
+	return &TrustStore{config: config, trustDomain: trustDomain, client: client}, nil
+}
+
 // Bundle returns the current bundle, or nil if there never was one. It keeps its address while its content is the same.
 func (t *TrustStore) Bundle() *identity.Bundle { return t.bundle.Load() }
 
@@ -68,13 +85,9 @@ func (t *TrustStore) Bundle() *identity.Bundle { return t.bundle.Load() }
 func (t *TrustStore) Refresh(ctx context.Context) error {
 	t.refreshing.Lock()
 	defer t.refreshing.Unlock()
-	data, err := t.fetch(ctx)
+	bundle, err := t.fetchBundle(ctx)
 	if err != nil {
 		return err
-	}
-	bundle, err := identity.ParseBundle(t.trustDomain, data)
-	if err != nil {
-		return fmt.Errorf("fetch the trust bundle from Vault's %s: %w", t.config.PKIMount, err)
 	}
 	if bundle.Equal(t.bundle.Load()) {
 		return nil
@@ -101,6 +114,18 @@ func (t *TrustStore) Keep(ctx context.Context, period time.Duration, failed func
 			failed(err)
 		}
 	}
+}
+
+func (t *TrustStore) fetchBundle(ctx context.Context) (*identity.Bundle, error) {
+	data, err := t.fetch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	bundle, err := identity.ParseBundle(t.trustDomain, data)
+	if err != nil {
+		return nil, fmt.Errorf("fetch the trust bundle from Vault's %s: %w", t.config.PKIMount, err)
+	}
+	return bundle, nil
 }
 
 // fetch reads the mount's authorities, for which Vault asks no token.

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/user"
+	"regexp"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	consul "github.com/hashicorp/consul/api"
+	vault "github.com/hashicorp/vault/api"
+
+	"countersign/client"
+	"countersign/vaultsign/identity"
+	"countersign/vaultsign/identity/issue"
+)
+
+const (
+	callArgs    = "[flags] FUNCTION JSON|@FILE|-"
+	callSummary = "call a function with a signed call, and print its verified return"
+)
+
+func init() { register(command{"call", callArgs, callSummary, call}) }
+
+// callOptions are the flags of the verb.
+type callOptions struct {
+	name, node, trustDomain, pkiMount string
+	timeout                           time.Duration
+	explain                           bool
+}
+
+func (o *callOptions) flags(fs *flag.FlagSet) {
+	fs.StringVar(&o.name, "as", clientName(), "`name` of the client identity to call as")
+	fs.StringVar(&o.node, "node", "", "`host:port` of the node to ask (default: those that Consul knows)")
+	fs.StringVar(&o.trustDomain, "trust-domain", envOr("COUNTERSIGN_TRUST_DOMAIN", "countersign.local"), "SPIFFE trust domain `name`")
+	fs.StringVar(&o.pkiMount, "pki-mount", "pki", "`path` of Vault's PKI mount for call certificates")
+	fs.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long to wait for the return")
+	fs.BoolVar(&o.explain, "explain", false, "show what was verified on the way, to standard error")
+}
+
+func call(ctx context.Context, s streams, args []string) error {
+	fs := flags(s, "call", callArgs, callSummary)
+	var o callOptions
+	o.flags(fs)
+	rest, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 2 {
+		return &usageError{"want a function and a request"}
+	}
+	body, err := requestBody(s.in, rest[1])
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	c, err := o.client(ctx)
+	if err != nil {
+		return err
+	}
+	answer, err := c.Call(ctx, rest[0], body)
+	if answer != nil && o.explain {
+		explain(s.err, c, answer)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "%s\n", answer.Body)
+	return nil
+}
+
+// requestBody reads the request: JSON as it is, from a file or from standard input.
+func requestBody(in io.Reader, arg string) ([]byte, error) {
+	switch {
+	case arg == "-":
+		b, err := io.ReadAll(in)
+		if err != nil {
+			return nil, fmt.Errorf("reading the request from standard input: %w", err)
+		}
+		return b, nil
+	case strings.HasPrefix(arg, "@"):
+		b, err := os.ReadFile(arg[1:])
+		if err != nil {
+			return nil, fmt.Errorf("reading the request: %w", err)
+		}
+		return b, nil
+	}
+	return []byte(arg), nil
+}
+
+// client gets a client identity from Vault and the ways to nodes from Consul.
+func (o *callOptions) client(ctx context.Context) (*client.Client, error) {
+	v, err := vault.NewClient(vault.DefaultConfig())
+	if err != nil {
+		return nil, fmt.Errorf("making a Vault client from the environment (VAULT_ADDR, VAULT_TOKEN): %w", err)
+	}
+	id, err := identity.ClientID(o.trustDomain, o.name)
+	if err != nil {
+		return nil, &usageError{fmt.Sprintf("-as %q: %v", o.name, err)}
+	}
+	self, err := issue.Client(ctx, v, o.pkiMount, id, 0)
+	if err != nil {
+		return nil, fmt.Errorf("getting a certificate for client %q: %w", o.name, err)
+	}
+	trust, err := issue.FetchBundle(ctx, issue.Config{Address: v.Address(), Namespace: v.Namespace(),
+		CACert: os.Getenv("VAULT_CACERT"), PKIMount: o.pkiMount}, o.trustDomain)
+	if err != nil {
+		return nil, err
+	}
+	return &client.Client{Identity: self, Trust: trust, Nodes: o.nodes, Explain: o.explain}, nil
+}
+
+// nodes returns where function can be called: nearest first, as Consul sorts them from its agent.
+func (o *callOptions) nodes(ctx context.Context, function string) ([]string, error) {
+	if o.node != "" {
+		return []string{o.node}, nil
+	}
+	c, err := consul.NewClient(consul.DefaultConfig())
+	if err != nil {
+		return nil, fmt.Errorf("making a Consul client from the environment (CONSUL_HTTP_ADDR): %w", err)
+	}
+	q := (&consul.QueryOptions{Near: "_agent"}).WithContext(ctx)
+	entries, _, err := c.Health().Service(function, "", true, q)
+	if err != nil {
+		return nil, &client.UnreachableError{Function: function, Err: fmt.Errorf("asking Consul: %w", err)}
+	}
+	var nodes []string
+	for _, e := range entries {
+		nodes = append(nodes, net.JoinHostPort(e.Service.Address, strconv.Itoa(e.Service.Port)))
+	}
+	return nodes, nil
+}
+
+// explain prints the hops of a call and what was verified at each.
+func explain(w io.Writer, c *client.Client, a *client.Answer) {
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "CALL\tSIGNED WITH\tKEY\tVERIFIED\tTOOK")
+	row := func(caller, callee, algorithm, key, verified string, took time.Duration) {
+		if len(key) > 12 {
+			key = key[:12] + "…"
+		}
+		fmt.Fprintf(tw, "%s → %s\t%s\t%s\t%s\t%s\n", shortID(caller), shortID(callee), algorithm, key, verified, took)
+	}
+	sig := a.Call.Signature
+	row(c.Identity.ID().String(), a.Call.Call.Callee.String(), string(sig.Algorithm), sig.KeyID, "call and return",
+		a.Took.Round(time.Microsecond))
+	for _, h := range a.Hops {
+		row(h.Caller, h.Callee, h.Algorithm, h.Key, h.Verified, time.Duration(h.Micros)*time.Microsecond)
+	}
+	tw.Flush()
+}
+
+// shortID drops the trust domain of a SPIFFE ID.
+func shortID(id string) string {
+	_, rest, _ := strings.Cut(strings.TrimPrefix(id, "spiffe://"), "/")
+	return rest
+}
+
+var notInName = regexp.MustCompile(`[^a-z0-9-]+`)
+
+// clientName is the login name of the person who calls, in the form of a client identity.
+func clientName() string {
+	u, err := user.Current()
+	if err != nil {
+		return "operator"
+	}
+	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(u.Username), "-"), "-")
+	if name == "" || name[0] < 'a' {
+		return "operator"
+	}
+	return name
+}
+
+func envOr(name, value string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return value
+}

@@ -1,0 +1,120 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"countersign/artifact"
+	"countersign/hclspec"
+	"countersign/vaultsign/attest"
+	"countersign/vaultsign/keyring"
+	"countersign/vaultsign/transit"
+)
+
+// admit pulls the artifact and verifies all of it: nothing of it is parsed as a spec, compiled or executed before its
+// attestation was verified with the function's key.
+func (s *start) admit(ctx context.Context) error {
+	ref, err := artifact.ParseReference(s.request.Artifact)
+	if err != nil {
+		return invalid("artifact %q: %v", s.request.Artifact, err)
+	}
+	ring, err := s.keyRing(ctx)
+	if err != nil {
+		return err
+	}
+	store, err := artifact.Open(ref, s.host.config.PlainHTTP)
+	if err != nil {
+		return invalid("artifact %s: %v", ref, err)
+	}
+	if s.loaded, err = s.host.cache.Load(ctx, store, ref); err != nil {
+		return fmt.Errorf("pulling artifact %s: %w", ref, err)
+	}
+	s.attested, err = s.verify(ring)
+	if err != nil && s.loaded.Cached {
+		// It may have been signed again since this node cached it.
+		if s.loaded.Bundles, err = s.host.cache.RefreshBundles(ctx, store, ref); err != nil {
+			return fmt.Errorf("pulling the attestations of %s: %w", ref, err)
+		}
+		s.attested, err = s.verify(ring)
+	}
+	if err != nil {
+		return fmt.Errorf("artifact %s is refused: %w", ref, err)
+	}
+	s.event("Artifact verified: signed with %s, built from commit %s of %s", s.attested.Key, s.attested.Commit, s.attested.Repository)
+	return s.readSpec()
+}
+
+// keyRing returns the function's public keys: Vault's answer joined to what this node has kept, or what it has kept
+// while Vault is away.
+func (s *start) keyRing(ctx context.Context) (keyring.KeyRing, error) {
+	client, err := transit.New(s.login.Client(), s.host.config.Vault.TransitMount)
+	if err != nil {
+		return keyring.KeyRing{}, err
+	}
+	fresh, err := client.PublicKeys(ctx, s.request.Function)
+	var unreachable *transit.UnreachableError
+	switch {
+	case err == nil:
+		ring, _, err := s.host.rings.Update(fresh)
+		return ring, err
+	case errors.As(err, &unreachable):
+		ring, kept := s.host.rings.Load(s.request.Function)
+		if kept != nil {
+			return keyring.KeyRing{}, errors.Join(err, kept)
+		}
+		s.event("Vault is away: verifying with the public keys of %s", ring.FetchedAt.UTC().Format("2006-01-02 15:04"))
+		return ring, nil
+	}
+	return keyring.KeyRing{}, fmt.Errorf("reading the public keys of function %q: %w", s.request.Function, err)
+}
+
+// verify checks the attestation against the bytes that were pulled.
+func (s *start) verify(ring keyring.KeyRing) (*attest.Attestation, error) {
+	interfaceDigest, err := s.loaded.InterfaceDigest()
+	if err != nil {
+		return nil, err
+	}
+	return attest.VerifyAny(s.loaded.Bundles, ring, attest.Want{Function: s.request.Function,
+		ManifestDigest: s.loaded.ManifestDigest, FileDigests: s.loaded.FileDigests(),
+		SpecDigest: s.loaded.SpecDigest(), InterfaceDigest: interfaceDigest})
+}
+
+// readSpec parses the verified spec and refuses what this host cannot hold it to.
+func (s *start) readSpec() error {
+	functions, diags := hclspec.ParseFunctions(s.request.Function+".hcl", s.loaded.Spec)
+	if diags.HasErrors() {
+		return invalid("the artifact's spec: %v", diags)
+	}
+	i := slices.IndexFunc(functions, func(f *hclspec.Function) bool { return f.Name == s.request.Function })
+	if i < 0 {
+		return invalid("the artifact's spec does not declare function %q", s.request.Function)
+	}
+	s.spec = functions[i]
+	switch {
+	case len(s.spec.Storage)+len(s.spec.Network) > 0:
+		return invalid("function %q declares the I/O tags %s: this host cannot bind I/O tags, so it does not run functions that need them",
+			s.spec.Name, strings.Join(tags(s.spec), ", "))
+	case s.spec.Runtime != hclspec.RuntimeWasm || len(s.loaded.Wasm) == 0:
+		return invalid("function %q has runtime %q: this host runs %q only", s.spec.Name, s.spec.Runtime, hclspec.RuntimeWasm)
+	case s.spec.Ingress != nil && s.spec.Ingress.Auth != "signed":
+		return invalid("function %q has ingress auth %q: this host can check \"signed\" only", s.spec.Name, s.spec.Ingress.Auth)
+	case s.request.MemoryBytes < s.spec.Resources.Memory:
+		return invalid("Nomad reserved %d bytes of memory, the spec of function %q needs %d: raise `memory` in the job",
+			s.request.MemoryBytes, s.spec.Name, s.spec.Resources.Memory)
+	}
+	return nil
+}
+
+func tags(f *hclspec.Function) []string {
+	var list []string
+	for _, t := range f.Storage {
+		list = append(list, fmt.Sprintf("storage %q", t.Tag))
+	}
+	for _, t := range f.Network {
+		list = append(list, fmt.Sprintf("network %q", t.Tag))
+	}
+	return list
+}

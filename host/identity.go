@@ -1,0 +1,90 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"countersign/vaultsign/identity"
+	"countersign/vaultsign/identity/issue"
+	"countersign/vaultsign/transit"
+)
+
+// trustPeriod is how often the trust domain's CA certificates are fetched anew.
+const trustPeriod = 5 * time.Minute
+
+// vault is where identities come from.
+func (h *Host) vault() issue.Config {
+	v := h.config.Vault
+	return issue.Config{Address: v.Address, Namespace: v.Namespace, CACert: v.CACert, AuthMount: v.AuthMount,
+		AuthRole: v.AuthRole, PKIMount: v.PKIMount, PKIRole: v.PKIRole}
+}
+
+// keepTrust refreshes the trust bundle until the host stops.
+func (h *Host) keepTrust() {
+	h.trust.Keep(h.ctx, trustPeriod, func(err error) {
+		h.log.Warn("the trust bundle could not be refreshed; the last one is used", "error", err)
+	})
+}
+
+// logIn checks who is to run and logs in to Vault with the allocation's workload identity.
+func (s *start) logIn(ctx context.Context) error {
+	var err error
+	if s.svid, err = identity.FunctionID(s.host.config.TrustDomain, s.request.Function); err != nil {
+		return invalid("function %q: %v", s.request.Function, err)
+	}
+	if s.login, err = issue.LogIn(ctx, s.host.vault(), s.request.IdentityFile); err != nil {
+		return fmt.Errorf("logging in to Vault as the allocation of function %q: %w", s.request.Function, err)
+	}
+	return nil
+}
+
+// identify gets the instance's call key certified, and keeps it so.
+func (s *start) identify(ctx context.Context) error {
+	h := s.host
+	if h.trust.Bundle() == nil {
+		if err := h.trust.Refresh(ctx); err != nil {
+			return fmt.Errorf("fetching the trust bundle: %w", err)
+		}
+	}
+	id, err := s.login.Issue(ctx, s.svid)
+	if err != nil {
+		return fmt.Errorf("getting the call certificate of function %q: %w", s.request.Function, err)
+	}
+	if err := h.trusted(ctx, id); err != nil {
+		return fmt.Errorf("the call certificate that Vault issued to function %q is refused: %w", s.request.Function, err)
+	}
+	s.renewer = issue.NewRenewer(id, issue.RenewerConfig{Vault: h.vault(), JWTFile: s.request.IdentityFile,
+		Trust: h.trust.Bundle, LoggedIn: s.refreshKeys, Log: h.log})
+	s.event("Call certificate issued to %s, valid until %s", id.ID(), id.Certificate.NotAfter.UTC().Format(time.RFC3339))
+	return nil
+}
+
+// refreshKeys keeps this node's copy of the function's public keys fresh, with the login that a renewal makes anyway.
+func (s *start) refreshKeys(ctx context.Context, vault *api.Client) error {
+	client, err := transit.New(vault, s.host.config.Vault.TransitMount)
+	if err != nil {
+		return err
+	}
+	fresh, err := client.PublicKeys(ctx, s.request.Function)
+	if err != nil {
+		return err
+	}
+	_, _, err = s.host.rings.Update(fresh)
+	return err
+}
+
+// trusted verifies a fresh certificate; of a CA that the bundle lacks, once more with a fresh bundle.
+func (h *Host) trusted(ctx context.Context, id *identity.Identity) error {
+	_, err := h.trust.Bundle().Verify(id.Certificate.DER, time.Now())
+	if err == nil {
+		return nil
+	}
+	if h.trust.Refresh(ctx) != nil {
+		return err
+	}
+	_, err = h.trust.Bundle().Verify(id.Certificate.DER, time.Now())
+	return err
+}

@@ -1,0 +1,159 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"time"
+
+	"countersign"
+	"countersign/artifact"
+	"countersign/hclspec"
+	"countersign/host/control"
+	"countersign/host/wasm"
+	"countersign/vaultsign/attest"
+	"countersign/vaultsign/identity"
+	"countersign/vaultsign/identity/issue"
+)
+
+// start is one start in the making: the steps of Start fill it in, in order.
+type start struct {
+	host    *Host
+	request control.StartRequest
+	svid    identity.ID
+	events  []control.Event
+
+	login    *issue.Login // the allocation's Vault token
+	loaded   *artifact.Loaded
+	attested *attest.Attestation
+	spec     *hclspec.Function
+	renewer  *issue.Renewer
+	task     *task
+}
+
+// Start implements control.Backend: log in as the allocation, admit the artifact, get a call identity, load the
+// runtime, and only then become callable. A start that fails leaves nothing behind.
+func (h *Host) Start(ctx context.Context, request control.StartRequest) (reply control.StartReply, err error) {
+	if t := h.task(request.TaskID); t != nil && t.Status().State == control.Running {
+		return control.StartReply{Address: h.info.Address, Port: h.info.Port}, nil
+	}
+	s := &start{host: h, request: request}
+	defer func() {
+		if p := recover(); p != nil {
+			h.log.Error("a start panicked", "function", request.Function, "panic", p, "stack", string(debug.Stack()))
+			err = &control.Failure{Kind: control.Internal, Message: "the host failed while starting the function; see its log"}
+		}
+		if err != nil {
+			s.undo()
+		}
+		if s.login != nil {
+			// The token did its work. It also ends by itself, soon.
+			if err := s.login.Close(context.WithoutCancel(ctx)); err != nil {
+				h.log.Debug("revoking a start's Vault token", "function", request.Function, "error", err)
+			}
+		}
+	}()
+	for _, step := range []func(context.Context) error{s.logIn, s.admit, s.identify, s.load} {
+		if err := step(ctx); err != nil {
+			return control.StartReply{}, s.failure(err)
+		}
+	}
+	s.publish()
+	return control.StartReply{Address: h.info.Address, Port: h.info.Port, Events: s.events}, nil
+}
+
+// load makes the task with its runtime; it is not callable yet.
+func (s *start) load(ctx context.Context) error {
+	t := &task{host: s.host, request: s.request, spec: s.spec, svid: s.svid, identity: s.renewer, ended: make(chan struct{})}
+	s.task = t
+	var out, errs io.Writer
+	for path, w := range map[string]*io.Writer{s.request.StdoutPath: &out, s.request.StderrPath: &errs} {
+		l, err := openLog(path)
+		if err != nil {
+			return err
+		}
+		t.logs, *w = append(t.logs, l), l
+	}
+	began := time.Now()
+	instance, err := s.host.engine.Load(ctx, s.loaded.Wasm, wasm.Options{Function: s.request.Function, Memory: s.spec.Resources.Memory,
+		Concurrency: s.spec.Resources.Concurrency, Stdout: out, Stderr: errs, Caller: outbound{t},
+		MaxReply: s.spec.Call.MaxResponse, Prewarm: 1})
+	if err != nil {
+		return fmt.Errorf("loading function %q: %w", s.request.Function, err)
+	}
+	t.runtime = wasmRuntime{instance}
+	s.event("Function loaded in %s", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// publish makes the task callable.
+func (s *start) publish() {
+	h, t := s.host, s.task
+	t.status = control.Status{TaskID: s.request.TaskID, AllocID: s.request.AllocID, Function: s.request.Function,
+		Artifact: s.request.Artifact, State: control.Running, StartedAt: time.Now(), Commit: s.attested.Commit,
+		KeyID: s.attested.Key.String()}
+	h.mu.Lock()
+	h.tasks[s.request.TaskID] = t
+	h.idle.Stop()
+	h.mu.Unlock()
+	h.table.Add(t)
+	h.log.Info("function started", "function", t.Function(), "allocation", t.ID(), "artifact", s.request.Artifact,
+		"commit", s.attested.Commit, "key", s.attested.Key.String())
+}
+
+// undo gives back what the steps took.
+func (s *start) undo() {
+	if s.renewer != nil {
+		s.renewer.Stop()
+	}
+	if s.task != nil {
+		for _, l := range s.task.logs {
+			l.Close()
+		}
+	}
+}
+
+func (s *start) event(format string, args ...any) {
+	s.events = append(s.events, control.Event{TaskID: s.request.TaskID, Time: time.Now(), Message: fmt.Sprintf(format, args...)})
+}
+
+// failure tells the driver whether trying again can help.
+func (s *start) failure(err error) *control.Failure {
+	f := &control.Failure{Kind: control.Internal, Message: err.Error(), Events: s.events}
+	var unverified interface{ Unverified() bool }
+	var unreachable interface{ Unreachable() bool }
+	var module *wasm.ModuleError
+	var invalid *invalidError
+	switch {
+	case errors.As(err, &unverified) && unverified.Unverified():
+		f.Kind = control.Refused
+	case errors.As(err, &unreachable) && unreachable.Unreachable():
+		f.Kind = control.Unreachable
+	case errors.As(err, &module), errors.As(err, &invalid):
+		f.Kind = control.Invalid
+	}
+	s.host.log.Warn("start failed", "function", s.request.Function, "allocation", s.request.AllocID,
+		"artifact", s.request.Artifact, "kind", f.Kind, "error", err)
+	return f
+}
+
+// invalidError says that a request or a spec asks for what this host cannot do.
+type invalidError struct{ msg string }
+
+func (e *invalidError) Error() string { return e.msg }
+
+func invalid(format string, args ...any) error { return &invalidError{fmt.Sprintf(format, args...)} }
+
+// wasmRuntime makes a runtime of a WebAssembly instance.
+type wasmRuntime struct{ *wasm.Instance }
+
+// Stats implements runtime.
+func (r wasmRuntime) Stats() control.Stats {
+	s := r.Instance.Stats()
+	return control.Stats{Time: time.Now(), CPU: s.CPU, MemoryBytes: s.MemoryBytes, MemoryMax: s.MemoryMax,
+		Instances: s.Instances, InFlight: s.InFlight, Calls: s.Calls, Failures: s.Failures}
+}
+
+var _ countersign.Caller = outbound{}
