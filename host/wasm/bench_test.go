@@ -25,12 +25,15 @@ func benchmarkInvoke(b *testing.B, i *Instance, body string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
 	in := invocation(body)
+	before := i.Stats()
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := i.Invoke(ctx, in); err != nil {
 			b.Fatal(err)
 		}
 	}
+	after := i.Stats()
+	b.ReportMetric(float64(after.CPU-before.CPU)/float64(after.Calls-before.Calls), "guest-cpu-ns/op")
 }
 
 // BenchmarkNestedCall is a function that calls another.

@@ -127,8 +127,8 @@ func TestOverloadedWhenNoInstanceGetsFree(t *testing.T) {
 
 func TestFunctionThatNoticesItsDeadline(t *testing.T) {
 	faults := loadGuest(t, "faults", Options{})
-	for range 20 {
-		_, err := invoke(faults, 10*time.Millisecond, `{"fault":"wait"}`)
+	for range 5 {
+		_, err := invoke(faults, 200*time.Millisecond, `{"fault":"wait"}`)
 		wantCode(t, err, countersign.CodeDeadline)
 	}
 }
