@@ -20,7 +20,7 @@ FUNCTIONS = {
         "remote": "//.repos/tax",
     },
     "thumbnail": {
-        "commit": "344bb669dad94f187c7aa1786ce24921b2c2fbd5",
+        "commit": "28120ad3bf2b1ae6396d960aea2cda21dd625a7d",
         "remote": "//.repos/thumbnail",
     },
 }
