@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
@@ -29,17 +27,4 @@ func Format(src []byte) ([]byte, hcl.Diagnostics) {
 		out = append(out, '\n')
 	}
 	return out, nil
-}
-
-// WriteDiagnostics writes diags for people, each with the lines of source that it is about. sources holds the files'
-// content by the names given to the parser. A width of 0 does not wrap lines; color adds terminal escape sequences.
-func WriteDiagnostics(w io.Writer, sources map[string][]byte, diags hcl.Diagnostics, width uint, color bool) error {
-	files := make(map[string]*hcl.File, len(sources))
-	for name, src := range sources {
-		files[name] = &hcl.File{Bytes: src}
-		if !checkSource(name, src).HasErrors() {
-			files[name], _ = hclsyntax.ParseConfig(src, name, hcl.InitialPos)
-		}
-	}
-	return hcl.NewDiagnosticTextWriter(w, files, width, color).WriteDiagnostics(diags)
 }

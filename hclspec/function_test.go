@@ -217,9 +217,9 @@ var badFunctions = []struct {
 	},
 	{name: "no closing brace", file: "function \"a\" {\n", want: []string{`1:14 Unclosed configuration block / `}},
 	{name: "byte order mark", file: "\ufefffunction \"a\" {}", want: []string{`1:1 Byte order mark / UTF-8 without`}},
-	{name: "deep nesting", body: "calls = " + strings.Repeat("[", 1e5), want: []string{`2:40 Nested too deeply / At most 32`}},
-	{name: "many operators", body: "runtime = " + strings.Repeat("!", 1e5), want: []string{`2:267 Too many operators / more than 256`}},
-	{name: "large file", file: strings.Repeat("#\n", 1<<17) + "#", want: []string{`1:1 File too large / at most 256KiB`}},
+	{name: "deep nesting", body: "calls = " + strings.Repeat("[", 1e4), want: []string{`2:40 Nested too deeply / At most 32`}},
+	{name: "many operators", body: "runtime = " + strings.Repeat("!", 1e4), want: []string{`2:267 Too many operators / more than 256`}},
+	{name: "large file", file: strings.Repeat("#\n", 1<<15) + "#", want: []string{`1:1 File too large / at most 64KiB`}},
 }
 
 func TestParseFunctionsDiagnoses(t *testing.T) {

@@ -55,7 +55,9 @@ const (
 
 // Limits of a file, checked before it is parsed: the parser works recursively, and its input is not ours.
 const (
-	MaxSourceLength = 256 * KiB
+	MaxSourceLength = 64 * KiB
 	maxNesting      = 32  // brackets, braces, parentheses, quotes, template sequences
 	maxOperators    = 256 // operators that may stand in front of a value or between values, in the whole file
+
+	maxDiagnostics = 50 // of one call of a parser or of Check
 )

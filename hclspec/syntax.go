@@ -92,8 +92,8 @@ func warningAt(at hcl.Range, summary, detail string, args ...any) *hcl.Diagnosti
 	return d
 }
 
-// finish sorts diags by place. It also cuts them off from the values of variables: those may be secret, and a
-// diagnostic writer would print them.
+// finish sorts diags by place and cuts off the end of a list that nobody would read. It also cuts them off from the
+// values of variables: those may be secret, and a diagnostic writer would print them.
 func finish(diags hcl.Diagnostics) hcl.Diagnostics {
 	for _, d := range diags {
 		d.Expression, d.EvalContext = nil, nil
@@ -105,6 +105,17 @@ func finish(diags hcl.Diagnostics) hcl.Diagnostics {
 		return cmp.Or(cmp.Compare(a.Subject.Filename, b.Subject.Filename),
 			cmp.Compare(a.Subject.Start.Byte, b.Subject.Start.Byte))
 	})
+	if len(diags) > maxDiagnostics {
+		shown, rest := diags[:maxDiagnostics:maxDiagnostics], diags[maxDiagnostics:]
+		more := &hcl.Diagnostic{
+			Severity: hcl.DiagWarning, Summary: fmt.Sprintf("%d more diagnostics are not shown", len(rest)),
+			Detail: "Mend the ones above first.", Subject: rest[0].Subject,
+		}
+		if rest.HasErrors() {
+			more.Severity = hcl.DiagError
+		}
+		return append(shown, more)
+	}
 	return diags
 }
 
