@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2"
@@ -22,7 +23,8 @@ import (
 type Store = oras.GraphTarget
 
 // Open returns the store of a reference's repository. plainHTTP is for registries on loopback. Credentials are those
-// of `docker login`. Nothing is asked over the network yet.
+// of `docker login`: in $DOCKER_CONFIG, or below the user's home directory; a process that has neither, as a service
+// may, goes without. Nothing is asked over the network yet.
 func Open(ref Reference, plainHTTP bool) (Store, error) {
 	repository, err := remote.NewRepository(ref.Registry + "/" + ref.Repository)
 	if err != nil {
@@ -30,11 +32,13 @@ func Open(ref Reference, plainHTTP bool) (Store, error) {
 	}
 	client := &auth.Client{Client: retry.DefaultClient, Cache: auth.NewCache()}
 	client.SetUserAgent("countersign")
-	logins, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("reading the registry logins of Docker's config.json: %w", err)
+	if _, err := os.UserHomeDir(); err == nil || os.Getenv("DOCKER_CONFIG") != "" {
+		logins, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("reading the registry logins of Docker's config.json: %w", err)
+		}
+		client.Credential = credentials.Credential(logins)
 	}
-	client.Credential = credentials.Credential(logins)
 	repository.Client, repository.PlainHTTP = client, plainHTTP
 	repository.MaxMetadataBytes = maxIndex
 	// Many registries do not let clients delete; an old list of referrers does no harm.

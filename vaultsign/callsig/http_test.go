@@ -222,8 +222,8 @@ func TestVerifyRequestRefuses(t *testing.T) {
 		"alg is a session's":    {input(`"ed25519"`, `"hmac-sha256"`), ReasonUnknownKey},
 		"alg is empty":          {input(`"ed25519"`, `""`), ReasonMalformed},
 		"another method":        {func(_ *exchange, r *http.Request) { r.Method = "PUT" }, ReasonMalformed},
-		"another path":          {func(_ *exchange, r *http.Request) { r.URL.Path = "/v1/functions/fx" }, ReasonWrongCallee},
-		"path escaped":          {func(_ *exchange, r *http.Request) { r.URL.RawPath = "/v1/functions/t%61x" }, ReasonWrongCallee},
+		"another path":          {func(_ *exchange, r *http.Request) { r.URL.Path = "/call/fx" }, ReasonWrongCallee},
+		"path escaped":          {func(_ *exchange, r *http.Request) { r.URL.RawPath = "/call/t%61x" }, ReasonWrongCallee},
 		"content type changed":  {set("Content-Type", "text/plain"), ReasonBadSignature},
 		"content type twice":    {add("Content-Type", "application/json"), ReasonMalformed},
 		"no content type":       {del("Content-Type"), ReasonMalformed},
@@ -450,6 +450,10 @@ func TestVerifyResponseRefuses(t *testing.T) {
 		"digest not covered":     {input(`"content-digest" `, ``), ReasonMissingComponent},
 		"ID not covered":         {input(`"countersign-id" `, ``), ReasonMissingComponent},
 		"code not covered":       {input(`"countersign-code" `, ``), ReasonMissingComponent},
+		"explain not covered":    {input(`"countersign-explain" `, ``), ReasonMissingComponent},
+		"explain changed":        {set(HeaderExplain, ":AAAA:"), ReasonBadSignature},
+		"explain is a string":    {set(HeaderExplain, `"x"`), ReasonMalformed},
+		"explain removed":        {del(HeaderExplain), ReasonMissingComponent},
 		"callee not covered":     {input(`"countersign-callee";req `, ``), ReasonMissingComponent},
 		"call's digest":          {input(`"content-digest";req `, ``), ReasonMissingComponent},
 		"call not covered":       {input(` "signature";req;key="call"`, ``), ReasonMissingComponent},
@@ -476,7 +480,10 @@ func TestVerifyResponseRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			x := newExchange(t)
 			request, _, sc := x.signed(t)
-			ret := Return{Status: 422, Code: countersign.CodeFailed, Body: []byte(`{"title":"no"}`)}
+			ret := Return{
+				Status: 422, Code: countersign.CodeFailed, Body: []byte(`{"title":"no"}`),
+				Explain: strings.Repeat("x", maxExplain),
+			}
 			resp := &http.Response{StatusCode: ret.Status, Header: http.Header{}}
 			_, err := SignResponse(resp.Header, NewSigner(x.tax), sc, ret, x.now)
 			must(t, err)
@@ -502,7 +509,7 @@ func TestVerifyResponseOfAnotherCall(t *testing.T) {
 
 func TestSignRequestRefusesAnotherTarget(t *testing.T) {
 	x := newExchange(t)
-	for _, target := range []string{"/", "/v1/functions/fx", "/v1/functions/tax?a=b", "/v1/functions/tax?", "/v1/functions/tax/"} {
+	for _, target := range []string{"/", "/call/fx", "/call/tax?a=b", "/call/tax?", "/call/tax/"} {
 		r, err := http.NewRequest(http.MethodPost, "http://node.example"+target, nil)
 		must(t, err)
 		_, err = SignRequest(r, NewSigner(x.ann), x.outsideCall(), x.now)

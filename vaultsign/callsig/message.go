@@ -9,8 +9,8 @@ import (
 	"countersign/vaultsign/identity"
 )
 
-// PathPrefix is the path of a call up to the callee's name: POST /v1/functions/<name>.
-const PathPrefix = "/v1/functions/"
+// PathPrefix is the path of a call up to the callee's name: POST /call/<name>.
+const PathPrefix = "/call/"
 
 // ContentType is the media type of requests and replies.
 const ContentType = "application/json"
@@ -123,7 +123,7 @@ const (
 	maxID          = 128 // bytes of a call's ID
 	maxText        = 256 // bytes of content type, traceparent
 	maxHops        = 1000
-	maxExplain     = 64 << 10
+	maxExplain     = 20 << 10            // bytes; in base64 it must stay below maxFieldBytes
 	maxDeadlineMS  = 999_999_999_999_999 // what a structured field integer can hold
 	minStatus      = 200
 	minErrorStatus = 400

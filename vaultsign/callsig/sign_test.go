@@ -66,7 +66,7 @@ func TestSigningRefuses(t *testing.T) {
 		"no callee":               {p.caller, func(c *Call) { c.Callee = identity.ID{} }, p.now, ReasonMalformed},
 		"callee is a client":      {p.caller, func(c *Call) { c.Callee = client(t, "ann") }, p.now, ReasonMalformed},
 		"method":                  {p.caller, func(c *Call) { c.Method = "GET" }, p.now, ReasonMalformed},
-		"path of another":         {p.caller, func(c *Call) { c.Path = "/v1/functions/fx" }, p.now, ReasonWrongCallee},
+		"path of another":         {p.caller, func(c *Call) { c.Path = "/call/fx" }, p.now, ReasonWrongCallee},
 		"path with a line break":  {p.caller, func(c *Call) { c.Path += "\n" }, p.now, ReasonWrongCallee},
 		"no ID":                   {p.caller, func(c *Call) { c.ID = "" }, p.now, ReasonMalformed},
 		"ID with a line break":    {p.caller, func(c *Call) { c.ID = "a\nb" }, p.now, ReasonMalformed},
@@ -110,7 +110,10 @@ func TestSigningReturnRefuses(t *testing.T) {
 		"code without error":   {p.callee, Return{Status: 200, Code: "failed"}, p.now, ReasonMalformed},
 		"bad code":             {p.callee, Return{Status: 500, Code: "a\nb"}, p.now, ReasonMalformed},
 		"content type":         {p.callee, Return{Status: 200, ContentType: " "}, p.now, ReasonMalformed},
-		"session is over":      {p.callee, Return{Status: 200}, p.now.Add(2 * time.Hour), ReasonExpired},
+		"explains too much": {
+			p.callee, Return{Status: 200, Explain: strings.Repeat("x", maxExplain+1)}, p.now, ReasonMalformed,
+		},
+		"session is over": {p.callee, Return{Status: 200}, p.now.Add(2 * time.Hour), ReasonExpired},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -142,9 +145,9 @@ func TestVerifyCallRefuses(t *testing.T) {
 		"content type":      {func(_ *pair, sc *SignedCall) { sc.Call.ContentType = "text/plain" }, nil, ReasonBadSignature},
 		"caller":            {func(p *pair, sc *SignedCall) { sc.Call.Caller = p.tax.ID() }, nil, ReasonWrongCaller},
 		"callee": {func(p *pair, sc *SignedCall) {
-			sc.Call.Callee, sc.Call.Path = p.quote.ID(), "/v1/functions/quote"
+			sc.Call.Callee, sc.Call.Path = p.quote.ID(), "/call/quote"
 		}, nil, ReasonWrongCallee},
-		"path":           {func(_ *pair, sc *SignedCall) { sc.Call.Path = "/v1/functions/fx" }, nil, ReasonWrongCallee},
+		"path":           {func(_ *pair, sc *SignedCall) { sc.Call.Path = "/call/fx" }, nil, ReasonWrongCallee},
 		"key ID":         {func(_ *pair, sc *SignedCall) { sc.Signature.KeyID += "x" }, nil, ReasonUnknownKey},
 		"algorithm":      {func(_ *pair, sc *SignedCall) { sc.Signature.Algorithm = "rsa-pss-sha512" }, nil, ReasonWrongAlgorithm},
 		"no nonce":       {func(_ *pair, sc *SignedCall) { sc.Signature.Nonce = "" }, nil, ReasonBadSignature},
@@ -218,7 +221,7 @@ func TestVerifyReturnRefuses(t *testing.T) {
 		"expired":     {func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Signature.Expires = r.Signature.Created - 12 }, ReasonExpired},
 		"call's body": {func(_ *pair, c *SignedCall, _ *SignedReturn) { c.Digest[0] ^= 1 }, ReasonBadSignature},
 		"call's callee": {func(p *pair, c *SignedCall, _ *SignedReturn) {
-			c.Call.Callee, c.Call.Path = p.quote.ID(), "/v1/functions/quote"
+			c.Call.Callee, c.Call.Path = p.quote.ID(), "/call/quote"
 		}, ReasonWrongCallee},
 	}
 	both(t, func(t *testing.T, p *pair, k keysOfPair) {
