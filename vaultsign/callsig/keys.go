@@ -85,8 +85,8 @@ type CertificateKey struct {
 	replay      *ReplayCache
 }
 
-// NewKey returns the key of a certificate that identity.Bundle.Verify accepted. Calls are verified against replay, which
-// may be nil for a key that verifies returns only.
+// NewKey returns the key of a certificate that identity.Bundle.Verify accepted. Calls are verified against replay,
+// which may be nil for a key that verifies returns only.
 func NewKey(certificate *identity.Certificate, replay *ReplayCache) *CertificateKey {
 	return &CertificateKey{certificate: certificate, replay: replay}
 }

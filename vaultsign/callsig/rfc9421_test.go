@@ -123,7 +123,8 @@ func TestRFC9421Components(t *testing.T) {
 	must(t, err)
 	tests := map[string]string{
 		`"@method"`: "POST", `"@path"`: "/path", `"@query"`: "?param=value", `"@authority"`: "www.example.com",
-		`"@scheme"`: "http", `"@request-target"`: "/path?param=value", `"@target-uri"`: "http://www.example.com/path?param=value",
+		`"@scheme"`: "http", `"@request-target"`: "/path?param=value",
+		`"@target-uri"`:  "http://www.example.com/path?param=value",
 		`"x-ows-header"`: "Leading and trailing whitespace.", `"x-obs-fold-header"`: "Obsolete line folding.",
 		`"cache-control"`: "max-age=60, must-revalidate", `"x-empty-header"`: "",
 		`"example-header"`:            "value, with, lots, of, commas",

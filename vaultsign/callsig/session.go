@@ -16,8 +16,8 @@ import (
 const MaxSession = time.Hour
 
 // Session signs calls from one instance to another of the same node, and the returns, with HMAC-SHA256. Both sides hold
-// their own Session, made by NewOffer, Accept and Offer.Complete. The caller's side signs calls and verifies returns; the
-// callee's side does the opposite. A Session is safe for concurrent use.
+// their own Session, made by NewOffer, Accept and Offer.Complete. The caller's side signs calls and verifies returns;
+// the callee's side does the opposite. A Session is safe for concurrent use.
 type Session struct {
 	id       string
 	caller   identity.ID

@@ -74,13 +74,15 @@ func TestSigningRefuses(t *testing.T) {
 		"content type":            {p.caller, func(c *Call) { c.ContentType = "a/b\r\nx: y" }, p.now, ReasonMalformed},
 		"traceparent":             {p.caller, func(c *Call) { c.Traceparent = "a b" }, p.now, ReasonMalformed},
 		"no deadline":             {p.caller, func(c *Call) { c.Deadline = time.Time{} }, p.now, ReasonMalformed},
-		"far deadline":            {p.caller, func(c *Call) { c.Deadline = p.now.AddDate(40000, 0, 0) }, p.now, ReasonMalformed},
-		"negative hops":           {p.caller, func(c *Call) { c.Hops = -1 }, p.now, ReasonMalformed},
-		"too many hops":           {p.caller, func(c *Call) { c.Hops = 1001 }, p.now, ReasonMalformed},
-		"session is over":         {p.caller, func(*Call) {}, late, ReasonExpired},
-		"certificate is over":     {NewSigner(p.quote), func(*Call) {}, late, ReasonExpired},
-		"certificate is to come":  {NewSigner(p.quote), func(*Call) {}, p.now.Add(-time.Hour), ReasonNotYetValid},
-		"callee's side":           {p.callee, func(c *Call) { c.Caller = p.tax.ID() }, p.now, ReasonWrongCaller},
+		"far deadline": {
+			p.caller, func(c *Call) { c.Deadline = p.now.AddDate(40000, 0, 0) }, p.now, ReasonMalformed,
+		},
+		"negative hops":          {p.caller, func(c *Call) { c.Hops = -1 }, p.now, ReasonMalformed},
+		"too many hops":          {p.caller, func(c *Call) { c.Hops = 1001 }, p.now, ReasonMalformed},
+		"session is over":        {p.caller, func(*Call) {}, late, ReasonExpired},
+		"certificate is over":    {NewSigner(p.quote), func(*Call) {}, late, ReasonExpired},
+		"certificate is to come": {NewSigner(p.quote), func(*Call) {}, p.now.Add(-time.Hour), ReasonNotYetValid},
+		"callee's side":          {p.callee, func(c *Call) { c.Caller = p.tax.ID() }, p.now, ReasonWrongCaller},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -138,7 +140,9 @@ func TestVerifyCallRefuses(t *testing.T) {
 				0x99, 0x6f, 0xb9, 0x24, 0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52,
 				0xb8, 0x55}
 		}, nil, ReasonBadSignature},
-		"deadline":          {func(_ *pair, sc *SignedCall) { sc.Call.Deadline = sc.Call.Deadline.Add(1e6) }, nil, ReasonBadSignature},
+		"deadline": {
+			func(_ *pair, sc *SignedCall) { sc.Call.Deadline = sc.Call.Deadline.Add(1e6) }, nil, ReasonBadSignature,
+		},
 		"ID":                {func(_ *pair, sc *SignedCall) { sc.Call.ID += "x" }, nil, ReasonBadSignature},
 		"hops added":        {func(_ *pair, sc *SignedCall) { sc.Call.Hops = 1 }, nil, ReasonBadSignature},
 		"traceparent added": {func(_ *pair, sc *SignedCall) { sc.Call.Traceparent = "x" }, nil, ReasonBadSignature},
@@ -147,14 +151,20 @@ func TestVerifyCallRefuses(t *testing.T) {
 		"callee": {func(p *pair, sc *SignedCall) {
 			sc.Call.Callee, sc.Call.Path = p.quote.ID(), "/call/quote"
 		}, nil, ReasonWrongCallee},
-		"path":           {func(_ *pair, sc *SignedCall) { sc.Call.Path = "/call/fx" }, nil, ReasonWrongCallee},
-		"key ID":         {func(_ *pair, sc *SignedCall) { sc.Signature.KeyID += "x" }, nil, ReasonUnknownKey},
-		"algorithm":      {func(_ *pair, sc *SignedCall) { sc.Signature.Algorithm = "rsa-pss-sha512" }, nil, ReasonWrongAlgorithm},
-		"no nonce":       {func(_ *pair, sc *SignedCall) { sc.Signature.Nonce = "" }, nil, ReasonBadSignature},
-		"nonce":          {func(_ *pair, sc *SignedCall) { sc.Signature.Nonce += "1" }, nil, ReasonBadSignature},
-		"signature":      {func(_ *pair, sc *SignedCall) { sc.Signature.Value[0] ^= 1 }, nil, ReasonBadSignature},
-		"signature cut":  {func(_ *pair, sc *SignedCall) { sc.Signature.Value = sc.Signature.Value[:31] }, nil, ReasonBadSignature},
-		"signature long": {func(_ *pair, sc *SignedCall) { sc.Signature.Value = append(sc.Signature.Value, 0) }, nil, ReasonBadSignature},
+		"path":   {func(_ *pair, sc *SignedCall) { sc.Call.Path = "/call/fx" }, nil, ReasonWrongCallee},
+		"key ID": {func(_ *pair, sc *SignedCall) { sc.Signature.KeyID += "x" }, nil, ReasonUnknownKey},
+		"algorithm": {
+			func(_ *pair, sc *SignedCall) { sc.Signature.Algorithm = "rsa-pss-sha512" }, nil, ReasonWrongAlgorithm,
+		},
+		"no nonce":  {func(_ *pair, sc *SignedCall) { sc.Signature.Nonce = "" }, nil, ReasonBadSignature},
+		"nonce":     {func(_ *pair, sc *SignedCall) { sc.Signature.Nonce += "1" }, nil, ReasonBadSignature},
+		"signature": {func(_ *pair, sc *SignedCall) { sc.Signature.Value[0] ^= 1 }, nil, ReasonBadSignature},
+		"signature cut": {
+			func(_ *pair, sc *SignedCall) { sc.Signature.Value = sc.Signature.Value[:31] }, nil, ReasonBadSignature,
+		},
+		"signature long": {
+			func(_ *pair, sc *SignedCall) { sc.Signature.Value = append(sc.Signature.Value, 0) }, nil, ReasonBadSignature,
+		},
 		"no created":     {func(_ *pair, sc *SignedCall) { sc.Signature.Created = 0 }, nil, ReasonMalformed},
 		"no expires":     {func(_ *pair, sc *SignedCall) { sc.Signature.Expires = 0 }, nil, ReasonMalformed},
 		"created moved":  {func(_ *pair, sc *SignedCall) { sc.Signature.Created++ }, nil, ReasonBadSignature},
@@ -206,10 +216,12 @@ func TestVerifyReturnRefuses(t *testing.T) {
 		change func(p *pair, call *SignedCall, ret *SignedReturn)
 		want   Reason
 	}{
-		"unsigned":    {func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Signature = Signature{} }, ReasonUnsigned},
-		"body":        {func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Return.Body = []byte("{}") }, ReasonBadDigest},
-		"status":      {func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Return.Status = 201 }, ReasonBadSignature},
-		"made a fail": {func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Return.Status, r.Return.Code = 500, "failed" }, ReasonBadSignature},
+		"unsigned": {func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Signature = Signature{} }, ReasonUnsigned},
+		"body":     {func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Return.Body = []byte("{}") }, ReasonBadDigest},
+		"status":   {func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Return.Status = 201 }, ReasonBadSignature},
+		"made a fail": {
+			func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Return.Status, r.Return.Code = 500, "failed" }, ReasonBadSignature,
+		},
 		"bad status":  {func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Return.Status = 99 }, ReasonMalformed},
 		"key ID":      {func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Signature.KeyID = "x" }, ReasonUnknownKey},
 		"algorithm":   {func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Signature.Algorithm = "x" }, ReasonWrongAlgorithm},
@@ -218,7 +230,9 @@ func TestVerifyReturnRefuses(t *testing.T) {
 		"no created":  {func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Signature.Created = 0 }, ReasonMalformed},
 		"future":      {func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Signature.Created += 12 }, ReasonNotYetValid},
 		"before call": {func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Signature.Created -= 12 }, ReasonExpired},
-		"expired":     {func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Signature.Expires = r.Signature.Created - 12 }, ReasonExpired},
+		"expired": {
+			func(_ *pair, _ *SignedCall, r *SignedReturn) { r.Signature.Expires = r.Signature.Created - 12 }, ReasonExpired,
+		},
 		"call's body": {func(_ *pair, c *SignedCall, _ *SignedReturn) { c.Digest[0] ^= 1 }, ReasonBadSignature},
 		"call's callee": {func(p *pair, c *SignedCall, _ *SignedReturn) {
 			c.Call.Callee, c.Call.Path = p.quote.ID(), "/call/quote"
