@@ -22,18 +22,27 @@ var nomadCgroups = []string{"nomad", "nomad.slice"}
 var allocationID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // allocations returns the IDs of the allocations whose directories Nomad has not removed.
-func (d dir) allocations() map[string]bool {
-	ids := map[string]bool{}
+func (d dir) allocations() []string {
 	entries, err := os.ReadDir(d.path("data", "nomad", "alloc"))
 	if err != nil {
-		return ids // there was no Nomad yet
+		return nil // there was no Nomad yet
 	}
+	var ids []string
 	for _, e := range entries {
 		if allocationID.MatchString(e.Name()) {
-			ids[e.Name()] = true
+			ids = append(ids, e.Name())
 		}
 	}
 	return ids
+}
+
+// noteAllocations adds IDs to those that the state keeps. Nomad removes the directory of an allocation whose cgroup it
+// could not remove, and then nothing else tells whose that was.
+func (d dir) noteAllocations(s *state, ids []string) error {
+	all := slices.Concat(s.Allocations, ids, d.allocations())
+	slices.Sort(all)
+	s.Allocations = slices.Compact(all)
+	return d.save(s)
 }
 
 // cgroupParents returns the shared parents that exist: one with cgroup v2, one for each controller with v1.
@@ -55,15 +64,15 @@ func cgroupParents(mounts []mount) []string {
 
 // cgroups returns the outermost cgroup directories that belong to allocations of the cluster. Their names begin with
 // the allocation's ID.
-func (d dir) cgroups(mounts []mount) []string {
-	ids := d.allocations()
+func (d dir) cgroups(mounts []mount, s *state) []string {
+	ids := slices.Concat(s.Allocations, d.allocations())
 	var found []string
 	for _, parent := range cgroupParents(mounts) {
 		filepath.WalkDir(parent, func(path string, e fs.DirEntry, err error) error {
 			if err != nil || !e.IsDir() {
 				return nil // what goes away while it is looked at is what is wanted
 			}
-			if id, _, ok := strings.Cut(e.Name(), "."); ok && ids[id] {
+			if id, _, ok := strings.Cut(e.Name(), "."); ok && slices.Contains(ids, id) {
 				found = append(found, path)
 				return fs.SkipDir
 			}
@@ -75,7 +84,7 @@ func (d dir) cgroups(mounts []mount) []string {
 
 // removeCgroups removes the cluster's cgroups, innermost first. One can't be removed for a moment after its last
 // process has ended.
-func removeCgroups(ctx context.Context, d dir) error {
+func removeCgroups(ctx context.Context, d dir, s *state) error {
 	deadline := time.Now().Add(stopGrace)
 	for {
 		mounts, err := readMounts()
@@ -83,7 +92,7 @@ func removeCgroups(ctx context.Context, d dir) error {
 			return err
 		}
 		var errs []error
-		for _, path := range d.cgroups(mounts) {
+		for _, path := range d.cgroups(mounts, s) {
 			errs = append(errs, removeTree(path))
 		}
 		err = errors.Join(errs...)

@@ -53,7 +53,8 @@ type state struct {
 	TrustDomain    string                    `json:"trust_domain"`
 	Ports          map[string]map[string]int `json:"ports"` // server, purpose
 	MinDynamicPort int                       `json:"min_dynamic_port"`
-	Drained        bool                      `json:"drained,omitempty"` // Down drained the node; Up has to undo it
+	Allocations    []string                  `json:"allocations,omitempty"` // see noteAllocations
+	Drained        bool                      `json:"drained,omitempty"`     // Down drained the node; Up has to undo it
 }
 
 // node is the name of the cluster's node in Nomad and Consul, and of the cluster in Vault.

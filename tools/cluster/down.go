@@ -52,6 +52,7 @@ func Down(ctx context.Context, o DownOptions) error {
 // tearDown stops everything and looks whether something is left. Each step runs whatever became of the one before.
 func tearDown(ctx context.Context, d dir, s *state, log *progress.Log) error {
 	step := log.Start("down", "stopping")
+	noted := d.noteAllocations(s, nil)
 	step.Detail("stopping tasks")
 	if err := stopTasks(ctx, d, s); err != nil {
 		log.Printf("%-9s tasks are ended without Nomad: %v", "nomad", err)
@@ -60,7 +61,7 @@ func tearDown(ctx context.Context, d dir, s *state, log *progress.Log) error {
 	// The errors of these are told by what is left.
 	stopServers(ctx, d)
 	step.Detail("looking for what is left")
-	errs := []error{endMembers(ctx, d, s), unmount(d), removeCgroups(ctx, d)}
+	errs := []error{noted, endMembers(ctx, d, s), unmount(d), removeCgroups(ctx, d, s)}
 	left, err := findLeftover(d, s)
 	if err = errors.Join(append(errs, err)...); err == nil && !left.None() {
 		err = fmt.Errorf("cluster in %s is not completely down: %+v", d.root, left)
@@ -73,6 +74,10 @@ func tearDown(ctx context.Context, d dir, s *state, log *progress.Log) error {
 		os.Remove(d.path("run", server.name+".json"))
 	}
 	clearTemp(d)
+	s.Allocations = nil
+	if err := d.save(s); err != nil {
+		return err
+	}
 	step.Done("nothing of the cluster runs")
 	return nil
 }
@@ -93,8 +98,12 @@ func stopTasks(ctx context.Context, d dir, s *state) error {
 	if err != nil {
 		return err
 	}
+	allocs, err := nodeAllocations(quick, client, node.ID)
+	if err != nil {
+		return err
+	}
 	s.Drained = true
-	if err := d.save(s); err != nil {
+	if err := d.noteAllocations(s, allocs.ids()); err != nil {
 		return err
 	}
 	// A deadline below zero stops everything at once instead of waiting for places on other nodes.
@@ -103,7 +112,8 @@ func stopTasks(ctx context.Context, d dir, s *state) error {
 		return fmt.Errorf("drain the node: %w", err)
 	}
 	for {
-		running, err := runningTasks(ctx, client, node.ID)
+		allocs, err := nodeAllocations(ctx, client, node.ID)
+		running := allocs.running()
 		if err == nil && running == 0 {
 			break
 		}
@@ -118,21 +128,31 @@ func stopTasks(ctx context.Context, d dir, s *state) error {
 	return client.put(ctx, "/v1/client/gc", nil, nil)
 }
 
-// runningTasks counts the allocations of a node that have not ended, or that are still meant to run.
-func runningTasks(ctx context.Context, client rest, node string) (int, error) {
-	var allocs []struct{ ClientStatus, DesiredStatus string }
-	if err := client.get(ctx, "/v1/node/"+node+"/allocations", &allocs); err != nil {
-		return 0, err
+// allocations is what is read of a node's allocations.
+type allocations []struct{ ID, ClientStatus string }
+
+func nodeAllocations(ctx context.Context, client rest, node string) (all allocations, err error) {
+	err = client.get(ctx, "/v1/node/"+node+"/allocations", &all)
+	return all, err
+}
+
+func (all allocations) ids() []string {
+	ids := make([]string, len(all))
+	for i, a := range all {
+		ids[i] = a.ID
 	}
+	return ids
+}
+
+// running counts the allocations that have not ended.
+func (all allocations) running() int {
 	n := 0
-	for _, a := range allocs {
-		switch a.ClientStatus {
-		case "complete", "failed", "lost":
-		default:
+	for _, a := range all {
+		if a.ClientStatus != "complete" && a.ClientStatus != "failed" && a.ClientStatus != "lost" {
 			n++
 		}
 	}
-	return n, nil
+	return n
 }
 
 // stopServers asks every server to end and then makes it.

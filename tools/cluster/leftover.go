@@ -37,7 +37,7 @@ func findLeftover(d dir, s *state) (Leftover, error) {
 	if err != nil {
 		return Leftover{}, err
 	}
-	l := Leftover{Mounts: below(mounts, d.root), Cgroups: d.cgroups(mounts)}
+	l := Leftover{Mounts: below(mounts, d.root), Cgroups: d.cgroups(mounts, s)}
 	l.Processes, err = members(s, l.Cgroups)
 	return l, err
 }

@@ -128,7 +128,7 @@ func TestSpawnKeepsTheCallersEnvironmentOut(t *testing.T) {
 	s := testState(t, d)
 	t.Setenv("VAULT_TOKEN", "secret")
 	t.Setenv("COUNTERSIGN_CLUSTER", "another")
-	c, err := d.spawn(record{Name: "env"}, s, "/bin/sh", []string{"-c", "env; exec sleep 100"}, []string{"EXTRA=1"})
+	c, err := d.spawn(record{Name: "env"}, s, "/bin/sh", []string{"-c", "env; echo EXTRA=$EXTRA; exec sleep 100"}, []string{"EXTRA=1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,6 +140,12 @@ func TestSpawnKeepsTheCallersEnvironmentOut(t *testing.T) {
 	}
 	if sid, err := syscall.Getpgid(c.PID); err != nil || sid != c.PID {
 		t.Errorf("it is in process group %d, %v", sid, err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); d.lastLines("env", 1) != "EXTRA=1"; {
+		if time.Now().After(deadline) {
+			t.Fatalf("its environment is\n%s", d.lastLines("env", 100))
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 	if err := c.stop(context.Background(), time.Second); err != nil {
 		t.Fatal(err)
