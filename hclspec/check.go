@@ -70,7 +70,9 @@ func (c *checker) callees() {
 				continue
 			}
 			near := nearest(callee, c.names())
-			if near != "" {
+			if near == f.Name {
+				near = ""
+			} else if near != "" {
 				near = fmt.Sprintf("Did you mean %q? ", near)
 			}
 			if c.env == nil {

@@ -156,21 +156,3 @@ func (s *section) ingress() *Ingress {
 	s.oneOf("auth", &in.Auth, AuthSigned, AuthJWT)
 	return in
 }
-
-// KindOf tells what a file is from its top-level blocks: "function" or "environment", also if their names are
-// misspelled a little, or "" for a file of another format, such as a Nomad job.
-func KindOf(src []byte) string {
-	body, _ := parseBody("", src)
-	if body == nil {
-		return ""
-	}
-	names := []string{"function", "environment"}
-	for _, b := range body.Blocks {
-		for _, name := range names {
-			if b.Type == name || nearest(b.Type, names) == name {
-				return name
-			}
-		}
-	}
-	return ""
-}

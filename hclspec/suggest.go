@@ -7,7 +7,7 @@ func nearest(name string, candidates []string) string {
 		if abs(len(c)-len(name)) >= bestDistance || c == name {
 			continue
 		}
-		if d := distance(name, c); d < bestDistance {
+		if d := distance(name, c); d < bestDistance && d < len(name) {
 			best, bestDistance = c, d
 		}
 	}

@@ -68,9 +68,9 @@ func TestFormatUnits(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	candidates := []string{"memory", "cpu", "concurrency", "min", "max"}
+	candidates := []string{"y", "memory", "cpu", "concurrency", "min", "max"}
 	for name, want := range map[string]string{
-		"memroy": "memory", "memori": "memory", "concurency": "concurrency", "cup": "cpu", "min": "", "zzz": "", "": "",
+		"memroy": "memory", "memori": "memory", "concurency": "concurrency", "cup": "cpu", "min": "", "zzz": "", "": "", "x": "",
 		"instances": "",
 	} {
 		if got := nearest(name, candidates); got != want {
@@ -102,5 +102,26 @@ func TestCheckLabel(t *testing.T) {
 		if got != want || got == r.diags.HasErrors() {
 			t.Errorf("checkLabel(%q) = %t with %v, want %t", label, got, r.diags, want)
 		}
+	}
+}
+
+func TestKindOf(t *testing.T) {
+	for src, want := range map[string]string{
+		"function \"a\" {}": KindFunctions, "functoin \"a\" {}": KindFunctions, "environment \"dev\" {}": KindEnvironment,
+		"enviroment \"dev\" {}": KindEnvironment, "# x\n function \"a {\n": KindFunctions,
+		"function \"a\" {\nx = " + strings.Repeat("[", 100): KindFunctions,
+		"": "", "job \"a\" {}": "", "job \"a\" {": "", "path \"function\" {}": "", "x = \"function\"": "",
+	} {
+		if got := KindOf([]byte(src)); got != want {
+			t.Errorf("KindOf(%q) = %q, want %q", src, got, want)
+		}
+	}
+}
+
+func TestDigest(t *testing.T) {
+	// The digest of nothing, as sha256sum prints it.
+	want := "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	if got := Digest(nil); got != want {
+		t.Errorf("Digest(nil) = %s, want %s", got, want)
 	}
 }
