@@ -46,7 +46,8 @@ func pushed(t testing.TB, store Store, c Contents, bundles ...string) Reference 
 	}
 	ref := Reference{Registry: "registry.example", Repository: "shop/" + c.Function, Digest: d.Digest.String()}
 	for _, bundle := range bundles {
-		if err := AttachBundle(context.Background(), store, ref, []byte(bundle), "https://slsa.dev/provenance/v1"); err != nil {
+		err := AttachBundle(context.Background(), store, ref, []byte(bundle), "https://slsa.dev/provenance/v1")
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,7 +85,8 @@ func TestReferences(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "quote", "r.example/Quote", "r.example/quote@sha256:abc", "r.example/quote@",
-		"r.example/quote:a b", "r.example/quote@sha512:" + strings.Repeat("a", 128), "r.example/../quote", "https://r.example/quote"} {
+		"r.example/quote:a b", "r.example/quote@sha512:" + strings.Repeat("a", 128),
+		"r.example/../quote", "https://r.example/quote"} {
 		if r, err := ParseReference(bad); err == nil {
 			t.Errorf("%q was read as %+v", bad, r)
 		}
@@ -101,7 +103,8 @@ func TestManifestBytes(t *testing.T) {
 	if err := json.Unmarshal(src, &m); err != nil {
 		t.Fatal(err)
 	}
-	if m.ArtifactType != TypeFunction || m.Config.MediaType != "application/vnd.oci.empty.v1+json" || m.Annotations != nil {
+	if m.ArtifactType != TypeFunction || m.Config.MediaType != "application/vnd.oci.empty.v1+json" ||
+		m.Annotations != nil {
 		t.Errorf("the manifest is %s", src)
 	}
 	var types []string

@@ -63,7 +63,8 @@ func AttachBundle(ctx context.Context, store Store, ref Reference, bundle []byte
 		if err := pause(ctx, try); err != nil {
 			return fmt.Errorf("%s: %w", op, err)
 		}
-		if err := store.Push(ctx, manifest.descriptor, bytes.NewReader(manifest.content)); err != nil && !errors.Is(err, errdef.ErrAlreadyExists) {
+		err := store.Push(ctx, manifest.descriptor, bytes.NewReader(manifest.content))
+		if err != nil && !errors.Is(err, errdef.ErrAlreadyExists) {
 			return classify(op, err)
 		}
 		referrers, err := registry.Referrers(ctx, store, subject, TypeBundle)

@@ -106,7 +106,8 @@ func TestDamagedCache(t *testing.T) {
 			return errors.Join(os.Rename(p, p+".moved"), os.Symlink(p+".moved", p))
 		},
 	}
-	for _, name := range []string{manifestFile, digest.FromBytes(quote().Wasm).Encoded(), digest.FromBytes(quote().Spec).Encoded()} {
+	module, spec := digest.FromBytes(quote().Wasm).Encoded(), digest.FromBytes(quote().Spec).Encoded()
+	for _, name := range []string{manifestFile, module, spec} {
 		for damage, do := range damages {
 			if err := do(filepath.Join(cache.entry(ref), name)); err != nil {
 				t.Fatal(err)
@@ -117,7 +118,8 @@ func TestDamagedCache(t *testing.T) {
 			} else if !errors.As(err, &wrong) && damage != "removed" {
 				t.Errorf("%s, %s: %v", name, damage, err)
 			}
-			if l, err := cache.Load(context.Background(), store, ref); err != nil || string(l.Wasm) != string(quote().Wasm) || l.NotKept != nil {
+			l, err := cache.Load(context.Background(), store, ref)
+			if err != nil || string(l.Wasm) != string(quote().Wasm) || l.NotKept != nil {
 				t.Fatalf("%s, %s: not mended: %+v, %v", name, damage, l, err)
 			}
 			if _, err := cache.Load(context.Background(), nil, ref); err != nil {
@@ -129,7 +131,8 @@ func TestDamagedCache(t *testing.T) {
 	if err := rewrite(bundle, func(b []byte) []byte { b[1] ^= 1; return b }); err != nil {
 		t.Fatal(err)
 	}
-	if l, err := cache.Load(context.Background(), store, ref); err != nil || len(l.Bundles) != 1 || string(l.Bundles[0]) != `{"b":1}` {
+	l, err := cache.Load(context.Background(), store, ref)
+	if err != nil || len(l.Bundles) != 1 || string(l.Bundles[0]) != `{"b":1}` {
 		t.Errorf("a damaged bundle: %+v, %v", l, err)
 	}
 }

@@ -60,7 +60,8 @@ func (c *Cache) read(ref Reference) (*Loaded, error) {
 	for _, d := range descriptors {
 		content, err := readFile(filepath.Join(dir, d.Digest.Encoded()), d.Size, d.Digest.String())
 		if err != nil {
-			return nil, &DigestError{What: "the cached " + d.MediaType + " of " + ref.String(), Want: d.Digest.String(), Err: err}
+			what := "the cached " + d.MediaType + " of " + ref.String()
+			return nil, &DigestError{What: what, Want: d.Digest.String(), Err: err}
 		}
 		layers = append(layers, blob{d, content})
 	}

@@ -95,7 +95,8 @@ func (c Contents) layers() []blob {
 // pack makes the manifest and everything it refers to.
 func (c Contents) pack() (manifest blob, parts []blob, err error) {
 	if err := c.check(); err != nil {
-		return blob{}, nil, &LayoutError{What: fmt.Sprintf("what was built for function %.80q", c.Function), Reason: err.Error()}
+		what := fmt.Sprintf("what was built for function %.80q", c.Function)
+		return blob{}, nil, &LayoutError{What: what, Reason: err.Error()}
 	}
 	layers := c.layers()
 	config := emptyConfig()
@@ -155,7 +156,8 @@ func files(layers []blob) []File {
 	var list []File
 	for _, layer := range layers {
 		if d := layer.descriptor; d.MediaType == TypeWasm || d.MediaType == TypeNative {
-			list = append(list, File{d.Annotations[ocispec.AnnotationTitle], d.Annotations[AnnotationPlatform], d.Digest.String()})
+			title, platform := d.Annotations[ocispec.AnnotationTitle], d.Annotations[AnnotationPlatform]
+			list = append(list, File{Name: title, Platform: platform, Digest: d.Digest.String()})
 		}
 	}
 	return list

@@ -162,10 +162,11 @@ func resolve(ctx context.Context, store Store, ref Reference) (ocispec.Descripto
 func fetch(ctx context.Context, store Store, what string, d ocispec.Descriptor) ([]byte, error) {
 	r, err := store.Fetch(ctx, d)
 	if err != nil {
-		var coded interface{ Unreachable() bool }
+		var unreachable *UnreachableError
 		var denied *DeniedError
 		err = classify("reading "+what, err)
-		if errors.Is(err, ErrNotFound) || errors.Is(err, context.Canceled) || errors.As(err, &coded) || errors.As(err, &denied) {
+		if errors.Is(err, ErrNotFound) || errors.Is(err, context.Canceled) || errors.As(err, &unreachable) ||
+			errors.As(err, &denied) {
 			return nil, err
 		}
 		// The store has something under this digest that is not what the descriptor says, such as another length.

@@ -1,6 +1,7 @@
 package attest
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -35,21 +36,35 @@ func newKey(t testing.TB, function string, version int) localKey {
 	return localKey{keyring.KeyID{Mount: "transit", Function: function, Version: version}, private}
 }
 
-func (k localKey) Sign(_ context.Context, data []byte) ([]byte, keyring.KeyID, error) {
+func (k localKey) Sign(_ context.Context, data []byte) ([]byte, keyring.PublicKey, error) {
 	digest := sha256.Sum256(data)
 	signature, err := ecdsa.SignASN1(rand.Reader, k.private, digest[:])
-	return signature, k.id, err
+	return signature, k.public(), err
+}
+
+func (k localKey) pem() string {
+	der, err := x509.MarshalPKIXPublicKey(k.private.Public())
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+}
+
+func (k localKey) public() keyring.PublicKey {
+	ring := keyring.KeyRing{Mount: k.id.Mount, Function: k.id.Function, Versions: map[int]string{k.id.Version: k.pem()},
+		MinVersion: 1}
+	key, err := ring.Public(k.id.Version)
+	if err != nil {
+		panic(err)
+	}
+	return key
 }
 
 func ringOf(t testing.TB, floor int, keys ...localKey) keyring.KeyRing {
 	t.Helper()
 	ring := keyring.KeyRing{Mount: "transit", Function: keys[0].id.Function, Versions: map[int]string{}, MinVersion: floor}
 	for _, k := range keys {
-		der, err := x509.MarshalPKIXPublicKey(k.private.Public())
-		if err != nil {
-			t.Fatal(err)
-		}
-		ring.Versions[k.id.Version] = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+		ring.Versions[k.id.Version] = k.pem()
 	}
 	return ring
 }
@@ -126,6 +141,15 @@ func TestSignedAttestationVerifies(t *testing.T) {
 	}
 }
 
+// TestKeyIDIsTheOneThatLibrariesDerive is why the envelope's keyid is a fingerprint: DSSE libraries pass over others.
+func TestKeyIDIsTheOneThatLibrariesDerive(t *testing.T) {
+	key := newKey(t, "quote", 1)
+	derived, err := dsse.SHA256KeyID(key.private.Public())
+	if err != nil || derived != key.public().Fingerprint() {
+		t.Errorf("%q, %v; ours is %q", derived, err, key.public().Fingerprint())
+	}
+}
+
 func TestSeveralFiles(t *testing.T) {
 	key, claims, want := newKey(t, "quote", 1), quoteClaims(), quoteWant()
 	claims.Files = []File{{"quote-linux-arm64", digestOf("6")}, {"quote-linux-amd64", digestOf("5")}}
@@ -155,13 +179,25 @@ func TestForgeries(t *testing.T) {
 	ring := ringOf(t, 2, v1, v2)
 	good := string(sign(t, v2, quoteClaims()))
 	stated := payloadOf(t, []byte(good))
-	text := func(edit func(string) string) []byte { return []byte(edit(good)) }
 	insider := func(old, new string) []byte { return signPayload(t, v2, replaced(t, stated, old, new)) }
 	asTax := func(c Claims) Claims { c.Function = "tax"; return c }
 	impostor := newKey(t, "quote", 2)
+	fingerprint := v2.public().Fingerprint()
+	byImpostor := string(sign(t, impostor, quoteClaims()))
+	disguised := []byte(replaced(t, byImpostor, impostor.public().Fingerprint(), fingerprint))
+	raised := []byte(replaced(t, string(sign(t, v1, quoteClaims())), "quote:v1", "quote:v2"))
 	future := newKey(t, "quote", 9)
 	oneByte := base64.StdEncoding.EncodeToString([]byte(replaced(t, stated, "c0ffee12", "c0ffee13")))
 	original := base64.StdEncoding.EncodeToString([]byte(stated))
+
+	swap := func(old, new string) []byte { return []byte(replaced(t, good, old, new)) }
+	rename := func(old, new string) []byte { return []byte(strings.ReplaceAll(good, old, new)) }
+	nines := strings.Repeat("9", 64)
+	upTo := func(mark, rest string) []byte { return []byte(good[:strings.Index(good, mark)] + rest) }
+	extraSubject := `"subject":[{"name":"quote","digest":{"sha256":"` + nines + `"}},`
+	noSubjects := stated[:strings.Index(stated, `"subject":[`)] + `"subject":[],` +
+		stated[strings.Index(stated, `"predicateType"`):]
+	const hint = "hashivault://transit/quote:v2"
 
 	for name, c := range map[string]struct {
 		bundle []byte
@@ -174,50 +210,57 @@ func TestForgeries(t *testing.T) {
 		"too large":             {append([]byte(good), make([]byte, MaxBundle)...), Malformed},
 		"truncated":             {[]byte(good[:len(good)/2]), Malformed},
 		"two documents":         {[]byte(good + good), Malformed},
-		"unknown bundle field":  {text(func(s string) string { return `{"x":1,` + s[1:] }), Malformed},
-		"repeated bundle field": {text(func(s string) string { return `{"mediaType":"` + BundleType + `",` + s[1:] }), Malformed},
-		"older bundle":          {text(func(s string) string { return replaced(t, s, "bundle.v0.3+json", "bundle.v0.2+json") }), WrongType},
-		"other payload type":    {text(func(s string) string { return replaced(t, s, PayloadType, "text/plain") }), WrongType},
-		"one byte of payload":   {text(func(s string) string { return replaced(t, s, original, oneByte) }), BadSignature},
-		"no signature":          {text(func(s string) string { return s[:strings.Index(s, `"signatures":[`)] + `"signatures":[]}}` }), Malformed},
-		"null signature":        {text(func(s string) string { return s[:strings.Index(s, `"signatures":[`)] + `"signatures":[{}]}}` }), Malformed},
-		"two signatures": {text(func(s string) string {
-			return replaced(t, s, `"signatures":[`, `"signatures":[{"sig":"AA==","keyid":"x"},`)
-		}), Malformed},
-		"hint of another key": {text(func(s string) string {
-			return replaced(t, s, `"hint":"hashivault://transit/quote:v2"`, `"hint":"other"`)
-		}), Malformed},
-		"version renamed":         {text(func(s string) string { return strings.ReplaceAll(s, "quote:v2", "quote:v1") }), VersionRetired},
-		"version misspelt":        {text(func(s string) string { return strings.ReplaceAll(s, "quote:v2", "quote:v02") }), WrongKey},
-		"key of another mount":    {text(func(s string) string { return strings.ReplaceAll(s, "transit/quote", "other/quote") }), WrongKey},
-		"key id of nothing":       {text(func(s string) string { return strings.ReplaceAll(s, "hashivault://transit/quote:v2", "key") }), WrongKey},
-		"same name, other key":    {sign(t, impostor, quoteClaims()), BadSignature},
-		"key of another function": {sign(t, other, asTax(quoteClaims())), WrongKey},
-		"retired version":         {sign(t, v1, quoteClaims()), VersionRetired},
-		"version of the future":   {sign(t, future, quoteClaims()), UnknownVersion},
+		"unknown bundle field":  {[]byte(`{"x":1,` + good[1:]), Malformed},
+		"repeated bundle field": {[]byte(`{"mediaType":"` + BundleType + `",` + good[1:]), Malformed},
+		"older bundle":          {swap("bundle.v0.3+json", "bundle.v0.2+json"), WrongType},
+		"other payload type":    {swap(PayloadType, "text/plain"), WrongType},
+		"one byte of payload":   {swap(original, oneByte), BadSignature},
+		"no signature":          {upTo(`"signatures":[`, `"signatures":[]}}`), Malformed},
+		"null signature":        {upTo(`"signatures":[`, `"signatures":[null]}}`), Malformed},
+		"empty signature":       {upTo(`"signatures":[`, `"signatures":[{}]}}`), WrongKey},
+		"no signature bytes": {
+			upTo(`"signatures":[`, `"signatures":[{"keyid":"`+fingerprint+`"}]}}`), BadSignature},
+		"two signatures": {swap(`"signatures":[`, `"signatures":[{"sig":"AA==","keyid":"x"},`), Malformed},
+
+		"no hint":                  {swap(`"publicKey":{"hint":"`+hint+`"}`, `"x509CertificateChain":{}`), Malformed},
+		"empty hint":               {swap(hint, ""), WrongKey},
+		"hint of nothing":          {swap(hint, "key"), WrongKey},
+		"version lowered":          {swap("quote:v2", "quote:v1"), VersionRetired},
+		"version raised":           {rename("quote:v2", "quote:v3"), UnknownVersion},
+		"version misspelt":         {swap("quote:v2", "quote:v02"), WrongKey},
+		"key of another mount":     {swap("transit/quote", "other/quote"), WrongKey},
+		"no key id":                {swap(fingerprint, ""), WrongKey},
+		"another key id":           {swap(fingerprint, v1.public().Fingerprint()), WrongKey},
+		"key of another function":  {sign(t, other, asTax(quoteClaims())), WrongKey},
+		"same name, other key":     {sign(t, impostor, quoteClaims()), WrongKey},
+		"same name, copied key id": {disguised, BadSignature},
+		"retired version":          {sign(t, v1, quoteClaims()), VersionRetired},
+		"retired version, raised":  {raised, WrongKey},
+		"version of the future":    {sign(t, future, quoteClaims()), UnknownVersion},
+
 		"statement type":          {insider(StatementType, "https://in-toto.io/Statement/v0.1"), WrongType},
 		"predicate type":          {insider(PredicateType, "https://slsa.dev/provenance/v0.2"), WrongType},
 		"build type":              {insider(BuildType, "https://example.org/other"), WrongType},
 		"payload not an object":   {signPayload(t, v2, `[]`), Malformed},
 		"payload not UTF-8":       {signPayload(t, v2, "{\"a\":\"\xff\"}"), Malformed},
-		"payload nested deep":     {signPayload(t, v2, strings.Repeat(`{"a":`, 100)+"1"+strings.Repeat("}", 100)), Malformed},
+		"payload nested deep":     {signPayload(t, v2, strings.Repeat(`{"a":`, 99)+"1"+strings.Repeat("}", 99)), Malformed},
 		"something after":         {signPayload(t, v2, stated+"{}"), Malformed},
 		"name twice":              {insider(`"function":"quote"`, `"function":"tax","function":"quote"`), Malformed},
 		"name twice, unknown":     {insider(`"function":"quote"`, `"x":{"y":1,"y":2},"function":"quote"`), Malformed},
 		"name in other case":      {insider(`"function":"quote"`, `"Function":"quote"`), Malformed},
-		"subject twice":           {insider(`"subject":[`, `"subject":[{"name":"quote","digest":{"sha256":"`+strings.Repeat("9", 64)+`"}},`), Malformed},
-		"no subjects":             {signPayload(t, v2, stated[:strings.Index(stated, `"subject":[`)]+`"subject":[],`+stated[strings.Index(stated, `"predicateType"`):]), Malformed},
-		"subject without sha256":  {insider(`"sha256":"`+strings.Repeat("2", 64), `"sha512":"`+strings.Repeat("2", 64)), Malformed},
+		"no subjects":             {signPayload(t, v2, noSubjects), Malformed},
+		"subject twice":           {insider(`"subject":[`, extraSubject), Malformed},
+		"subject without sha256":  {insider(`"sha256":"`+strings.Repeat("2", 64), `"sha512":"`+nines), Malformed},
 		"upper-case digest":       {insider(strings.Repeat("3", 64), strings.Repeat("A", 64)), Malformed},
 		"commit is a branch":      {insider(`"commit":"`+quoteClaims().Commit, `"commit":"main`), Malformed},
 		"dependency disagrees":    {insider(`"gitCommit":"c0ffee12`, `"gitCommit":"deadbeef`), Malformed},
 		"function is a number":    {insider(`"function":"quote"`, `"function":7`), Malformed},
-		"another function":        {insider(`"function":"quote"`, `"function":"quote2"`), Malformed}, // no subject of that name
-		"another function, all":   {signPayload(t, v2, strings.ReplaceAll(stated, `"quote"`, `"tax"`)), WrongFunction},
-		"another manifest":        {insider(strings.Repeat("1", 64), strings.Repeat("9", 64)), WrongDigest},
-		"another file":            {insider(strings.Repeat("2", 64), strings.Repeat("9", 64)), WrongDigest},
-		"another spec":            {insider(strings.Repeat("3", 64), strings.Repeat("9", 64)), WrongSpec},
-		"another interface":       {insider(strings.Repeat("4", 64), strings.Repeat("9", 64)), WrongInterface},
+		"function has no subject": {insider(`"function":"quote"`, `"function":"quote2"`), Malformed},
+		"another function":        {signPayload(t, v2, strings.ReplaceAll(stated, `"quote"`, `"tax"`)), WrongFunction},
+		"another manifest":        {insider(strings.Repeat("1", 64), nines), WrongDigest},
+		"another file":            {insider(strings.Repeat("2", 64), nines), WrongDigest},
+		"another spec":            {insider(strings.Repeat("3", 64), nines), WrongSpec},
+		"another interface":       {insider(strings.Repeat("4", 64), nines), WrongInterface},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, err := Verify(c.bundle, ring, quoteWant())
@@ -298,6 +341,13 @@ func TestVerifyAny(t *testing.T) {
 	}
 }
 
+// brokenSigner signs something else.
+type brokenSigner struct{ localKey }
+
+func (s brokenSigner) Sign(ctx context.Context, data []byte) ([]byte, keyring.PublicKey, error) {
+	return s.localKey.Sign(ctx, append(data, 0))
+}
+
 func TestSignRefusesBadClaims(t *testing.T) {
 	key := newKey(t, "quote", 1)
 	for name, edit := range map[string]func(*Claims){
@@ -320,6 +370,9 @@ func TestSignRefusesBadClaims(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if _, err := Sign(context.Background(), brokenSigner{key}, quoteClaims()); err == nil {
+		t.Error("a signature that does not verify was published")
+	}
 }
 
 func TestSourceURI(t *testing.T) {
@@ -341,7 +394,12 @@ func TestSourceURI(t *testing.T) {
 
 // FuzzVerify looks for bundles that panic, and for bundles that verify without being the one that was signed.
 func FuzzVerify(f *testing.F) {
-	key := newKey(f, "quote", 1)
+	// Every worker of a fuzz run is a process of its own: they must all have the same key.
+	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		f.Fatal(err)
+	}
+	key := localKey{keyring.KeyID{Mount: "transit", Function: "quote", Version: 1}, private}
 	ring, want := ringOf(f, 1, key), quoteWant()
 	f.Add(sign(f, key, quoteClaims()))
 	f.Add(signPayload(f, key, `{"_type":1}`))

@@ -60,9 +60,11 @@ func (c Claims) check() error {
 	require(keyring.CheckFunction(c.Function) == nil, "%.80q is not a function name", c.Function)
 	require(gitCommit.MatchString(c.Commit), "%.80q is not a full git commit", c.Commit)
 	require(isText(c.Target), "the build target is missing or unprintable")
-	require(sha256Digest.MatchString(c.ManifestDigest), "the manifest digest %.80q is not sha256:<hex>", c.ManifestDigest)
-	require(sha256Digest.MatchString(c.SpecDigest), "the spec digest %.80q is not sha256:<hex>", c.SpecDigest)
-	require(sha256Digest.MatchString(c.InterfaceDigest), "the interface digest %.80q is not sha256:<hex>", c.InterfaceDigest)
+	for what, digest := range map[string]string{
+		"manifest": c.ManifestDigest, "spec": c.SpecDigest, "interface": c.InterfaceDigest,
+	} {
+		require(sha256Digest.MatchString(digest), "the %s digest %.80q is not sha256:<hex>", what, digest)
+	}
 	id, err := url.Parse(c.Builder.ID)
 	require(isText(c.Builder.ID) && err == nil && id.Scheme != "" && id.User == nil, "the builder's ID is not a URI")
 	require(len(c.Files) > 0 && len(c.Files) <= maxFiles, "there are %d files, not 1 to %d", len(c.Files), maxFiles)

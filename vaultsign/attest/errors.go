@@ -26,7 +26,7 @@ const (
 type VerificationError struct {
 	Reason   Reason
 	Function string // whose attestation was wanted
-	KeyID    string // what the envelope names as its key, as far as it was read; not verified
+	KeyID    string // what the bundle names as its key, as far as it was read; not verified
 	Detail   string // for people
 	Err      error  // the cause, or nil
 }

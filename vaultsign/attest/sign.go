@@ -18,39 +18,45 @@ import (
 // Signer signs with one key. It differs from DSSE's own interface in that the signature and the key version that made
 // it come from one answer: asked for separately, a rotation could come between them.
 type Signer interface {
-	// Sign returns an ECDSA P-256 signature over the SHA-256 of data, in ASN.1 DER (RFC 3279, 2.2.3), and the key.
-	Sign(ctx context.Context, data []byte) (signature []byte, key keyring.KeyID, err error)
+	// Sign returns an ECDSA P-256 signature over the SHA-256 of data, in ASN.1 DER (RFC 3279, 2.2.3), and the public
+	// half of the key version that made it.
+	Sign(ctx context.Context, data []byte) (signature []byte, key keyring.PublicKey, err error)
 }
 
-// Sign states claims and returns the signed bundle as JSON.
+// Sign states claims and returns the signed bundle as JSON. A signature that does not verify is an error: nobody could
+// use the artifact.
 func Sign(ctx context.Context, signer Signer, claims Claims) ([]byte, error) {
 	payload, err := claims.encode()
 	if err != nil {
 		return nil, fmt.Errorf("attestation of function %.80q: %w", claims.Function, err)
 	}
-	signature, key, err := signer.Sign(ctx, dsse.PAE(PayloadType, payload))
+	data := dsse.PAE(PayloadType, payload)
+	signature, key, err := signer.Sign(ctx, data)
 	if err != nil {
 		return nil, fmt.Errorf("signing the attestation of function %q: %w", claims.Function, err)
 	}
-	if key.Function != claims.Function {
-		return nil, fmt.Errorf("the attestation of function %q was signed with the key of %.80q", claims.Function, key.Function)
+	if key.ID.Function != claims.Function || !key.Verify(data, signature) {
+		return nil, fmt.Errorf("signing the attestation of function %q: the signature is not one of its key but of %s, or "+
+			"does not verify", claims.Function, key.ID)
 	}
 	return pack(payload, signature, key)
 }
 
-// pack makes the bundle: a DSSE envelope and the name of its key; no certificate, no transparency log, no time.
-func pack(payload, signature []byte, key keyring.KeyID) ([]byte, error) {
+// pack makes the bundle: a DSSE envelope and the name of its key; no certificate, no transparency log, no time. The
+// envelope's keyid is the key's fingerprint, because DSSE libraries, cosign's among them, pass over a signature whose
+// keyid is another than the one they derive from the key that they are given.
+func pack(payload, signature []byte, key keyring.PublicKey) ([]byte, error) {
 	text, err := protojson.Marshal(&bundlepb.Bundle{
 		MediaType: BundleType,
 		VerificationMaterial: &bundlepb.VerificationMaterial{
 			Content: &bundlepb.VerificationMaterial_PublicKey{
-				PublicKey: &commonpb.PublicKeyIdentifier{Hint: key.String()},
+				PublicKey: &commonpb.PublicKeyIdentifier{Hint: key.ID.String()},
 			},
 		},
 		Content: &bundlepb.Bundle_DsseEnvelope{DsseEnvelope: &dssepb.Envelope{
 			Payload:     payload,
 			PayloadType: PayloadType,
-			Signatures:  []*dssepb.Signature{{Sig: signature, Keyid: key.String()}},
+			Signatures:  []*dssepb.Signature{{Sig: signature, Keyid: key.Fingerprint()}},
 		}},
 	})
 	if err != nil {

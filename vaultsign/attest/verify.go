@@ -1,8 +1,6 @@
 package attest
 
 import (
-	"crypto/ecdsa"
-	"crypto/sha256"
 	"errors"
 	"slices"
 
@@ -74,11 +72,11 @@ func verify(bundle []byte, ring keyring.KeyRing, want Want) (*Attestation, *Veri
 	if refusal := want.check(); refusal != nil {
 		return nil, refusal
 	}
-	envelope, refusal := openBundle(bundle)
+	envelope, hint, refusal := openBundle(bundle)
 	if refusal != nil {
 		return nil, refusal
 	}
-	key, refusal := verifyEnvelope(envelope, ring, want.Function)
+	key, refusal := verifyEnvelope(envelope, hint, ring, want.Function)
 	if refusal == nil {
 		var claims Claims
 		if claims, refusal = decodeStatement(envelope.Payload); refusal == nil {
@@ -87,7 +85,7 @@ func verify(bundle []byte, ring keyring.KeyRing, want Want) (*Attestation, *Veri
 			}
 		}
 	}
-	refusal.KeyID = envelope.Signatures[0].Keyid
+	refusal.KeyID = hint
 	return nil, refusal
 }
 
@@ -122,63 +120,67 @@ func (w Want) match(c Claims) *VerificationError {
 	return nil
 }
 
-// openBundle reads a bundle down to an envelope with one signature. Fields that the format does not have, and fields
-// that are there twice, are refused.
-func openBundle(src []byte) (*dssepb.Envelope, *VerificationError) {
+// openBundle reads a bundle down to an envelope with one signature, and the hint that names its key. Fields that the
+// format does not have, and fields that are there twice, are refused.
+func openBundle(src []byte) (envelope *dssepb.Envelope, hint string, refusal *VerificationError) {
 	if len(src) > MaxBundle {
-		return nil, refuse(Malformed, "the bundle has %d bytes, more than %d", len(src), MaxBundle)
+		return nil, "", refuse(Malformed, "the bundle has %d bytes, more than %d", len(src), MaxBundle)
 	}
 	var bundle bundlepb.Bundle
 	if err := protojson.Unmarshal(src, &bundle); err != nil {
 		// protojson's messages vary between builds on purpose; a refusal reads the same everywhere.
-		return nil, &VerificationError{Reason: Malformed, Detail: "not a sigstore bundle in JSON", Err: err}
+		return nil, "", &VerificationError{Reason: Malformed, Detail: "not a sigstore bundle in JSON", Err: err}
 	}
 	if bundle.MediaType != BundleType {
-		return nil, refuse(WrongType, "the bundle's media type is %.100q, not %s", bundle.MediaType, BundleType)
+		return nil, "", refuse(WrongType, "the bundle's media type is %.100q, not %s", bundle.MediaType, BundleType)
 	}
-	envelope := bundle.GetDsseEnvelope()
+	envelope = bundle.GetDsseEnvelope()
 	if envelope == nil {
-		return nil, refuse(WrongType, "the bundle holds no DSSE envelope")
+		return nil, "", refuse(WrongType, "the bundle holds no DSSE envelope")
 	}
 	if envelope.PayloadType != PayloadType {
-		return nil, refuse(WrongType, "the payload type is %.100q, not %s", envelope.PayloadType, PayloadType)
+		return nil, "", refuse(WrongType, "the payload type is %.100q, not %s", envelope.PayloadType, PayloadType)
 	}
 	if n := len(envelope.Signatures); n != 1 || envelope.Signatures[0] == nil {
-		return nil, refuse(Malformed, "the envelope has %d signatures, not one", n)
+		return nil, "", refuse(Malformed, "the envelope has %d signatures, not one", n)
 	}
-	hint := bundle.GetVerificationMaterial().GetPublicKey()
-	if hint == nil || hint.Hint != envelope.Signatures[0].Keyid {
-		return nil, refuse(Malformed, "the bundle's verification material does not name the envelope's key")
+	key := bundle.GetVerificationMaterial().GetPublicKey()
+	if key == nil {
+		return nil, "", refuse(Malformed, "the bundle's verification material does not name a key")
 	}
-	return envelope, nil
+	return envelope, key.Hint, nil
 }
 
-// verifyEnvelope verifies the signature with the key version that the envelope names.
-func verifyEnvelope(e *dssepb.Envelope, ring keyring.KeyRing, function string) (keyring.KeyID, *VerificationError) {
-	key, err := keyring.ParseKeyID(e.Signatures[0].Keyid)
+// verifyEnvelope verifies the signature with the key version that the hint names.
+func verifyEnvelope(e *dssepb.Envelope, hint string, ring keyring.KeyRing, function string) (keyring.KeyID,
+	*VerificationError) {
+	id, err := keyring.ParseKeyID(hint)
 	if err != nil {
-		return keyring.KeyID{}, refuseFor(WrongKey, err)
+		return id, refuseFor(WrongKey, err)
 	}
 	if ring.Function != function {
-		return keyring.KeyID{}, refuse(WrongKey, "the key ring is one of function %.80q", ring.Function)
+		return id, refuse(WrongKey, "the key ring is one of function %.80q", ring.Function)
 	}
-	if key != ring.KeyID(key.Version) {
-		return keyring.KeyID{}, refuse(WrongKey, "it is signed with %s, not with the key %s/%s", key, ring.Mount, ring.Function)
+	if id != ring.KeyID(id.Version) {
+		return id, refuse(WrongKey, "it is signed with %s, not with the key %s/%s", id, ring.Mount, ring.Function)
 	}
-	public, err := ring.Public(key.Version)
+	key, err := ring.Public(id.Version)
 	var retired *keyring.RetiredVersionError
 	var unknown *keyring.UnknownVersionError
 	switch {
 	case errors.As(err, &retired):
-		return keyring.KeyID{}, refuseFor(VersionRetired, err)
+		return id, refuseFor(VersionRetired, err)
 	case errors.As(err, &unknown):
-		return keyring.KeyID{}, refuseFor(UnknownVersion, err)
+		return id, refuseFor(UnknownVersion, err)
 	case err != nil:
-		return keyring.KeyID{}, refuseFor(WrongKey, err)
+		return id, refuseFor(WrongKey, err)
 	}
-	digest := sha256.Sum256(dsse.PAE(e.PayloadType, e.Payload))
-	if !ecdsa.VerifyASN1(public, digest[:], e.Signatures[0].Sig) {
-		return keyring.KeyID{}, refuse(BadSignature, "the signature is not one of %s over this statement", key)
+	signature := e.Signatures[0]
+	if signature.Keyid != key.Fingerprint() {
+		return id, refuse(WrongKey, "its key id is %.100q, but %s is %s", signature.Keyid, id, key.Fingerprint())
 	}
-	return key, nil
+	if !key.Verify(dsse.PAE(e.PayloadType, e.Payload), signature.Sig) {
+		return id, refuse(BadSignature, "the signature is not one of %s over this statement", id)
+	}
+	return id, nil
 }

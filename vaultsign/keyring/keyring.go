@@ -1,23 +1,14 @@
 package keyring
 
 import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
 	"time"
 )
 
-const (
-	// maxVersions bounds a ring. Vault itself meets its own storage limit at a few thousand versions of a key.
-	maxVersions = 4096
-	// maxPEM bounds one public key, in bytes; one of P-256 has 178.
-	maxPEM = 1024
-)
+// maxVersions bounds a ring. Vault itself meets its own storage limit at a few thousand versions of a key.
+const maxVersions = 4096
 
 // KeyRing is everything needed to verify signatures of one function's artifact key offline. The zero value verifies
 // nothing.
@@ -58,22 +49,22 @@ func (r KeyRing) KeyID(version int) KeyID {
 
 // Public returns the public key of a version that counts. The error is a *RetiredVersionError, an
 // *UnknownVersionError, or says that the ring itself is malformed.
-func (r KeyRing) Public(version int) (*ecdsa.PublicKey, error) {
+func (r KeyRing) Public(version int) (PublicKey, error) {
 	if r.MinVersion < 1 {
-		return nil, fmt.Errorf("the key ring of function %.80q has no valid minimum version", r.Function)
+		return PublicKey{}, fmt.Errorf("the key ring of function %.80q has no valid minimum version", r.Function)
 	}
 	if version < r.MinVersion {
-		return nil, &RetiredVersionError{Key: r.KeyID(version), MinVersion: r.MinVersion}
+		return PublicKey{}, &RetiredVersionError{Key: r.KeyID(version), MinVersion: r.MinVersion}
 	}
 	text, ok := r.Versions[version]
 	if !ok {
-		return nil, &UnknownVersionError{Key: r.KeyID(version)}
+		return PublicKey{}, &UnknownVersionError{Key: r.KeyID(version)}
 	}
 	key, err := parsePublic(text)
 	if err != nil {
-		return nil, fmt.Errorf("public key of %s: %w", r.KeyID(version), err)
+		return PublicKey{}, fmt.Errorf("public key of %s: %w", r.KeyID(version), err)
 	}
-	return key, nil
+	return PublicKey{ID: r.KeyID(version), key: key}, nil
 }
 
 // Latest returns the highest version in the ring, or 0.
@@ -170,31 +161,4 @@ func (r KeyRing) Merge(fresh KeyRing) (KeyRing, Change, error) {
 		merged.FetchedAt = r.FetchedAt
 	}
 	return merged, change, nil
-}
-
-// parsePublic reads a PEM block with a P-256 public key and nothing around it.
-func parsePublic(text string) (*ecdsa.PublicKey, error) {
-	if len(text) > maxPEM {
-		return nil, fmt.Errorf("a public key of %d bytes, more than %d", len(text), maxPEM)
-	}
-	block, rest := pem.Decode([]byte(text))
-	if block == nil || block.Type != "PUBLIC KEY" || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, errors.New("not one PEM block of type PUBLIC KEY")
-	}
-	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("parsing a public key: %w", err)
-	}
-	key, ok := parsed.(*ecdsa.PublicKey)
-	if !ok || key.Curve != elliptic.P256() {
-		return nil, fmt.Errorf("a public key of type %T, not ECDSA on the curve P-256", parsed)
-	}
-	return key, nil
-}
-
-// samePublic compares keys and not their spelling in PEM.
-func samePublic(a, b string) bool {
-	ka, errA := parsePublic(a)
-	kb, errB := parsePublic(b)
-	return errA == nil && errB == nil && ka.Equal(kb)
 }

@@ -93,8 +93,26 @@ func TestPublic(t *testing.T) {
 	}
 }
 
+// TestFingerprint compares with what ssh-keygen -l prints for a known key.
+func TestFingerprint(t *testing.T) {
+	const text = `-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEkF756pStI4BDFR+NzHj8dPAMZbyD
+fP6NFpo1tl0VruRtesPp/QUUBq8iIu1UHx8iwLIMXm23OBKf1BNHQnqurg==
+-----END PUBLIC KEY-----
+`
+	ring := KeyRing{Mount: "transit", Function: "quote", Versions: map[int]string{1: text}, MinVersion: 1}
+	key, err := ring.Public(1)
+	if err != nil || key.Fingerprint() != "SHA256:CdLdhk5ogHEMp5oKkslIoRyh+Cke9xX8VJc4bs1ccNM" {
+		t.Errorf("%q, %v", key.Fingerprint(), err)
+	}
+	if none := (PublicKey{}); none.Fingerprint() != "" || none.Verify(nil, nil) {
+		t.Error("no key has a fingerprint or verifies something")
+	}
+}
+
 func TestCheckRefuses(t *testing.T) {
 	good := versions(t, 1, 1)
+	private := strings.ReplaceAll(good[1], "PUBLIC", "PRIVATE")
 	for name, edit := range map[string]func(*KeyRing){
 		"no mount":        func(r *KeyRing) { r.Mount = "" },
 		"path in name":    func(r *KeyRing) { r.Function = "../tax" },
@@ -105,7 +123,7 @@ func TestCheckRefuses(t *testing.T) {
 		"two PEM blocks":  func(r *KeyRing) { r.Versions = map[int]string{1: good[1] + good[1]} },
 		"another curve":   func(r *KeyRing) { r.Versions = map[int]string{1: publicPEM(t, elliptic.P384())} },
 		"a huge PEM":      func(r *KeyRing) { r.Versions = map[int]string{1: good[1] + strings.Repeat("\n", maxPEM)} },
-		"another type":    func(r *KeyRing) { r.Versions = map[int]string{1: strings.ReplaceAll(good[1], "PUBLIC", "PRIVATE")} },
+		"another type":    func(r *KeyRing) { r.Versions = map[int]string{1: private} },
 		"damaged content": func(r *KeyRing) { r.Versions = map[int]string{1: strings.Replace(good[1], "MFk", "MFo", 1)} },
 	} {
 		ring := part(good, 1, 1, 0)

@@ -20,7 +20,7 @@ type UnreachableError struct {
 
 // Error implements error.
 func (e *UnreachableError) Error() string {
-	return fmt.Sprintf("%s: Vault could not be reached (VAULT_ADDR names it; `vault status` shows its state): %v", e.Op, e.Err)
+	return fmt.Sprintf("%s: Vault could not be reached; `vault status` shows its state: %v", e.Op, e.Err)
 }
 
 // Unwrap returns the cause.

@@ -146,12 +146,29 @@ type Signer struct {
 // Signer returns a signer for a function. Nothing is asked of Vault before the first signature.
 func (c *Client) Signer(function string) *Signer { return &Signer{client: c, function: function} }
 
-// Sign has Vault sign the SHA-256 of data and returns the signature, ECDSA P-256 in ASN.1 DER, with the key version
-// that Vault says it used. Data itself does not leave the process.
-func (s *Signer) Sign(ctx context.Context, data []byte) ([]byte, keyring.KeyID, error) {
+// Sign has Vault sign the SHA-256 of data and returns the signature, ECDSA P-256 in ASN.1 DER, with the public half of
+// the key version that Vault says it used. Data itself does not leave the process.
+func (s *Signer) Sign(ctx context.Context, data []byte) ([]byte, keyring.PublicKey, error) {
+	version, signature, err := s.sign(ctx, data)
+	if err != nil {
+		return nil, keyring.PublicKey{}, err
+	}
+	// Read after signing, so that a version that was just made is there.
+	ring, err := s.client.PublicKeys(ctx, s.function)
+	if err != nil {
+		return nil, keyring.PublicKey{}, err
+	}
+	key, err := ring.Public(version)
+	if err != nil {
+		return nil, keyring.PublicKey{}, fmt.Errorf("signing for function %q: %w", s.function, err)
+	}
+	return signature, key, nil
+}
+
+func (s *Signer) sign(ctx context.Context, data []byte) (version int, signature []byte, err error) {
 	op := fmt.Sprintf("signing for function %.80q", s.function)
 	if err := keyring.CheckFunction(s.function); err != nil {
-		return nil, keyring.KeyID{}, fmt.Errorf("%s: %w", op, err)
+		return 0, nil, fmt.Errorf("%s: %w", op, err)
 	}
 	path := s.client.mount + "/sign/" + s.function
 	digest := sha256.Sum256(data)
@@ -162,22 +179,21 @@ func (s *Signer) Sign(ctx context.Context, data []byte) ([]byte, keyring.KeyID, 
 		"marshaling_algorithm": "asn1",
 	})
 	if err != nil {
-		return nil, keyring.KeyID{}, classify(op, path, err)
+		return 0, nil, classify(op, path, err)
 	}
 	var answer struct {
 		Signature string `json:"signature"`
 	}
 	if secret == nil {
-		return nil, keyring.KeyID{}, fmt.Errorf("%s: Vault answered with nothing", op)
+		return 0, nil, fmt.Errorf("%s: Vault answered with nothing", op)
 	}
 	if err := decode(secret.Data, &answer); err != nil {
-		return nil, keyring.KeyID{}, fmt.Errorf("%s: reading Vault's answer: %w", op, err)
+		return 0, nil, fmt.Errorf("%s: reading Vault's answer: %w", op, err)
 	}
-	version, signature, err := parseSignature(answer.Signature)
-	if err != nil {
-		return nil, keyring.KeyID{}, fmt.Errorf("%s: reading Vault's answer: %w", op, err)
+	if version, signature, err = parseSignature(answer.Signature); err != nil {
+		return 0, nil, fmt.Errorf("%s: reading Vault's answer: %w", op, err)
 	}
-	return signature, keyring.KeyID{Mount: s.client.mount, Function: s.function, Version: version}, nil
+	return version, signature, nil
 }
 
 // parseSignature reads vault:v<version>:<base64>.

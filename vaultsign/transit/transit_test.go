@@ -77,7 +77,8 @@ func TestNobodyListens(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := clientOf(t, address).PublicKeys(ctx, "quote"); !errors.Is(err, context.Canceled) || errors.As(err, &unreachable) {
+	_, err = clientOf(t, address).PublicKeys(ctx, "quote")
+	if !errors.Is(err, context.Canceled) || errors.As(err, &unreachable) {
 		t.Errorf("reading after a cancel: %v", err)
 	}
 }
@@ -124,8 +125,8 @@ func TestParseSignature(t *testing.T) {
 	if version, signature, err := parseSignature("vault:v12:AQI="); err != nil || version != 12 || len(signature) != 2 {
 		t.Errorf("%d, %v, %v", version, signature, err)
 	}
-	for _, bad := range []string{"", "vault:v1", "vault:1:AQI=", "vault:v0:AQI=", "vault:v1:", "vault:v1:*", "other:v1:AQI=",
-		"vault:v1:AQI=:x"} {
+	for _, bad := range []string{"", "vault:v1", "vault:1:AQI=", "vault:v0:AQI=", "vault:v1:", "vault:v1:*",
+		"other:v1:AQI=", "vault:v1:AQI=:x"} {
 		if _, _, err := parseSignature(bad); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}

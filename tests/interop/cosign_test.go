@@ -1,0 +1,126 @@
+//go:build integration
+
+package interop
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"countersign/artifact"
+	"countersign/vaultsign/attest"
+)
+
+// verifyBlob asks cosign whether a bundle is about a file.
+func verifyBlob(t *testing.T, bundle []byte, key string, content []byte) (string, error) {
+	t.Helper()
+	return cosign(t, "verify-blob-attestation", "--key", file(t, "key.pem", []byte(key)), "--type", "slsaprovenance1",
+		"--insecure-ignore-tlog", "--bundle", file(t, "bundle.json", bundle), file(t, "blob", content))
+}
+
+func TestCosignVerifiesAFile(t *testing.T) {
+	c := contents(newFunction(t))
+	bundle, want := sign(t, c)
+	key := ring(t, c.Function).Versions[1]
+	if output, err := verifyBlob(t, bundle, key, c.Wasm); err != nil {
+		t.Fatalf("cosign refuses what Vault signed: %v\n%s", err, output)
+	}
+	manifest, _, err := artifact.Manifest(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if output, err := verifyBlob(t, bundle, key, manifest); err != nil {
+		t.Errorf("cosign refuses the manifest: %v\n%s", err, output)
+	}
+	if output, err := cosign(t, "verify-blob-attestation", "--key", file(t, "key.pem", []byte(key)),
+		"--type", attest.PredicateType, "--insecure-ignore-tlog", "--bundle", file(t, "bundle.json", bundle),
+		"--digest", strings.TrimPrefix(want.ManifestDigest, "sha256:"), "--digestAlg", "sha256"); err != nil {
+		t.Errorf("cosign refuses the manifest's digest: %v\n%s", err, output)
+	}
+}
+
+// TestCosignRefusesForgeries shows that the verdict above means something, and that Verify agrees.
+func TestCosignRefusesForgeries(t *testing.T) {
+	c, other := contents(newFunction(t)), contents(newFunction(t))
+	bundle, want := sign(t, c)
+	sign(t, other)
+	keys, otherKeys := ring(t, c.Function), ring(t, other.Function)
+	for name, forged := range map[string]struct {
+		bundle  []byte
+		key     string
+		content []byte
+	}{
+		"another file":      {bundle, keys.Versions[1], other.Wasm},
+		"another key":       {bundle, otherKeys.Versions[1], c.Wasm},
+		"changed statement": {withPayload(t, bundle, "0123456789", "9123456789"), keys.Versions[1], c.Wasm},
+	} {
+		if output, err := verifyBlob(t, forged.bundle, forged.key, forged.content); err == nil {
+			t.Errorf("%s: cosign accepts it:\n%s", name, output)
+		}
+		ring, want := keys, want
+		ring.Versions = map[int]string{1: forged.key}
+		want.FileDigests = []string{digestOf(forged.content)}
+		if _, err := attest.Verify(forged.bundle, ring, want); err == nil {
+			t.Errorf("%s: Verify accepts it", name)
+		}
+	}
+}
+
+// withPayload changes the statement in a bundle and leaves its signature alone.
+func withPayload(t *testing.T, bundle []byte, old, new string) []byte {
+	t.Helper()
+	var b struct {
+		DsseEnvelope struct {
+			Payload []byte `json:"payload"`
+		} `json:"dsseEnvelope"`
+	}
+	if err := json.Unmarshal(bundle, &b); err != nil {
+		t.Fatal(err)
+	}
+	payload := b.DsseEnvelope.Payload
+	changed := bytes.Replace(payload, []byte(old), []byte(new), 1)
+	if bytes.Equal(payload, changed) {
+		t.Fatalf("%q is not in the statement", old)
+	}
+	encode := base64.StdEncoding.EncodeToString
+	return bytes.Replace(bundle, []byte(encode(payload)), []byte(encode(changed)), 1)
+}
+
+func TestCosignFindsTheAttestationInTheRegistry(t *testing.T) {
+	c := contents(newFunction(t))
+	ref, store := repository(t, c.Function)
+	d, _, err := artifact.Push(within(t), store, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref = ref.WithDigest(d.Digest.String())
+	verify := func(version int) (string, error) {
+		return cosign(t, "verify-attestation", "--key", file(t, "key.pem", []byte(ring(t, c.Function).Versions[version])),
+			"--type", "slsaprovenance1", "--insecure-ignore-tlog", "--allow-http-registry", ref.String())
+	}
+	bundle, _ := sign(t, c)
+	if output, err := verify(1); err == nil {
+		t.Fatalf("cosign accepts an artifact without attestation:\n%s", output)
+	}
+	if err := artifact.AttachBundle(within(t), store, ref, bundle, attest.PredicateType); err != nil {
+		t.Fatal(err)
+	}
+	if output, err := verify(1); err != nil {
+		t.Fatalf("cosign refuses it: %v\n%s", err, output)
+	}
+	write(t, mount+"/keys/"+c.Function+"/rotate", nil)
+	if output, err := verify(2); err == nil {
+		t.Fatalf("cosign accepts it with a key version that did not sign it:\n%s", output)
+	}
+	again, _ := sign(t, c)
+	if err := artifact.AttachBundle(within(t), store, ref, again, attest.PredicateType); err != nil {
+		t.Fatal(err)
+	}
+	for version := 1; version <= 2; version++ {
+		if output, err := verify(version); err != nil {
+			t.Errorf("after signing again, version %d: %v\n%s", version, err, output)
+		}
+	}
+}
