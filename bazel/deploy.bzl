@@ -98,8 +98,11 @@ cd "${{BUILD_WORKING_DIRECTORY:-.}}"
 exec "$runfiles/{tool}" deploy --manifest "$runfiles/{manifest}" "$@"
 """
 
+def _name(target):
+    return target[FunctionInfo].name
+
 def _deploy_impl(ctx):
-    functions = sorted(ctx.attr.functions, key = lambda target: target[FunctionInfo].name)
+    functions = sorted(ctx.attr.functions, key = _name)
     manifest = _write_manifest(ctx, functions)
     script = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.write(script, is_executable = True, content = _SCRIPT.format(

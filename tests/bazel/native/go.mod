@@ -1,0 +1,7 @@
+module countersign.example/native
+
+go 1.26
+
+require countersign/sdk v0.0.0
+
+replace countersign/sdk => ../../../sdk

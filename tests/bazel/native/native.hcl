@@ -1,0 +1,5 @@
+function "native" {
+  description = "Says back what it was told"
+  target      = "@countersign//tests/bazel/native"
+  runtime     = "native"
+}

@@ -1,0 +1,149 @@
+//go:build integration
+
+package bazel
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// workspace is a Bazel workspace and the server that builds it.
+type workspace struct {
+	dir        string
+	outputBase string // "" for the user's own
+}
+
+// own returns the workspace at dir with an output base and a server of its own, both gone when the test ends.
+func own(t *testing.T, dir string) workspace {
+	t.Helper()
+	scratch, err := os.MkdirTemp("", "countersign-bazel-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := workspace{dir: dir, outputBase: filepath.Join(scratch, "base")}
+	t.Cleanup(func() {
+		// Stops the server, too, and removes what is read-only.
+		if out, err := w.run(context.Background(), "clean", "--expunge"); err != nil {
+			t.Errorf("stop Bazel: %v\n%s", err, out)
+		}
+		if err := os.RemoveAll(scratch); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// run runs a Bazel command and returns what it printed on both streams.
+func (w workspace) run(ctx context.Context, args ...string) (string, error) {
+	var output bytes.Buffer
+	_, err := w.start(ctx, &output, &output, args...)
+	return output.String(), err
+}
+
+func (w workspace) start(ctx context.Context, stdout, stderr io.Writer, args ...string) (*exec.Cmd, error) {
+	var startup []string
+	if w.outputBase != "" {
+		startup = []string{"--output_base=" + w.outputBase}
+	}
+	cmd := exec.CommandContext(ctx, "bazel", append(startup, args...)...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = w.dir, stdout, stderr
+	return cmd, cmd.Run()
+}
+
+// must runs a Bazel command that has to succeed and returns its standard output, trimmed.
+func (w workspace) must(t *testing.T, args ...string) string {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	if _, err := w.start(t.Context(), &stdout, &stderr, args...); err != nil {
+		t.Fatalf("bazel %s in %s: %v\n%s%s", strings.Join(args, " "), w.dir, err, stderr.String(), stdout.String())
+	}
+	return strings.TrimSpace(stdout.String())
+}
+
+// refuses runs a Bazel command that has to fail and to say why with want.
+func (w workspace) refuses(t *testing.T, want string, args ...string) {
+	t.Helper()
+	out, err := w.run(t.Context(), args...)
+	if exit := (*exec.ExitError)(nil); err == nil || !errors.As(err, &exit) {
+		t.Errorf("bazel %s: %v, want it to fail with %q\n%s", strings.Join(args, " "), err, want, out)
+	} else if !strings.Contains(out, want) {
+		t.Errorf("bazel %s failed without saying %q:\n%s", strings.Join(args, " "), want, out)
+	}
+}
+
+// checkout returns the root of this checkout, with the repositories of the examples made.
+func checkout(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	makeRepositories(t, root)
+	return root
+}
+
+func makeRepositories(t *testing.T, root string) {
+	t.Helper()
+	command(t, root, filepath.Join(root, "tools/repos"))
+}
+
+// command runs a command that has to succeed and returns its standard output.
+func command(t *testing.T, dir string, name string, args ...string) string {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, stderr.String(), stdout.String())
+	}
+	return stdout.String()
+}
+
+// copyTo copies the checkout's files, those that git ignores left out, into dir.
+func copyTo(t *testing.T, root, dir string) {
+	t.Helper()
+	listed := command(t, root, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	for name := range strings.SplitSeq(strings.TrimSuffix(listed, "\x00"), "\x00") {
+		info, err := os.Lstat(filepath.Join(root, name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // removed, but not yet from git's index
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, name), string(content), info.Mode().Perm())
+	}
+}
+
+func write(t *testing.T, path, content string, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func digest(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
+}
