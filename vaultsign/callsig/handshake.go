@@ -60,13 +60,20 @@ func NewOffer(caller *identity.Identity, callee identity.ID, now time.Time) (*Of
 	}
 	nonce := make([]byte, sessionNonceSize)
 	rand.Read(nonce)
+	return offerWith(caller, callee, private, nonce, now), nil
+}
+
+// offerWith makes the offer that a key and a nonce determine.
+func offerWith(
+	caller *identity.Identity, callee identity.ID, private *ecdh.PrivateKey, nonce []byte, now time.Time,
+) *Offer {
 	body := sessionMessage{
 		certificate: caller.Certificate.DER, to: []byte(callee.String()),
 		public: private.PublicKey().Bytes(), created: now.Unix(), bind: nonce,
 	}.append([]byte(offerLabel))
 	return &Offer{
 		message: seal(body, caller.Key), signer: caller, callee: callee, private: private, created: now,
-	}, nil
+	}
 }
 
 // Message returns the bytes for Accept. They hold no secret.
@@ -75,6 +82,17 @@ func (o *Offer) Message() []byte { return o.message }
 // Accept verifies an offer to callee and returns the callee's side of the session and the answer for Offer.Complete.
 // Refusals are *Error.
 func Accept(trust Trust, callee *identity.Identity, offer []byte, now time.Time) (*Session, []byte, error) {
+	private, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("accept a session: make an X25519 key: %w", err)
+	}
+	return acceptWith(trust, callee, offer, private, now)
+}
+
+// acceptWith makes the answer that a key determines.
+func acceptWith(
+	trust Trust, callee *identity.Identity, offer []byte, private *ecdh.PrivateKey, now time.Time,
+) (*Session, []byte, error) {
 	m, err := openSession(offer, offerLabel)
 	if err != nil {
 		return nil, nil, err
@@ -91,10 +109,6 @@ func Accept(trust Trust, callee *identity.Identity, offer []byte, now time.Time)
 	}
 	if err := NewSigner(callee).canSign(returns, now); err != nil {
 		return nil, nil, err
-	}
-	private, err := ecdh.X25519().GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, nil, fmt.Errorf("accept a session of %s: make an X25519 key: %w", caller.ID, err)
 	}
 	offered := sha256.Sum256(offer)
 	answer := seal(sessionMessage{
@@ -161,20 +175,24 @@ func derive(private *ecdh.PrivateKey, peer, offer, answer []byte) (*Session, err
 		return nil, because(ReasonMalformed, err, "agree on a session key")
 	}
 	transcript := hashParts(transcriptLabel, offer, answer)
-	extracted, err := hkdf.Extract(sha256.New, secret, transcript)
-	if err != nil {
-		return nil, fmt.Errorf("derive session keys: %w", err)
-	}
-	id := hashParts(idLabel, transcript)
-	s := &Session{id: base64.RawURLEncoding.EncodeToString(id)}
-	for d, label := range []string{calls: callKeyLabel, returns: returnKeyLabel} {
-		key, err := hkdf.Expand(sha256.New, extracted, label, sha256.Size)
+	s := &Session{id: base64.RawURLEncoding.EncodeToString(hashParts(idLabel, transcript))}
+	for d := range s.macs {
+		key, err := sessionKey(secret, transcript, direction(d))
 		if err != nil {
 			return nil, fmt.Errorf("derive session keys: %w", err)
 		}
 		s.macs[d].init(key)
 	}
 	return s, nil
+}
+
+// sessionKey derives the HMAC key of one direction: HKDF-SHA256 with the transcript's hash as salt.
+func sessionKey(secret, transcript []byte, d direction) ([]byte, error) {
+	info := callKeyLabel
+	if d == returns {
+		info = returnKeyLabel
+	}
+	return hkdf.Key(sha256.New, secret, transcript, info, sha256.Size)
 }
 
 // hashParts returns the SHA-256 of a label and length-prefixed parts.

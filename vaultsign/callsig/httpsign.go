@@ -67,7 +67,7 @@ func setField(header http.Header, c *component, src source) {
 func setSignature(header http.Header, signer Signer, s *Signature, params []byte) {
 	header.Set(fieldSignatureInput, s.Label+"="+string(params))
 	header.Set(fieldSignature, string(sf.AppendBytes([]byte(s.Label+"="), s.Value)))
-	if s, ok := signer.(*IdentitySigner); ok {
+	if s, ok := signer.(interface{ Certificate() []byte }); ok {
 		header.Set(fieldCertificate, string(sf.AppendBytes(nil, s.Certificate())))
 	}
 }
