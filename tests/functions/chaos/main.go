@@ -53,7 +53,7 @@ func handle(ctx context.Context, req Request) (Reply, error) {
 	case "fail":
 		return Reply{}, errors.New("asked to fail")
 	case "huge":
-		return Reply{Echo: strings.Repeat("x", 64<<20)}, nil
+		return Reply{Echo: strings.Repeat("x", 1<<20)}, nil
 	case "print":
 		fmt.Println("chaos prints to standard output")
 		fmt.Fprintln(os.Stderr, "chaos prints to standard error")
