@@ -83,7 +83,7 @@ func (u *bringUp) openVault(ctx context.Context) error {
 	}
 	keys, err := u.dir.keys()
 	if err != nil {
-		return &brokenError{fmt.Errorf("Vault has data, and what unseals it is gone: %w", err)}
+		return &brokenError{fmt.Errorf("what unseals the data of Vault is gone: %w", err)}
 	}
 	if err := client.put(ctx, "/v1/sys/unseal", map[string]string{"key": keys.UnsealKey}, nil); err != nil {
 		return fmt.Errorf("unseal Vault: %w", err)

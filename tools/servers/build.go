@@ -163,7 +163,7 @@ func (r Recipe) build(ctx context.Context, path string, step *progress.Step) err
 // preflight says what the machine lacks before minutes are spent.
 func (r Recipe) preflight() error {
 	if _, err := exec.LookPath("go"); err != nil {
-		return fmt.Errorf("Go is needed to build it, and PATH has no go command; or put %s %s or newer on PATH",
+		return fmt.Errorf("PATH has no go command to build it with; install Go, or put %s %s or newer on PATH",
 			r.Name, r.Minimum)
 	}
 	if r.CGO && os.Getenv("CC") == "" {
