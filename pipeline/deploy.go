@@ -7,12 +7,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"countersign/host/wasm"
 	"countersign/vaultsign/attest"
 )
 
@@ -219,15 +219,15 @@ func (d *deploy) describe(ctx context.Context, u *unit) (outcome, error) {
 	if err != nil {
 		return outcome{}, fmt.Errorf("read the module: %w", err)
 	}
-	document, err := wasm.Describe(ctx, module)
+	document, cached, err := describe(ctx, module)
 	if err != nil {
-		return outcome{}, fmt.Errorf("ask the module for its interface: %w", err)
+		return outcome{}, err
 	}
 	if u.iface, err = parseInterface(u.Name, document, u.Function.Calls); err != nil {
 		return outcome{}, err
 	}
 	u.packed, err = pack(u.Source, d.loaded.Environment, module, document)
-	return did("interface " + short(u.iface.Digest)), err
+	return outcome{detail: "interface " + short(u.iface.Digest), idle: cached}, err
 }
 
 // fit checks that callers and callees fit, also those that run and are not part of this deploy.
@@ -337,8 +337,14 @@ func (d *deploy) notRun(rest [][]*unit, err error) error {
 	return errors.Join(err, fmt.Errorf("not run, since functions before them failed: %s", strings.Join(names, ", ")))
 }
 
-// parallel is how many functions a step works on at the same time: more would only wait for the same servers.
-const parallel = 4
+// parallel is how many functions a step works on at the same time. Describing uses a processor each, the other steps
+// wait for the same few servers.
+func parallel(step Step) int {
+	if step == StepDescribe {
+		return runtime.GOMAXPROCS(0)
+	}
+	return 4
+}
 
 func (d *deploy) each(step Step, units []*unit, f func(*unit) (outcome, error)) error {
 	return d.eachTelling(step, units, func(u *unit, _ func(string)) (outcome, error) { return f(u) })
@@ -349,7 +355,7 @@ func (d *deploy) eachTelling(step Step, units []*unit, f func(*unit, func(string
 	errs := map[string]error{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, parallel)
+	slots := make(chan struct{}, parallel(step))
 	for _, u := range units {
 		wg.Add(1)
 		go func() {

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"encoding/json"
+	"strings"
 	"sync"
 	"time"
 )
@@ -105,6 +106,7 @@ func (r *recorder) step(function string, step Step, f func(tell func(string)) (o
 	switch {
 	case err != nil:
 		p.State = Failed
+		p.Detail, _, _ = strings.Cut(err.Error(), "\n")
 	case o.idle:
 		p.State = Skipped
 	}

@@ -73,11 +73,18 @@ type signer struct {
 	function string
 }
 
-func (s signer) Sign(_ context.Context, data []byte) ([]byte, keyring.KeyID, error) {
+func (s signer) Sign(ctx context.Context, data []byte) ([]byte, keyring.PublicKey, error) {
 	digest := sha256.Sum256(data)
-	version := len(s.private)
-	signature, err := ecdsa.SignASN1(rand.Reader, s.private[version-1], digest[:])
-	return signature, keyring.KeyID{Mount: "transit", Function: s.function, Version: version}, err
+	signature, err := ecdsa.SignASN1(rand.Reader, s.private[len(s.private)-1], digest[:])
+	if err != nil {
+		return nil, keyring.PublicKey{}, err
+	}
+	ring, err := s.PublicKeys(ctx, s.function)
+	if err != nil {
+		return nil, keyring.PublicKey{}, err
+	}
+	key, err := ring.Public(ring.Latest())
+	return signature, key, err
 }
 
 // directory is a registry's repository on disk.

@@ -78,9 +78,12 @@ func jobsDir(flag string) string {
 
 // conclusion is the last line of a deploy that went well.
 func conclusion(r *pipeline.Result) string {
-	counts := map[pipeline.Action]int{}
+	counts, signed := map[pipeline.Action]int{}, 0
 	for _, f := range r.Functions {
 		counts[f.Action]++
+		if f.Signed {
+			signed++
+		}
 	}
 	took := time.Duration(r.MS * float64(time.Millisecond)).Round(10 * time.Millisecond)
 	changes := len(r.Functions) - counts[pipeline.ActionNone]
@@ -91,8 +94,8 @@ func conclusion(r *pipeline.Result) string {
 	case !r.Changed():
 		return fmt.Sprintf("Nothing to do: all %d functions run as built (%s).", len(r.Functions), took)
 	}
-	return fmt.Sprintf("Deployed to %s: %d changed, %d unchanged, all healthy (%s).", r.Environment, changes,
-		counts[pipeline.ActionNone], took)
+	return fmt.Sprintf("Deployed to %s: %d changed, %d unchanged, %d signed; all healthy (%s).", r.Environment, changes,
+		counts[pipeline.ActionNone], signed, took)
 }
 
 // printTimings prints a line per step of each function.
