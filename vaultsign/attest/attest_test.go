@@ -71,6 +71,7 @@ func ringOf(t testing.TB, floor int, keys ...localKey) keyring.KeyRing {
 
 func digestOf(s string) string { return "sha256:" + strings.Repeat(s, 64)[:64] }
 
+// quoteClaims are what the test vectors of docs/attestation-format.md state.
 func quoteClaims() Claims {
 	return Claims{
 		Function: "quote", Repository: "https://git.example/shop/quote.git", Commit: strings.Repeat("c0ffee12", 5),
