@@ -44,8 +44,8 @@ func (s *section) storageBinding(function string) StorageBinding {
 	b := StorageBinding{Function: function, Tag: s.name, Range: s.header}
 	switch {
 	case s.has("path") && s.has("volume"):
-		s.errorAt(s.attrs["volume"].NameRange, "Both path and volume", "A storage tag is bound to a directory of the node (path) "+
-			"or to a Nomad host volume (volume). Remove one of them.")
+		s.errorAt(s.attrs["volume"].NameRange, "Both path and volume", "A storage tag is bound to a directory of the "+
+			"node (path) or to a Nomad host volume (volume). Remove one of them.")
 	case !s.has("path") && !s.has("volume"):
 		s.errorAt(s.header, "Neither path nor volume", "Add a directory of the node, path = \"/srv/%s\", or a Nomad host "+
 			"volume, volume = %q.", s.name, s.name)
@@ -65,7 +65,8 @@ func (s *section) networkBinding(function string) NetworkBinding {
 	switch {
 	case !ok:
 	case !validAuthority(address, true):
-		s.errorAt(at, "Invalid address", "%s is not a host and a port, such as \"rates.example:443\" or \"[2001:db8::1]:53\".",
+		s.errorAt(at, "Invalid address", "%s is not a host and a port, such as \"rates.example:443\" or "+
+			"\"[2001:db8::1]:53\".",
 			shown(s.attrs["address"].Expr, address))
 	default:
 		b.Address = address

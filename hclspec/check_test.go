@@ -19,8 +19,9 @@ func TestCheck(t *testing.T) {
 		{name: "nothing"},
 		{name: "callee in another file", specs: []string{"function \"a\" {\ncalls = [\"b\"]\n}", "function \"b\" {}"}},
 		{
-			name: "unknown callee", specs: []string{"function \"quote\" {\ncalls = [\"tux\", \"tax\"]\n}", "function \"tax\" {}"},
-			want: []string{`2:10 Unknown function "tux" / Did you mean "tax"?`},
+			name:  "unknown callee",
+			specs: []string{"function \"quote\" {\ncalls = [\"tux\", \"tax\"]\n}", "function \"tax\" {}"},
+			want:  []string{`2:10 Unknown function "tux" / Did you mean "tax"?`},
 		},
 		{
 			name: "callee elsewhere", specs: []string{"function \"quote\" {\ncalls = [\"tax\"]\n}"}, elsewhere: []string{"tax"},
@@ -34,17 +35,25 @@ func TestCheck(t *testing.T) {
 			want: []string{`2:1 Second function "a" / a.hcl, line 1`},
 		},
 		{
-			name:  "circle of two",
-			specs: []string{"function \"a\" {\ncalls = [\"c\", \"b\"]\n}\nfunction \"c\" {}", "function \"b\" {\ncalls = [\"a\"]\n}"},
-			want:  []string{`2:15 Functions call each other in a circle / a → b → a. Such calls`},
+			name: "circle of two",
+			specs: []string{
+				"function \"a\" {\ncalls = [\"c\", \"b\"]\n}\nfunction \"c\" {}",
+				"function \"b\" {\ncalls = [\"a\"]\n}",
+			},
+			want: []string{`2:15 Functions call each other in a circle / a → b → a. Such calls`},
 		},
 		{
 			name: "two circles, and one that only leads to them",
 			specs: []string{
-				"function \"z\" {\ncalls = [\"a\", \"x\"]\n}\nfunction \"a\" {\ncalls = [\"b\"]\n}\nfunction \"b\" {\ncalls = [\"c\"]\n}",
-				"function \"c\" {\ncalls = [\"a\", \"b\"]\n}\nfunction \"x\" {\ncalls = [\"y\"]\n}\nfunction \"y\" {\ncalls = [\"x\"]\n}",
+				"function \"z\" {\ncalls = [\"a\", \"x\"]\n}\nfunction \"a\" {\ncalls = [\"b\"]\n}\nfunction \"b\" {\n" +
+					"calls = [\"c\"]\n}",
+				"function \"c\" {\ncalls = [\"a\", \"b\"]\n}\nfunction \"x\" {\ncalls = [\"y\"]\n}\nfunction \"y\" {\n" +
+					"calls = [\"x\"]\n}",
 			},
-			want: []string{`5:10 Functions call each other in a circle / a → b → c → a.`, `5:10 Functions call each other in a circle / x → y → x.`},
+			want: []string{
+				`5:10 Functions call each other in a circle / a → b → c → a.`,
+				`5:10 Functions call each other in a circle / x → y → x.`,
+			},
 		},
 		{
 			name: "no binding", specs: []string{storage},
@@ -63,7 +72,8 @@ func TestCheck(t *testing.T) {
 		},
 		{
 			name: "unknown tags", specs: []string{storage, "function \"b\" {}"},
-			bind: "bind \"quote\" {\nstorage \"receipt\" {\nvolume = \"r\"\n}\nstorage \"rates\" {\nvolume = \"r\"\n}\nstorage \"xyzzy\" {\nvolume = \"r\"\n}\n}\n" +
+			bind: "bind \"quote\" {\nstorage \"receipt\" {\nvolume = \"r\"\n}\nstorage \"rates\" {\nvolume = \"r\"\n}\n" +
+				"storage \"xyzzy\" {\nvolume = \"r\"\n}\n}\n" +
 				"bind \"b\" {\nnetwork \"n\" {\naddress = \"h:1\"\n}\n}",
 			want: []string{
 				`3:1 Tag "receipts" has no binding / `, `4:1 Tag "rates" has no binding / `,
@@ -83,10 +93,15 @@ func TestCheck(t *testing.T) {
 			bind: "bind \"a\" {\nstorage \"bad\" {\nvolume = \"v\"\n}\n}",
 		},
 		{
-			name:  "directories",
-			specs: []string{"function \"a\" {\nio {\nstorage \"x\" {}\n}\n}\nfunction \"b\" {\nio {\nstorage \"x\" {}\nstorage \"y\" {}\n}\n}"},
-			bind:  "bind \"a\" {\nstorage \"x\" {\npath = \"/srv/x\"\n}\n}\nbind \"b\" {\nstorage \"x\" {\npath = \"/srv/x\"\n}\nstorage \"y\" {\npath = \"/srv/x/y\"\n}\n}",
-			want:  []string{`11:1 Directories overlap / "x" of function "a" (line 3)`, `11:1 Directories overlap / "x" of function "b" (line 8)`},
+			name: "directories",
+			specs: []string{"function \"a\" {\nio {\nstorage \"x\" {}\n}\n}\nfunction \"b\" {\nio {\nstorage \"x\" {}\n" +
+				"storage \"y\" {}\n}\n}"},
+			bind: "bind \"a\" {\nstorage \"x\" {\npath = \"/srv/x\"\n}\n}\nbind \"b\" {\nstorage \"x\" {\n" +
+				"path = \"/srv/x\"\n}\nstorage \"y\" {\npath = \"/srv/x/y\"\n}\n}",
+			want: []string{
+				`11:1 Directories overlap / "x" of function "a" (line 3)`,
+				`11:1 Directories overlap / "x" of function "b" (line 8)`,
+			},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

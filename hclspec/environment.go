@@ -36,7 +36,8 @@ func ParseEnvironment(filename string, src []byte, env map[string]string) (*Envi
 	top := r.open("environment file", body, hcl.Range{Filename: filename, Start: hcl.InitialPos, End: hcl.InitialPos})
 	all := top.children["environment"]
 	if len(body.Blocks) == 0 {
-		r.errorAt(top.header, "No environment", "An environment file holds one environment block: environment \"dev\" { … }")
+		r.errorAt(top.header, "No environment", "An environment file holds one environment block: "+
+			"environment \"dev\" { … }")
 	}
 	if len(all) == 0 {
 		return nil, finish(r.diags)
@@ -98,8 +99,8 @@ func (s *section) registry() Registry {
 	if at, ok := s.str("address", &reg.Address); ok {
 		s.checkRegistry(reg.Address, at)
 	}
-	s.matching("prefix", &reg.Prefix, validRepository, "A prefix is a path in the registry such as teams/shop: lower-case "+
-		"letters and digits, with dots, underscores, hyphens and slashes between them.")
+	s.matching("prefix", &reg.Prefix, validRepository, "A prefix is a path in the registry such as teams/shop: "+
+		"lower-case letters and digits, with dots, underscores, hyphens and slashes between them.")
 	s.boolean("plain_http", &reg.PlainHTTP)
 	return reg
 }
@@ -157,8 +158,8 @@ func (s *section) serverURL(to *string, assumed string) {
 	u, err := url.Parse(full)
 	switch {
 	case err == nil && u.User != nil:
-		s.errorAt(at, "Password in an address", "Remove the part before the @. Tokens come from the process environment, such "+
-			"as VAULT_TOKEN, and never from a file.")
+		s.errorAt(at, "Password in an address", "Remove the part before the @. Tokens come from the process environment, "+
+			"such as VAULT_TOKEN, and never from a file.")
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || !validAuthority(u.Host, false):
 		s.errorAt(at, "Invalid address", "Write a URL with http or https, a host and an optional port, such as "+
 			"\"https://%s.example:8443\".", s.kind)

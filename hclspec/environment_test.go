@@ -127,13 +127,33 @@ var badEnvironments = []struct {
 		name: "two", file: environmentOf("") + "environment \"prod\" {}\n",
 		want: []string{`16:1 Second environment block / line 1`},
 	},
-	{name: "a function", file: environmentOf("") + "function \"a\" {}\n", want: []string{`16:1 Unknown block "function" / of a function spec`}},
-	{name: "name", file: strings.Replace(environmentOf(""), "dev", "Dev", 1), want: []string{`1:13 Invalid name / For example: dev`}},
-	{name: "trust domain", body: `trust_domain = "spiffe://shop"`, want: []string{`2:16 Invalid trust_domain / without spiffe://`}},
-	{name: "unset variable", body: `trust_domain = env.NOMAD_ADR`, want: []string{`2:16 Environment variable "NOMAD_ADR" is not set / Did you mean env.NOMAD_ADDR`}},
+	{
+		name: "a function",
+		file: environmentOf("") + "function \"a\" {}\n",
+		want: []string{`16:1 Unknown block "function" / of a function spec`},
+	},
+	{
+		name: "name",
+		file: strings.Replace(environmentOf(""), "dev", "Dev", 1),
+		want: []string{`1:13 Invalid name / For example: dev`},
+	},
+	{
+		name: "trust domain",
+		body: `trust_domain = "spiffe://shop"`,
+		want: []string{`2:16 Invalid trust_domain / without spiffe://`},
+	},
+	{
+		name: "unset variable",
+		body: `trust_domain = env.NOMAD_ADR`,
+		want: []string{`2:16 Environment variable "NOMAD_ADR" is not set / Did you mean env.NOMAD_ADDR`},
+	},
 	{name: "unknown variable", body: `trust_domain = foo.bar`, want: []string{`2:16 Unknown variable / env.NAME`}},
 	{name: "env as a whole", body: `trust_domain = env`, want: []string{`2:16 Unknown variable / env.NAME`}},
-	{name: "function call", body: `trust_domain = file("x")`, want: []string{`2:16 Expression not supported / env.NOMAD_ADDR`}},
+	{
+		name: "function call",
+		body: `trust_domain = file("x")`,
+		want: []string{`2:16 Expression not supported / env.NOMAD_ADDR`},
+	},
 	{
 		name: "loop in a template", body: `trust_domain = "%{ for x in [1] }a%{ endfor }"`,
 		want: []string{`2:17 Expression not supported / `},
@@ -156,7 +176,10 @@ var badEnvironments = []struct {
 	},
 	{
 		name: "no address", file: strings.Replace(environmentOf(""), `address = "registry.example"`, `prefix = "/A"`, 1),
-		want: []string{`3:1 address is missing / registry.example:5000`, `4:10 Invalid prefix / "/A" does not fit. A prefix is a path`},
+		want: []string{
+			`3:1 address is missing / registry.example:5000`,
+			`4:10 Invalid prefix / "/A" does not fit. A prefix is a path`,
+		},
 	},
 	{
 		name: "nomad without a scheme", file: replaceIn("http://127.0.0.1:4646", "127.0.0.1:4646"),
@@ -171,22 +194,34 @@ var badEnvironments = []struct {
 		want: []string{`13:11 Password in an address / VAULT_TOKEN`},
 	},
 	{
-		name: "nomad's names", file: strings.Replace(environmentOf(""), "nomad {", "nomad {\nregion = \"e u\"\nnamespace = \"a/b\"\ndatacenters = [\"dc 1\"]", 1),
+		name: "nomad's names",
+		file: strings.Replace(environmentOf(""), "nomad {", "nomad {\nregion = \"e u\"\n"+
+			"namespace = \"a/b\"\ndatacenters = [\"dc 1\"]", 1),
 		want: []string{`7:10 Invalid region / letters`, `8:13 Invalid namespace / letters`, `9:16 Invalid datacenter / any`},
 	},
 	{
-		name: "vault's names", file: strings.Replace(environmentOf(""), "vault {", "vault {\ntransit_mount = \"transit/\"\npki_mount = \"\"\nnamespace = \" \"", 1),
-		want: []string{`13:17 Invalid transit_mount / mount`, `14:13 Invalid pki_mount / mount`, `15:13 Invalid namespace / slashes`},
+		name: "vault's names",
+		file: strings.Replace(environmentOf(""), "vault {", "vault {\ntransit_mount = \"transit/\"\n"+
+			"pki_mount = \"\"\nnamespace = \" \"", 1),
+		want: []string{
+			`13:17 Invalid transit_mount / mount`, `14:13 Invalid pki_mount / mount`,
+			`15:13 Invalid namespace / slashes`,
+		},
 	},
 	{
-		name: "bindings", body: "bind \"q\" {\nstorage \"a\" {}\nstorage \"b\" {\npath = \"/b\"\nvolume = \"b\"\n}\nstorage \"c\" {\npath = \"/proc/1\"\n}\nstorage \"c\" {}\n}",
+		name: "bindings",
+		body: "bind \"q\" {\nstorage \"a\" {}\nstorage \"b\" {\npath = \"/b\"\nvolume = \"b\"\n}\nstorage \"c\" {\n" +
+			"path = \"/proc/1\"\n}\nstorage \"c\" {}\n}",
 		want: []string{
-			`3:1 Neither path nor volume / volume = "a"`, `6:1 Both path and volume / Remove one`, `9:8 Path of the system / below`,
+			`3:1 Neither path nor volume / volume = "a"`, `6:1 Both path and volume / Remove one`,
+			`9:8 Path of the system / below`,
 			`11:1 Second storage "c" / line 8`,
 		},
 	},
 	{
-		name: "network bindings", body: "bind \"q\" {\nnetwork \"a\" {}\nnetwork \"b\" {\naddress = \"host\"\n}\nnetwork \"c\" {\naddress = \"host:0\"\n}\nnetwork \"d\" {\nadress = \"h:1\"\n}\n}",
+		name: "network bindings",
+		body: "bind \"q\" {\nnetwork \"a\" {}\nnetwork \"b\" {\naddress = \"host\"\n}\nnetwork \"c\" {\n" +
+			"address = \"host:0\"\n}\nnetwork \"d\" {\nadress = \"h:1\"\n}\n}",
 		want: []string{
 			`3:1 address is missing / host.example:443`, `5:11 Invalid address / a host and a port`, `8:11 Invalid address / `,
 			`10:1 address is missing / `, `11:1 Unknown attribute "adress" / Did you mean address?`,

@@ -103,8 +103,16 @@ var badFunctions = []struct {
 	name, body, file string
 	want             []string
 }{
-	{name: "misspelled attribute", body: `runtme = "wasm"`, want: []string{`2:1 Unknown attribute "runtme" / Did you mean runtime?`}},
-	{name: "misspelled block", body: `resource {}`, want: []string{`2:1 Unknown block "resource" / Did you mean resources?`}},
+	{
+		name: "misspelled attribute",
+		body: `runtme = "wasm"`,
+		want: []string{`2:1 Unknown attribute "runtme" / Did you mean runtime?`},
+	},
+	{
+		name: "misspelled block",
+		body: `resource {}`,
+		want: []string{`2:1 Unknown block "resource" / Did you mean resources?`},
+	},
 	{
 		name: "attribute of another block", body: `timeout = "2s"`,
 		want: []string{`2:1 Unknown attribute "timeout" / belongs in a call block`},
@@ -120,23 +128,51 @@ var badFunctions = []struct {
 	{name: "two labels", file: `function "a" "b" {}`, want: []string{`1:1 One label expected / name as a label`}},
 	{name: "label not wanted", body: `call "x" {}`, want: []string{`2:6 Label not expected / write call {`}},
 	{name: "second block", body: "call {}\ncall {}", want: []string{`3:1 Second call block / line 2`}},
-	{name: "second attribute", body: "runtime = \"wasm\"\nruntime = \"wasm\"", want: []string{`3:1 Attribute redefined / Remove one`}},
+	{
+		name: "second attribute",
+		body: "runtime = \"wasm\"\nruntime = \"wasm\"",
+		want: []string{`3:1 Attribute redefined / Remove one`},
+	},
 	{name: "name", file: `function "My_Func" {}`, want: []string{`1:10 Invalid name / For example: my-func`}},
 	{name: "name ends with a hyphen", file: `function "a-" {}`, want: []string{`1:10 Invalid name / For example: a`}},
-	{name: "long name", file: fmt.Sprintf("function %q {}", strings.Repeat("a", 64)), want: []string{`1:10 Invalid name / at most 63`}},
-	{name: "two functions of a name", file: "function \"a\" {}\nfunction \"a\" {}", want: []string{`2:1 Second function "a" / line 1`}},
-	{name: "label of a relative target", body: `target = ":quote"`, want: []string{`2:10 Invalid label / Did you mean "//:quote"?`}},
+	{
+		name: "long name",
+		file: fmt.Sprintf("function %q {}", strings.Repeat("a", 64)),
+		want: []string{`1:10 Invalid name / at most 63`},
+	},
+	{
+		name: "two functions of a name",
+		file: "function \"a\" {}\nfunction \"a\" {}",
+		want: []string{`2:1 Second function "a" / line 1`},
+	},
+	{
+		name: "label of a relative target",
+		body: `target = ":quote"`,
+		want: []string{`2:10 Invalid label / Did you mean "//:quote"?`},
+	},
 	{name: "label with ..", body: `target = "//a/../b:c"`, want: []string{`2:10 Invalid label / full Bazel label`}},
 	{name: "label without anything", body: `target = "//"`, want: []string{`2:10 Invalid label / full`}},
-	{name: "runtime", body: `runtime = "wsm"`, want: []string{`2:11 Unknown runtime / Did you mean "wasm"? runtime is "wasm" or "native".`}},
+	{
+		name: "runtime",
+		body: `runtime = "wsm"`,
+		want: []string{`2:11 Unknown runtime / Did you mean "wasm"? runtime is "wasm" or "native".`},
+	},
 	{name: "runtime in capitals", body: `runtime = "WASM"`, want: []string{`2:11 Unknown runtime / Did you mean "wasm"?`}},
 	{name: "text without quotes", body: `runtime = wasm`, want: []string{`2:11 Text without quotes / Write "wasm"`}},
-	{name: "variable", body: `runtime = env.RUNTIME`, want: []string{`2:11 Variable in a function spec / environment file`}},
+	{
+		name: "variable",
+		body: `runtime = env.RUNTIME`,
+		want: []string{`2:11 Variable in a function spec / environment file`},
+	},
 	{name: "function call", body: `runtime = lower("wasm")`, want: []string{`2:11 Value is not literal / written out`}},
 	{name: "for expression", body: `calls = [for x in ["a"] : x]`, want: []string{`2:9 calls is not a list / brackets`}},
 	{name: "null", body: `runtime = null`, want: []string{`2:11 runtime is null / remove`}},
 	{name: "number as text", body: `description = 1`, want: []string{`2:15 description is not text / quotes`}},
-	{name: "control character", body: `description = "a\u0007"`, want: []string{`2:15 Invalid description / control characters`}},
+	{
+		name: "control character",
+		body: `description = "a\u0007"`,
+		want: []string{`2:15 Invalid description / control characters`},
+	},
 	{name: "call of itself", body: `calls = ["quote"]`, want: []string{`2:10 Function calls itself / Remove it`}},
 	{
 		name: "calls", body: `calls = ["tax", "tax", "No", 1]`,
@@ -151,7 +187,9 @@ var badFunctions = []struct {
 		want: []string{`2:1 Too many calls / at most 64`},
 	},
 	{
-		name: "io", body: "io {\nstorage \"a\" {\naccess = \"write\"\npath = \"a/\"\nmax_bytes = \"1KiB\"\n}\nnetwork \"a\" {\nprotocol = \"tpc\"\n}\n}",
+		name: "io",
+		body: "io {\nstorage \"a\" {\naccess = \"write\"\npath = \"a/\"\nmax_bytes = \"1KiB\"\n}\nnetwork \"a\" {\n" +
+			"protocol = \"tpc\"\n}\n}",
 		want: []string{
 			`4:10 Unknown access / "read-only" or "read-write"`, `5:8 Path is not absolute / slash`,
 			`6:13 max_bytes is out of range / from "4KiB" to "16TiB"`, `8:1 Second tag "a" / line 3`,
@@ -166,12 +204,20 @@ var badFunctions = []struct {
 		want: []string{`3:9 Invalid name / For example: receipts`},
 	},
 	{
-		name: "overlapping paths", body: "io {\nstorage \"a\" {\npath = \"/data\"\n}\nstorage \"b\" {\npath = \"/data/b\"\n}\nstorage \"data\" {}\n}",
-		want: []string{`7:8 Storage paths overlap / tag "a" on line 3`, `9:1 Storage paths overlap / tag "a"`, `9:1 Storage paths overlap / tag "b"`},
+		name: "overlapping paths",
+		body: "io {\nstorage \"a\" {\npath = \"/data\"\n}\nstorage \"b\" {\npath = \"/data/b\"\n}\nstorage \"data\" {}\n}",
+		want: []string{
+			`7:8 Storage paths overlap / tag "a" on line 3`, `9:1 Storage paths overlap / tag "a"`,
+			`9:1 Storage paths overlap / tag "b"`,
+		},
 	},
 	{
-		name: "paths", body: "io {\nstorage \"a\" {\npath = \"/x/../y\"\n}\nstorage \"b\" {\npath = \"/\"\n}\nstorage \"proc\" {}\n}",
-		want: []string{`4:8 Path is not in its shortest form / Remove`, `7:8 Path of the system / below the root`, `9:9 Path of the system / proc`},
+		name: "paths",
+		body: "io {\nstorage \"a\" {\npath = \"/x/../y\"\n}\nstorage \"b\" {\npath = \"/\"\n}\nstorage \"proc\" {}\n}",
+		want: []string{
+			`4:8 Path is not in its shortest form / Remove`, `7:8 Path of the system / below the root`,
+			`9:9 Path of the system / proc`,
+		},
 	},
 	{
 		name: "max_bytes on read-only", body: "io {\nstorage \"a\" {\nmax_bytes = \"1MiB\"\n}\n}",
@@ -199,14 +245,23 @@ var badFunctions = []struct {
 	},
 	{name: "scaling to zero", body: "scaling {\nmin = 0\n}", want: []string{`3:7 min is out of range / from 1`}},
 	{
-		name: "call", body: "call {\ntimeout = \"2 sec\"\nidempotent = \"yes\"\nmax_request = \"1M\"\nmax_response = \"1GiB\"\n}",
+		name: "call",
+		body: "call {\ntimeout = \"2 sec\"\nidempotent = \"yes\"\nmax_request = \"1M\"\nmax_response = \"1GiB\"\n}",
 		want: []string{
 			`3:11 timeout has no valid unit / Did you mean "2s"?`, `4:14 idempotent is neither true nor false / without quotes`,
 			`5:15 max_request has no valid unit / Did you mean "1MiB"?`, `6:16 max_response is out of range / to "64MiB"`,
 		},
 	},
-	{name: "timeout of 0", body: "call {\ntimeout = \"0s\"\n}", want: []string{`3:11 timeout is out of range / from "1ms" to "1h"`}},
-	{name: "timeout is a number", body: "call {\ntimeout = 0\n}", want: []string{`3:11 timeout has no valid unit / quotes`}},
+	{
+		name: "timeout of 0",
+		body: "call {\ntimeout = \"0s\"\n}",
+		want: []string{`3:11 timeout is out of range / from "1ms" to "1h"`},
+	},
+	{
+		name: "timeout is a number",
+		body: "call {\ntimeout = 0\n}",
+		want: []string{`3:11 timeout has no valid unit / quotes`},
+	},
 	{
 		name: "ingress", body: "ingress {\nhttp = false\nauth = \"none\"\n}",
 		want: []string{`3:8 Ingress without a way in / Remove the whole`, `4:8 Unknown auth / "signed" or "jwt"`},
@@ -217,8 +272,16 @@ var badFunctions = []struct {
 	},
 	{name: "no closing brace", file: "function \"a\" {\n", want: []string{`1:14 Unclosed configuration block / `}},
 	{name: "byte order mark", file: "\ufefffunction \"a\" {}", want: []string{`1:1 Byte order mark / UTF-8 without`}},
-	{name: "deep nesting", body: "calls = " + strings.Repeat("[", 1e4), want: []string{`2:40 Nested too deeply / At most 32`}},
-	{name: "many operators", body: "runtime = " + strings.Repeat("!", 1e4), want: []string{`2:267 Too many operators / more than 256`}},
+	{
+		name: "deep nesting",
+		body: "calls = " + strings.Repeat("[", 1e4),
+		want: []string{`2:40 Nested too deeply / At most 32`},
+	},
+	{
+		name: "many operators",
+		body: "runtime = " + strings.Repeat("!", 1e4),
+		want: []string{`2:267 Too many operators / more than 256`},
+	},
 	{name: "large file", file: strings.Repeat("#\n", 1<<15) + "#", want: []string{`1:1 File too large / at most 64KiB`}},
 }
 

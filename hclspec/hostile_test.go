@@ -47,8 +47,6 @@ func TestHostileFiles(t *testing.T) {
 				t.Error(err)
 			}
 			Check(fns, nil)
-			ParseEnvironment("a.hcl", []byte(strings.Replace(src, "function", "environment", 1)), nil)
-			Format([]byte(src))
 		})
 	}
 }

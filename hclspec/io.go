@@ -69,8 +69,8 @@ func (s *section) checkOverlap(all []Storage, last *section) {
 	}
 	for _, o := range all[:len(all)-1] {
 		if l.Path != "" && o.Path != "" && (within(l.Path, o.Path) || within(o.Path, l.Path)) {
-			s.errorAt(at, "Storage paths overlap", "The path %q of tag %q overlaps with %q of tag %q on line %d. Give each tag a "+
-				"directory of its own.", l.Path, l.Tag, o.Path, o.Tag, o.Range.Start.Line)
+			s.errorAt(at, "Storage paths overlap", "The path %q of tag %q overlaps with %q of tag %q on line %d. Give "+
+				"each tag a directory of its own.", l.Path, l.Tag, o.Path, o.Tag, o.Range.Start.Line)
 		}
 	}
 }

@@ -15,7 +15,9 @@ var (
 
 	// A Bazel label with its package written out: @repo//some/package:target. Relative labels would mean something else
 	// in each repository.
-	validLabel   = regexp.MustCompile(`^(@{1,2}[A-Za-z0-9_][A-Za-z0-9_.~+-]*)?//([A-Za-z0-9_.@/+=,~-]*)(:[A-Za-z0-9_.@/+=,~-]+)?$`)
+	validLabel = regexp.MustCompile(`^(@{1,2}[A-Za-z0-9_][A-Za-z0-9_.~+-]*)?//` +
+		`([A-Za-z0-9_.@/+=,~-]*)(:[A-Za-z0-9_.@/+=,~-]+)?$`)
+
 	unsafeInName = regexp.MustCompile(`[^a-z0-9]+`)
 )
 
@@ -38,8 +40,8 @@ func (r *reader) checkName(what, name string, at hcl.Range) bool {
 	} else {
 		hint = ""
 	}
-	r.errorAt(at, "Invalid name", "The name of a %s has at most %d lower-case letters, digits and hyphens; it starts with "+
-		"a letter and does not end with a hyphen.%s", what, MaxNameLength, hint)
+	r.errorAt(at, "Invalid name", "The name of a %s has at most %d lower-case letters, digits and hyphens; it starts "+
+		"with a letter and does not end with a hyphen.%s", what, MaxNameLength, hint)
 	return false
 }
 

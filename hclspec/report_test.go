@@ -45,7 +45,8 @@ func TestWriteDiagnosticsWithoutSource(t *testing.T) {
 
 // What stands in a spec must not move the cursor of the one who reads about it.
 func TestWriteDiagnosticsHidesEscapes(t *testing.T) {
-	src := []byte("function \"a\" {\n\truntime = \"\x1b[2J\u202e\u0085\" # \x1b]0;title\x07\n  \"\x1b[1m\" = 1\n}\nfunction \"\x1b[2J\" {}\n")
+	src := []byte("function \"a\" {\n\truntime = \"\x1b[2J\u202e\u0085\" # \x1b]0;title\x07\n  \"\x1b[1m\" = 1\n}\n" +
+		"function \"\x1b[2J\" {}\n")
 	_, diags := ParseFunctions("a\x1b.hcl", src)
 	var out bytes.Buffer
 	if err := WriteDiagnostics(&out, map[string][]byte{"a\x1b.hcl": src}, diags, 0, false); err != nil {

@@ -70,7 +70,8 @@ func TestFormatUnits(t *testing.T) {
 func TestNearest(t *testing.T) {
 	candidates := []string{"y", "memory", "cpu", "concurrency", "min", "max"}
 	for name, want := range map[string]string{
-		"memroy": "memory", "memori": "memory", "concurency": "concurrency", "cup": "cpu", "min": "", "zzz": "", "": "", "x": "",
+		"memroy": "memory", "memori": "memory", "concurency": "concurrency", "cup": "cpu", "min": "", "zzz": "", "": "",
+		"x":         "",
 		"instances": "",
 	} {
 		if got := nearest(name, candidates); got != want {
