@@ -2,6 +2,7 @@ package callsig
 
 import (
 	"crypto/sha256"
+	"net/http"
 	"strings"
 	"time"
 
@@ -160,6 +161,8 @@ func (r *Return) check() error {
 	switch {
 	case r.Status < minStatus || r.Status > maxStatus:
 		return refuse(ReasonMalformed, "a return's status is %d to %d", minStatus, maxStatus)
+	case r.Status == http.StatusNoContent || r.Status == http.StatusResetContent || r.Status == http.StatusNotModified:
+		return refuse(ReasonMalformed, "a return has content, which status %d does not allow", r.Status)
 	case !printable(r.ContentType, maxText, ' '):
 		return refuse(ReasonMalformed, "bad content-type")
 	case (r.Code != "") != (r.Status >= minErrorStatus):

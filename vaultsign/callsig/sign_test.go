@@ -107,6 +107,7 @@ func TestSigningReturnRefuses(t *testing.T) {
 		"by another function":  {NewSigner(p.quote), Return{Status: 200}, p.now, ReasonWrongCallee},
 		"by the caller's side": {p.caller, Return{Status: 200}, p.now, ReasonWrongCallee},
 		"no status":            {p.callee, Return{}, p.now, ReasonMalformed},
+		"no content":           {p.callee, Return{Status: 204}, p.now, ReasonMalformed},
 		"status too high":      {p.callee, Return{Status: 600, Code: "failed"}, p.now, ReasonMalformed},
 		"error without a code": {p.callee, Return{Status: 500}, p.now, ReasonMalformed},
 		"code without error":   {p.callee, Return{Status: 200, Code: "failed"}, p.now, ReasonMalformed},
