@@ -103,7 +103,8 @@ func (a assembly) encode() []byte {
 	if a.start {
 		section(sectionStart, appendU32(nil, n+4))
 	}
-	section(sectionCode, vector(asmBody(a.alloc), asmBody(a.handle), asmBody(i64Const(0, 0)), asmBody(nil), asmBody(a.extra)))
+	section(sectionCode, vector(asmBody(a.alloc), asmBody(a.handle), asmBody(i64Const(0, 0)),
+		asmBody(nil), asmBody(a.extra)))
 	section(sectionData, vector(append(append([]byte{0}, append(i32Const(1024), opEnd)...), text(a.data)...)))
 	return module
 }

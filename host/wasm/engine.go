@@ -125,16 +125,16 @@ func (i *Instance) compile(ctx context.Context, binary []byte) error {
 func valueTypes(types []byte) []api.ValueType { return types }
 
 // Describe returns the interface document of a module, which it runs in a sandbox of its own, for at most
-// describeTime and with at most describeMemory. A module that can't be run is a *ModuleError.
+// initializeTime and describeTime and with at most describeMemory. A module that can't be run is a *ModuleError.
 func Describe(ctx context.Context, module []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, describeTime)
-	defer cancel()
 	i, err := load(ctx, wazero.NewRuntimeConfigInterpreter(), module,
 		Options{Function: "module", Memory: describeMemory, Concurrency: 1})
 	if err != nil {
 		return nil, fmt.Errorf("describing a module: %w", err)
 	}
-	doc, err := i.describe(ctx)
+	limited, cancel := context.WithTimeout(ctx, describeTime)
+	defer cancel()
+	doc, err := i.describe(limited)
 	if err := errors.Join(err, i.Close(context.WithoutCancel(ctx))); err != nil {
 		return nil, fmt.Errorf("describing a module: %w", err)
 	}

@@ -19,8 +19,8 @@ const (
 	maxMemory      = 4 << 30 // what 32 bits can address
 	describeMemory = 256 << 20
 	describeTime   = 5 * time.Second
-	initializeTime = 10 * time.Second
-	messageLimit   = 4 << 10 // bytes of an error message of a function
+	initializeTime = 15 * time.Second // generous: the machine may be busy building
+	messageLimit   = 4 << 10          // bytes of an error message of a function
 )
 
 // Instance is one allocation of a function: a pool of WebAssembly instances that share its memory and its name.

@@ -96,7 +96,7 @@ func invoke(i *Instance, timeout time.Duration, body string) ([]byte, error) {
 // mustAdd checks that a function works: 2 + 3 is 5.
 func mustAdd(t testing.TB, adder *Instance) {
 	t.Helper()
-	got, err := invoke(adder, 10*time.Second, `{"terms":[2,3]}`)
+	got, err := invoke(adder, 30*time.Second, `{"terms":[2,3]}`)
 	if err != nil || !bytes.Contains(got, []byte(`"sum":5`)) {
 		t.Fatalf("the adder answers %s, %v", got, err)
 	}

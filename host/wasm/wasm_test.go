@@ -18,14 +18,14 @@ import (
 
 func TestInvoke(t *testing.T) {
 	adder := loadGuest(t, "adder", Options{})
-	body, err := invoke(adder, 10*time.Second, `{"terms":[1,2,39],"unknown":true}`)
+	body, err := invoke(adder, 30*time.Second, `{"terms":[1,2,39],"unknown":true}`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := `{"sum":42,"caller":"spiffe://countersign.local/client/test"}`; string(body) != want {
 		t.Errorf("got %s, want %s", body, want)
 	}
-	_, err = invoke(adder, 10*time.Second, `{"terms":[]}`)
+	_, err = invoke(adder, 30*time.Second, `{"terms":[]}`)
 	if failure := wantCode(t, err, countersign.CodeFailed); failure.Reason != "nothing to add" {
 		t.Errorf("reason %q", failure.Reason)
 	}
@@ -42,7 +42,7 @@ func TestInvokeLargeAndConcurrent(t *testing.T) {
 		wg.Go(func() {
 			for _, size := range []int{1, 5000, 3 << 20, 10} {
 				body := fmt.Sprintf(`{"text":%q}`, strings.Repeat(string(rune('a'+n)), size))
-				got, err := invoke(echo, 20*time.Second, body)
+				got, err := invoke(echo, 60*time.Second, body)
 				if err != nil || string(got) != body {
 					t.Errorf("call %d with %d bytes: got %d bytes, %v", n, size, len(got), err)
 				}
@@ -81,12 +81,13 @@ func TestCalls(t *testing.T) {
 		{"reply", `{"callee":"adder","request":{"terms":[2,3]}}`, `"sum":5`},
 		{"two at once", `{"callee":"adder","request":{"terms":[3,3]},"twice":true}`, `"sum":6`},
 		{"error of the callee", `{"callee":"adder","request":{}}`, `"code":"failed","message":"nothing to add"`},
-		{"error of the platform", `{"callee":"faults","request":{}}`, `"code":"internal","message":"the call could not be made"`},
+		{"error of the platform", `{"callee":"faults","request":{}}`,
+			`"code":"internal","message":"the call could not be made"`},
 		{"context of an earlier call", `{"callee":"adder","request":{},"late":true}`, `"code":"canceled"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			body, err := invoke(caller, 10*time.Second, tt.body)
+			body, err := invoke(caller, 30*time.Second, tt.body)
 			if err != nil || !strings.Contains(string(body), tt.want) {
 				t.Errorf("got %s, %v; want %s", body, err, tt.want)
 			}
@@ -106,7 +107,7 @@ func TestCallDeadlineIsTheEarlier(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		})})
-	body, err := invoke(caller, 10*time.Second, `{"callee":"adder","request":{},"timeout":100000000}`)
+	body, err := invoke(caller, 30*time.Second, `{"callee":"adder","request":{},"timeout":100000000}`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +121,7 @@ func TestCallDeadlineIsTheEarlier(t *testing.T) {
 
 func TestNoCallerMeansNotPermitted(t *testing.T) {
 	caller := loadGuest(t, "caller", Options{})
-	body, err := invoke(caller, 10*time.Second, `{"callee":"adder","request":{}}`)
+	body, err := invoke(caller, 30*time.Second, `{"callee":"adder","request":{}}`)
 	if err != nil || decode[callerReply](t, body).Code != countersign.CodeNotPermitted {
 		t.Errorf("got %s, %v", body, err)
 	}
@@ -129,7 +130,7 @@ func TestNoCallerMeansNotPermitted(t *testing.T) {
 func TestOutput(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	faults := loadGuest(t, "faults", Options{Stdout: &stdout, Stderr: &stderr})
-	if _, err := invoke(faults, 10*time.Second, `{"fault":"print","size":3}`); err != nil {
+	if _, err := invoke(faults, 30*time.Second, `{"fault":"print","size":3}`); err != nil {
 		t.Fatal(err)
 	}
 	if err := faults.Close(context.Background()); err != nil {
@@ -160,7 +161,7 @@ func (w *stuckWriter) Write(p []byte) (int, error) {
 func TestStuckReaderDoesNotHoldUpTheFunction(t *testing.T) {
 	stuck := &stuckWriter{release: make(chan struct{})}
 	faults := loadGuest(t, "faults", Options{Stdout: stuck})
-	if _, err := invoke(faults, 20*time.Second, `{"fault":"print","size":20000}`); err != nil {
+	if _, err := invoke(faults, 60*time.Second, `{"fault":"print","size":20000}`); err != nil {
 		t.Fatal(err)
 	}
 	if dropped := faults.Stats().DroppedOutput; dropped == 0 {
@@ -170,7 +171,8 @@ func TestStuckReaderDoesNotHoldUpTheFunction(t *testing.T) {
 	if err := faults.Close(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if out := stuck.String(); !strings.HasPrefix(out, "line 0 of") || !strings.Contains(out, "bytes of output were dropped") {
+	out := stuck.String()
+	if !strings.HasPrefix(out, "line 0 of") || !strings.Contains(out, "bytes of output were dropped") {
 		t.Errorf("the output of %d bytes does not tell what was dropped: %.200q", len(out), out)
 	}
 }
@@ -178,7 +180,7 @@ func TestStuckReaderDoesNotHoldUpTheFunction(t *testing.T) {
 func TestNothingOfTheHostIsVisible(t *testing.T) {
 	t.Setenv("SECRET", "do not tell")
 	faults := loadGuest(t, "faults", Options{})
-	body, err := invoke(faults, 10*time.Second, `{"fault":"environment"}`)
+	body, err := invoke(faults, 30*time.Second, `{"fault":"environment"}`)
 	if err != nil {
 		t.Fatal(err)
 	}

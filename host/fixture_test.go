@@ -1,0 +1,169 @@
+package host
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"log/slog"
+	"math/big"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"countersign/hclspec"
+	"countersign/host/control"
+	"countersign/host/wasm"
+	"countersign/vaultsign/identity"
+	"countersign/vaultsign/identity/issue"
+)
+
+const trustDomain = "test.example"
+
+// authority is a CA of the test's own, in place of the one in Vault: what is tested here needs no server.
+type authority struct {
+	certificate *x509.Certificate
+	key         ed25519.PrivateKey
+}
+
+func newAuthority(tb testing.TB) *authority {
+	tb.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &authority{certificate, key}
+}
+
+// identity certifies a fresh call key.
+func (a *authority) identity(tb testing.TB, id identity.ID) *identity.Identity {
+	tb.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	uri, err := url.Parse(id.String())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), URIs: []*url.URL{uri},
+		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, private.Public(), a.key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	key, err := identity.CallKeyFrom(private)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	self, err := identity.NewIdentity(key, der)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return self
+}
+
+// fixture is a host with tasks that were admitted by the test, not by Vault.
+type fixture struct {
+	tb   testing.TB
+	ca   *authority
+	host *Host
+}
+
+func newFixture(tb testing.TB) *fixture {
+	tb.Helper()
+	f := &fixture{tb: tb, ca: newAuthority(tb)}
+	dir := tb.TempDir()
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.ca.certificate.Raw})
+	if err := os.WriteFile(filepath.Join(dir, "trust.pem"), ca, 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	h, err := New(context.Background(), control.HostConfig{DataDir: dir, Bind: "127.0.0.1", TrustDomain: trustDomain,
+		Vault: control.Vault{Address: "http://127.0.0.1:1", PKIMount: "pki"}}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { h.cancel(); h.stopAll() })
+	f.host = h
+	return f
+}
+
+// run makes a callable task. edit may change its spec and runtime first.
+func (f *fixture) run(function string, spec hclspec.Function, edit func(*task)) *task {
+	f.tb.Helper()
+	id, err := identity.FunctionID(trustDomain, function)
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	spec.Name = function
+	if spec.Call.Timeout == 0 {
+		spec.Call = hclspec.Call{Timeout: 5 * time.Second, MaxRequest: 1 << 20, MaxResponse: 1 << 20}
+	}
+	t := &task{host: f.host, spec: &spec, svid: id, ended: make(chan struct{}),
+		request:  control.StartRequest{TaskID: function + "-task", AllocID: function + "-alloc", Function: function},
+		identity: issue.NewRenewer(f.ca.identity(f.tb, id), issue.RenewerConfig{})}
+	t.status = control.Status{TaskID: t.request.TaskID, AllocID: t.request.AllocID, Function: function, State: control.Running}
+	edit(t)
+	f.host.mu.Lock()
+	f.host.tasks[t.request.TaskID] = t
+	f.host.mu.Unlock()
+	f.host.table.Add(t)
+	return t
+}
+
+// load gives a task a WebAssembly runtime.
+func (f *fixture) load(t *task, module []byte) {
+	f.tb.Helper()
+	in, err := f.host.engine.Load(context.Background(), module, wasm.Options{Function: t.Function(), Memory: 128 << 20,
+		Concurrency: 4, Caller: outbound{t}, MaxReply: t.spec.Call.MaxResponse, Prewarm: 1})
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	t.runtime = wasmRuntime{in}
+}
+
+var guests struct {
+	sync.Mutex
+	modules map[string][]byte
+}
+
+// guest compiles the function in a directory, once per run.
+func guest(tb testing.TB, dir string) []byte {
+	tb.Helper()
+	name := filepath.Base(dir)
+	guests.Lock()
+	defer guests.Unlock()
+	if m := guests.modules[name]; m != nil {
+		return m
+	}
+	file := filepath.Join(tb.TempDir(), name+".wasm")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-ldflags=-s -w", "-o", file, ".")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("compiling guest %s: %v\n%s", name, err, out)
+	}
+	m, err := os.ReadFile(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if guests.modules == nil {
+		guests.modules = map[string][]byte{}
+	}
+	guests.modules[name] = m
+	return m
+}

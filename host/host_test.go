@@ -1,0 +1,215 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign"
+	"countersign/hclspec"
+	"countersign/host/control"
+	"countersign/vaultsign/callsig"
+	"countersign/vaultsign/identity"
+)
+
+// native is a runtime that runs a Go function of the test.
+type native func(context.Context, *countersign.Invocation) ([]byte, error)
+
+func (n native) Invoke(ctx context.Context, in *countersign.Invocation) ([]byte, error) {
+	return n(ctx, in)
+}
+func (n native) Stats() control.Stats        { return control.Stats{} }
+func (n native) Close(context.Context) error { return nil }
+
+func running(n native) func(*task) { return func(t *task) { t.runtime = n } }
+
+var echo = native(func(_ context.Context, in *countersign.Invocation) ([]byte, error) { return in.Body, nil })
+
+// callAs makes a local call as a task's function would.
+func callAs(t *task, hops int, callee, body string) ([]byte, error) {
+	return outbound{t}.Call(context.Background(), &countersign.Invocation{Function: t.Function(), Hops: hops}, callee, []byte(body))
+}
+
+func TestLocalCall(t *testing.T) {
+	f := newFixture(t)
+	var got *countersign.Invocation
+	f.run("tax", hclspec.Function{}, running(func(_ context.Context, in *countersign.Invocation) ([]byte, error) {
+		got = in
+		return []byte(`{"rate":7}`), nil
+	}))
+	quote := f.run("quote", hclspec.Function{Calls: []string{"tax"}}, running(echo))
+	reply, err := callAs(quote, 2, "tax", `{}`)
+	if err != nil || string(reply) != `{"rate":7}` {
+		t.Fatalf("reply %q, error %v", reply, err)
+	}
+	if got.Caller != "spiffe://"+trustDomain+"/function/quote" || got.Hops != 3 || got.Function != "tax" {
+		t.Errorf("the function saw %+v", got)
+	}
+}
+
+func TestLocalCallsThatFail(t *testing.T) {
+	f := newFixture(t)
+	spec := hclspec.Function{Calls: []string{"tax", "gone", "broken", "slow"}}
+	quote := f.run("quote", spec, running(echo))
+	f.run("tax", hclspec.Function{Call: hclspec.Call{Timeout: time.Second, MaxRequest: 8, MaxResponse: 8}}, running(echo))
+	f.run("secret", hclspec.Function{}, running(echo))
+	f.run("broken", hclspec.Function{}, running(func(context.Context, *countersign.Invocation) ([]byte, error) {
+		return nil, countersign.Errorf(countersign.CodePanicked, "broken", "it panicked: %w", errors.New("with a secret"))
+	}))
+	f.run("slow", hclspec.Function{Call: hclspec.Call{Timeout: 50 * time.Millisecond, MaxRequest: 8, MaxResponse: 8}},
+		running(func(ctx context.Context, _ *countersign.Invocation) ([]byte, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}))
+	for name, test := range map[string]struct {
+		callee, body string
+		hops         int
+		want         countersign.Code
+	}{
+		"not in the caller's spec":  {"secret", "{}", 0, countersign.CodeNotPermitted},
+		"no instance":               {"gone", "{}", 0, countersign.CodeUnavailable},
+		"request too large":         {"tax", `"123456789"`, 0, countersign.CodeTooLarge},
+		"in a circle":               {"tax", "{}", maxHops, countersign.CodeLoop},
+		"the function fails":        {"broken", "{}", 0, countersign.CodePanicked},
+		"the callee's time is over": {"slow", "{}", 0, countersign.CodeDeadline},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := callAs(quote, test.hops, test.callee, test.body)
+			if got := countersign.CodeOf(err); got != test.want {
+				t.Errorf("error %v; want code %s", err, test.want)
+			}
+		})
+	}
+	if _, err := callAs(quote, 0, "tax", "{}"); err != nil {
+		t.Errorf("a good call after the bad ones: %v", err)
+	}
+}
+
+// TestCallsWithForgedIdentity has an instance whose certificate another authority signed: nobody talks to it.
+func TestCallsWithForgedIdentity(t *testing.T) {
+	f, other := newFixture(t), newFixture(t)
+	f.run("tax", hclspec.Function{}, running(echo))
+	f.ca = other.ca
+	quote := f.run("quote", hclspec.Function{Calls: []string{"tax"}}, running(echo))
+	if _, err := callAs(quote, 0, "tax", "{}"); countersign.CodeOf(err) != countersign.CodeUnverified {
+		t.Errorf("error %v; want code unverified", err)
+	}
+}
+
+func TestStopLetsRunningCallsEnd(t *testing.T) {
+	f := newFixture(t)
+	entered, leave := make(chan bool), make(chan bool)
+	tax := f.run("tax", hclspec.Function{}, running(func(context.Context, *countersign.Invocation) ([]byte, error) {
+		entered <- true
+		<-leave
+		return []byte(`"done"`), nil
+	}))
+	quote := f.run("quote", hclspec.Function{Calls: []string{"tax"}}, running(echo))
+	result := make(chan error, 1)
+	go func() {
+		_, err := callAs(quote, 0, "tax", "{}")
+		result <- err
+	}()
+	<-entered
+	stopped := make(chan error, 1)
+	go func() { stopped <- f.host.Stop(context.Background(), tax.request.TaskID, 10*time.Second) }()
+	for tax.begin() == nil {
+		tax.end()
+		time.Sleep(time.Millisecond)
+	}
+	close(leave)
+	if err := <-result; err != nil {
+		t.Errorf("the call that ran: %v", err)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Stop: %v", err)
+	}
+	if s, _ := f.host.Status(tax.request.TaskID); s.State != control.Exited {
+		t.Errorf("the task is %s after Stop", s.State)
+	}
+	if _, err := callAs(quote, 0, "tax", "{}"); countersign.CodeOf(err) != countersign.CodeUnavailable {
+		t.Errorf("a call after Stop: %v; want code unavailable", err)
+	}
+	if err := f.host.Forget(tax.request.TaskID); err != nil {
+		t.Errorf("Forget: %v", err)
+	}
+}
+
+// TestIngress calls over HTTP; docs/errors.md has the statuses.
+func TestIngress(t *testing.T) {
+	f := newFixture(t)
+	open := hclspec.Function{Ingress: &hclspec.Ingress{HTTP: true, Auth: "signed"},
+		Call: hclspec.Call{Timeout: time.Second, MaxRequest: 64, MaxResponse: 64}}
+	f.run("quote", open, running(echo))
+	f.run("tax", hclspec.Function{}, running(echo))
+	server := httptest.NewServer(f.host.ingress().Handler)
+	defer server.Close()
+	client, err := identity.ClientID(trustDomain, "someone")
+	if err != nil {
+		t.Fatal(err)
+	}
+	function, err := identity.FunctionID(trustDomain, "fx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		as     identity.ID
+		callee string
+		body   string
+		edit   func(*http.Request)
+		status int
+	}{
+		"good":               {client, "quote", `{}`, nil, 200},
+		"unknown function":   {client, "nobody", `{}`, nil, 404},
+		"without ingress":    {client, "tax", `{}`, nil, 403},
+		"as a function":      {function, "quote", `{}`, nil, 403},
+		"too large":          {client, "quote", strings.Repeat("x", 65), nil, 413},
+		"too large, chunked": {client, "quote", strings.Repeat("x", 65), func(r *http.Request) { r.ContentLength = -1 }, 413},
+		"unsigned":           {client, "quote", `{}`, func(r *http.Request) { r.Header.Del("Signature") }, 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			callee, err := identity.FunctionID(trustDomain, test.callee)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := http.NewRequest(http.MethodPost, server.URL+callsig.Path(callee), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			self := f.ca.identity(t, test.as)
+			sent, err := callsig.SignRequest(r, callsig.NewSigner(self), callsig.Call{Caller: test.as, Callee: callee,
+				Deadline: time.Now().Add(time.Second), ID: "1", Body: []byte(test.body)}, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.edit != nil {
+				test.edit(r)
+			}
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if response.StatusCode != test.status {
+				t.Fatalf("status %d with %s; want %d", response.StatusCode, body, test.status)
+			}
+			if test.status != 200 {
+				return
+			}
+			v := callsig.Verifier{Trust: f.host.trust.Bundle}
+			if _, err := v.VerifyResponse(response, body, r, sent); err != nil || !bytes.Equal(body, []byte(test.body)) {
+				t.Errorf("the return %s does not verify: %v", body, err)
+			}
+		})
+	}
+}
