@@ -21,6 +21,11 @@ func TestDecide(t *testing.T) {
 	deployment := func(version uint64, status string) *nomad.Deployment {
 		return &nomad.Deployment{JobVersion: version, JobCreateIndex: 10, Status: status}
 	}
+	running := func(group nomad.DeploymentState) *nomad.Deployment {
+		d := deployment(3, "running")
+		d.TaskGroups = map[string]*nomad.DeploymentState{"quote": &group}
+		return d
+	}
 	for _, tc := range []struct {
 		name       string
 		diff       string
@@ -38,13 +43,11 @@ func TestDecide(t *testing.T) {
 		{"interrupted before its deployment was made", "None", registeredJob(1, false), nil, ActionAwait},
 		{
 			"only Nomad's last word is missing", "None", registeredJob(1, false),
-			&nomad.Deployment{JobVersion: 3, JobCreateIndex: 10, Status: "running", TaskGroups: map[string]*nomad.DeploymentState{
-				"quote": {DesiredTotal: 1, HealthyAllocs: 1}}}, ActionNone,
+			running(nomad.DeploymentState{DesiredTotal: 1, HealthyAllocs: 1}), ActionNone,
 		},
 		{
 			"the canary is healthy and waits for its promotion", "None", registeredJob(1, false),
-			&nomad.Deployment{JobVersion: 3, JobCreateIndex: 10, Status: "running", TaskGroups: map[string]*nomad.DeploymentState{
-				"quote": {DesiredTotal: 1, HealthyAllocs: 1, DesiredCanaries: 1}}}, ActionAwait,
+			running(nomad.DeploymentState{DesiredTotal: 1, HealthyAllocs: 1, DesiredCanaries: 1}), ActionAwait,
 		},
 		{"paused", "None", registeredJob(1, false), deployment(3, "paused"), ActionAwait},
 		{"failed", "None", registeredJob(1, false), deployment(3, "failed"), ActionRetry},

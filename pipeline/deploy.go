@@ -139,7 +139,12 @@ func (d *deploy) all(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, lock.Release()) }()
+		defer func() {
+			if err != nil && errors.Is(context.Cause(ctx), errLockLost) {
+				err = errors.Join(errLockLost, err)
+			}
+			err = errors.Join(err, lock.Release())
+		}()
 	}
 	for _, u := range d.units {
 		d.tell(Progress{Function: u.Name, Step: StepDescribe, State: Pending})

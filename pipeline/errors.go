@@ -94,8 +94,8 @@ type InterruptedError struct {
 
 // Error implements error.
 func (e *InterruptedError) Error() string {
-	s := fmt.Sprintf("stopped waiting for function %q; a version that served before serves until the new one is healthy.\n"+
-		"  go on:   run the same deploy again\n", e.Function)
+	s := fmt.Sprintf("stopped waiting for function %q; a version that served before serves until the new one is "+
+		"healthy.\n  go on:   run the same deploy again\n", e.Function)
 	if e.Deployment != "" {
 		s += "  watch:   nomad deployment status -monitor " + shortID(e.Deployment) +
 			"\n  undo:    nomad deployment fail " + shortID(e.Deployment)

@@ -9,7 +9,8 @@ import (
 )
 
 const goodFunction = `{"name":"quote","target":"@quote//:quote","runtime":"wasm","wasm":"quote/quote.wasm",` +
-	`"spec":"quote/function.hcl","repository":"https://git.example/quote.git","commit":"0123456789abcdef0123456789abcdef01234567"}`
+	`"spec":"quote/function.hcl","repository":"https://git.example/quote.git",` +
+	`"commit":"0123456789abcdef0123456789abcdef01234567"}`
 
 func TestParseManifest(t *testing.T) {
 	list := func(functions ...string) string { return `{"functions":[` + strings.Join(functions, ",") + `]}` }

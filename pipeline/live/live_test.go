@@ -17,14 +17,20 @@ import (
 // story is a deploy of two functions, one of which is refused.
 var story = []pipeline.Progress{
 	{Step: pipeline.StepLoad, State: pipeline.Active},
-	{Step: pipeline.StepLoad, State: pipeline.Done, Detail: "2 functions for environment dev", Duration: 12 * time.Millisecond},
+	{
+		Step: pipeline.StepLoad, State: pipeline.Done, Detail: "2 functions for environment dev",
+		Duration: 12 * time.Millisecond,
+	},
 	{Function: "tax", Step: pipeline.StepDescribe, State: pipeline.Pending},
 	{Function: "quote", Step: pipeline.StepDescribe, State: pipeline.Pending},
 	{Function: "tax", Step: pipeline.StepDescribe, State: pipeline.Done, Duration: 1500 * time.Millisecond},
 	{Function: "quote", Step: pipeline.StepDescribe, State: pipeline.Done, Duration: 999 * time.Millisecond},
 	{Function: "tax", Step: pipeline.StepSign, State: pipeline.Skipped, Detail: "attested by version 2"},
 	{Function: "tax", Step: pipeline.StepWait, State: pipeline.Active, Detail: "Driver: \x1b[31mred\nlines"},
-	{Function: "tax", Step: pipeline.StepWait, State: pipeline.Failed, Err: errors.New("refused"), Duration: 2 * time.Second},
+	{
+		Function: "tax", Step: pipeline.StepWait, State: pipeline.Failed, Err: errors.New("refused"),
+		Duration: 2 * time.Second,
+	},
 }
 
 func TestLines(t *testing.T) {
