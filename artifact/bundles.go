@@ -37,15 +37,17 @@ const (
 
 // AttachBundle attaches a sigstore bundle with a DSSE envelope to the artifact of a pinned reference, as an OCI
 // referrer (OCI distribution spec 1.1, "Pushing Manifests with Subject"). predicateType is that of the statement. It is
-// idempotent.
+// idempotent; what is attached already is not written again.
 //
 // On a registry without the referrers API the list of referrers is a tagged index that every writer replaces as a
-// whole; of two at the same time one may undo the other. AttachBundle therefore looks, and attaches again.
+// whole: of two at the same time one may undo the other, or be told that the other's half-written index is broken.
+// AttachBundle therefore looks, and attaches again. A writer that started earlier and is slower can still undo it after
+// that: whoever must be sure looks again with Bundles.
 func AttachBundle(ctx context.Context, store Store, ref Reference, bundle []byte, predicateType string) error {
-	if n := len(bundle); n == 0 || n > MaxDocument {
-		return fmt.Errorf("attaching a bundle to %s: it has %d bytes, not 1 to %d", ref, n, MaxDocument)
-	}
 	op := "attaching a bundle to " + ref.String()
+	if n := len(bundle); n == 0 || n > MaxDocument {
+		return fmt.Errorf("%s: it has %d bytes, not 1 to %d", op, n, MaxDocument)
+	}
 	subject, err := resolve(ctx, store, ref)
 	if err != nil {
 		return err
@@ -63,21 +65,44 @@ func AttachBundle(ctx context.Context, store Store, ref Reference, bundle []byte
 		if err := pause(ctx, try); err != nil {
 			return fmt.Errorf("%s: %w", op, err)
 		}
-		err := store.Push(ctx, manifest.descriptor, bytes.NewReader(manifest.content))
-		if err != nil && !errors.Is(err, errdef.ErrAlreadyExists) {
-			return classify(op, err)
-		}
-		referrers, err := registry.Referrers(ctx, store, subject, TypeBundle)
-		if err != nil {
-			return classify(op, err)
-		}
-		listed := func(d ocispec.Descriptor) bool { return d.Digest == manifest.descriptor.Digest }
-		if slices.ContainsFunc(referrers, listed) {
+		var done bool
+		if done, err = attach(ctx, store, subject, manifest); done {
 			return nil
 		}
+		if err != nil && isFinal(err) {
+			return classify(op, err)
+		}
+	}
+	if err != nil {
+		return classify(op, err)
 	}
 	return fmt.Errorf("%s: the registry does not list it after %d attempts: other writers keep replacing the list; "+
 		"deploy again", op, attachTries)
+}
+
+// attach pushes a bundle's manifest unless it is listed, and tells whether it is listed then.
+func attach(ctx context.Context, store Store, subject ocispec.Descriptor, manifest blob) (done bool, err error) {
+	if done, err = isListed(ctx, store, subject, manifest.descriptor); done || err != nil {
+		return done, err
+	}
+	err = store.Push(ctx, manifest.descriptor, bytes.NewReader(manifest.content))
+	if err != nil && !errors.Is(err, errdef.ErrAlreadyExists) {
+		return false, err
+	}
+	return isListed(ctx, store, subject, manifest.descriptor)
+}
+
+func isListed(ctx context.Context, store Store, subject, referrer ocispec.Descriptor) (bool, error) {
+	referrers, err := registry.Referrers(ctx, store, subject, TypeBundle)
+	return slices.ContainsFunc(referrers, func(d ocispec.Descriptor) bool { return d.Digest == referrer.Digest }), err
+}
+
+// isFinal tells errors that another attempt does not change: no answer, which was already waited for, and a no.
+func isFinal(err error) bool {
+	var unreachable *UnreachableError
+	var denied *DeniedError
+	err = classify("", err)
+	return errors.As(err, &unreachable) || errors.As(err, &denied) || errors.Is(err, context.Canceled)
 }
 
 // pause waits before a repeated try, longer each time and not in step with others.
