@@ -33,7 +33,7 @@ func NewCluster(env hclspec.Nomad) (*Cluster, error) {
 	}
 	client, err := nomad.NewClient(config)
 	if err != nil {
-		return nil, fmt.Errorf("Nomad client for %s: %w", config.Address, err)
+		return nil, fmt.Errorf("make a Nomad client for %s: %w", config.Address, err)
 	}
 	return &Cluster{client}, nil
 }

@@ -50,7 +50,7 @@ func TakeLock(ctx context.Context, env hclspec.Consul, wait time.Duration) (cont
 	}
 	client, err := consul.NewClient(config)
 	if err != nil {
-		return nil, nil, fmt.Errorf("Consul client for %s: %w", config.Address, err)
+		return nil, nil, fmt.Errorf("make a Consul client for %s: %w", config.Address, err)
 	}
 	until := time.Now().Add(wait)
 	if err := mayTry(ctx, client, wait); err != nil {

@@ -178,14 +178,14 @@ func (d *deploy) publish(ctx context.Context, u *unit) (outcome, error) {
 func newKeys(env hclspec.Vault) (*transit.Client, error) {
 	config := vault.DefaultConfig()
 	if config.Error != nil {
-		return nil, fmt.Errorf("Vault client: %w", config.Error)
+		return nil, fmt.Errorf("configure the Vault client: %w", config.Error)
 	}
 	if env.Address != "" {
 		config.Address = env.Address
 	}
 	client, err := vault.NewClient(config)
 	if err != nil {
-		return nil, fmt.Errorf("Vault client for %s: %w", config.Address, err)
+		return nil, fmt.Errorf("make a Vault client for %s: %w", config.Address, err)
 	}
 	if env.Namespace != "" {
 		client.SetNamespace(env.Namespace)

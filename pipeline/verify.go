@@ -188,7 +188,7 @@ func fromCatalog(ctx context.Context, env *hclspec.Environment, function string)
 	}
 	client, err := consul.NewClient(config)
 	if err != nil {
-		return artifact.Reference{}, fmt.Errorf("Consul client for %s: %w", config.Address, err)
+		return artifact.Reference{}, fmt.Errorf("make a Consul client for %s: %w", config.Address, err)
 	}
 	instances, _, err := client.Catalog().Service(function, "countersign", (&consul.QueryOptions{}).WithContext(ctx))
 	if err != nil {
