@@ -178,9 +178,9 @@ func TestTheirCallOurReturn(t *testing.T) {
 		label  string
 		fields httpsign.Fields
 	}{
-		"as documented":   {"call", httpsign.Headers(callFields...)},
-		"own label":       {"sig1", httpsign.Headers(callFields...)},
-		"own order":       {"sig1", httpsign.Headers(reversed...)},
+		"as documented": {"call", httpsign.Headers(callFields...)},
+		"own label":     {"sig1", httpsign.Headers(callFields...)},
+		"own order":     {"sig1", httpsign.Headers(reversed...)},
 		"more components": {
 			"sig1", httpsign.Headers(append([]string{"@authority", "@target-uri", "@query"}, callFields...)...),
 		},

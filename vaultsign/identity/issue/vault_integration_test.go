@@ -25,8 +25,6 @@ import (
 	"countersign/vaultsign/identity"
 )
 
-const domain = "example.test"
-
 // realVault is the Vault of VAULT_ADDR with mounts of this test's own, set up as the local cluster does.
 type realVault struct {
 	root   *api.Client
@@ -75,10 +73,10 @@ func newRealVault(t *testing.T, certTTL string) *realVault {
 		"allow_localhost": false, "allow_ip_sans": false, "no_store": true, "not_before_duration": "1s",
 		"key_usage": "DigitalSignature", "allowed_uri_sans_template": true,
 		"allowed_uri_sans": fmt.Sprintf("spiffe://%s/function/{{identity.entity.aliases.%s.metadata.nomad_job_id}}",
-			domain, mounts[v.config.AuthMount+"/"].Accessor),
+			testDomain, mounts[v.config.AuthMount+"/"].Accessor),
 	}
 	v.write(t, v.config.PKIMount+"/roles/function", role)
-	role["allowed_uri_sans_template"], role["allowed_uri_sans"] = false, "spiffe://"+domain+"/client/*"
+	role["allowed_uri_sans_template"], role["allowed_uri_sans"] = false, "spiffe://"+testDomain+"/client/*"
 	v.write(t, v.config.PKIMount+"/roles/client", role)
 	return v
 }
@@ -122,7 +120,7 @@ func TestRealVaultIssuesOwnIdentityOnly(t *testing.T) {
 	issued, err := login.Issue(ctx, function(t, "tax"))
 	must(t, err)
 
-	trust, err := OpenTrust(v.config, domain, filepath.Join(t.TempDir(), "bundle.pem"))
+	trust, err := OpenTrust(v.config, testDomain, filepath.Join(t.TempDir(), "bundle.pem"))
 	must(t, err)
 	must(t, trust.Refresh(ctx))
 	certificate, err := trust.Bundle().Verify(issued.Certificate.DER, time.Now())
@@ -178,7 +176,7 @@ func TestRealVaultRenewal(t *testing.T) {
 	first, err := login.Issue(ctx, function(t, "tax"))
 	must(t, err)
 	must(t, login.Close(ctx))
-	trust, err := OpenTrust(v.config, domain, filepath.Join(t.TempDir(), "bundle.pem"))
+	trust, err := OpenTrust(v.config, testDomain, filepath.Join(t.TempDir(), "bundle.pem"))
 	must(t, err)
 	must(t, trust.Refresh(ctx))
 	renewed := make(chan *identity.Identity, 10)
@@ -204,7 +202,7 @@ func TestRealVaultRenewal(t *testing.T) {
 func TestRealVaultReplacesAuthority(t *testing.T) {
 	v := newRealVault(t, "1h")
 	ctx := context.Background()
-	trust, err := OpenTrust(v.config, domain, filepath.Join(t.TempDir(), "bundle.pem"))
+	trust, err := OpenTrust(v.config, testDomain, filepath.Join(t.TempDir(), "bundle.pem"))
 	must(t, err)
 	must(t, trust.Refresh(ctx))
 	before := trust.Bundle()
@@ -212,7 +210,7 @@ func TestRealVaultReplacesAuthority(t *testing.T) {
 	if trust.Bundle() != before {
 		t.Error("a refresh without news replaced the bundle")
 	}
-	id, err := identity.ClientID(domain, "ann")
+	id, err := identity.ClientID(testDomain, "ann")
 	must(t, err)
 	old, err := Client(ctx, v.root, v.config.PKIMount, id, time.Minute)
 	must(t, err)
