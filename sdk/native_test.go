@@ -98,7 +98,8 @@ func TestNativeInvocations(t *testing.T) {
 	}
 	h.send(invocationFrame(8, 0, "panic"))
 	_, r = h.receive(frameReply)
-	if _, failure := parseReply(r, "own"); failure == nil || failure.Code != CodePanicked || failure.Message != "deliberate" {
+	_, failure := parseReply(r, "own")
+	if failure == nil || failure.Code != CodePanicked || failure.Message != "deliberate" {
 		t.Errorf("got %v", failure)
 	}
 }
@@ -109,7 +110,8 @@ func TestNativeCallsCrossEachOther(t *testing.T) {
 	h.send(invocationFrame(2, time.Now().Add(time.Hour).UnixNano(), "call"))
 	header, r := h.receive(frameCall)
 	parent, deadline := r.uint32(), int64(r.uint64())
-	if callee, body := r.string(), r.string(); parent != 2 || deadline == 0 || callee != "other" || body != "42" || r.end() != nil {
+	callee, body := r.string(), r.string()
+	if parent != 2 || deadline == 0 || callee != "other" || body != "42" || r.end() != nil {
 		t.Errorf("call of %q with %q by %d, deadline %d", callee, body, parent, deadline)
 	}
 	reply := startReply(nil, header.stream)
@@ -157,7 +159,8 @@ func TestNativeDescribe(t *testing.T) {
 		`CALLEE"},"function":"own","reply":{"kind":"string"},` +
 		`"request":{"format":"int64","kind":"integer"}}`
 	sum := sha256.Sum256([]byte(`{"function":"callee","reply":{"kind":"boolean"},"request":{"kind":"string"}}`))
-	if failure != nil || header.stream != 9 || string(doc) != strings.Replace(want, "CALLEE", hex.EncodeToString(sum[:]), 1) {
+	digest := hex.EncodeToString(sum[:])
+	if failure != nil || header.stream != 9 || string(doc) != strings.Replace(want, "CALLEE", digest, 1) {
 		t.Errorf("got %s, %v", doc, failure)
 	}
 }
