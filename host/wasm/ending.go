@@ -20,7 +20,7 @@ func expired(ctx context.Context) bool {
 
 // explain tells from the way in which a guest died what it died of.
 func (g *guest) explain(err error) *countersign.CallError {
-	g.stderr.flush()
+	g.stderr.Flush()
 	var fault *guestFault
 	var exit *sys.ExitError
 	var hostFault runtime.Error

@@ -12,6 +12,7 @@ import (
 
 	"countersign"
 	"countersign/host/frame"
+	"countersign/host/output"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -40,8 +41,8 @@ type guest struct {
 	inboxCap  uint32
 	outgoing  []byte // frame of an invocation being made
 	pending   []byte // reply frame of a nested call that the guest has not read yet
-	stdout    lineWriter
-	stderr    lineWriter
+	stdout    output.Lines
+	stderr    output.Lines
 	lastWord  string // why the guest said that it dies
 	dead      bool   // must not be used again
 
@@ -109,8 +110,8 @@ func (i *Instance) instantiate(ctx context.Context) (*guest, error) {
 		return nil, &memoryShortage{err}
 	}
 	g := &guest{owner: i, linear: linear, watch: stopwatch{total: &i.cpu}}
-	g.stdout = lineWriter{to: i.stdout, halted: g.isHalted}
-	g.stderr = lineWriter{to: i.stderr, halted: g.isHalted, see: g.listen}
+	g.stdout = output.Lines{To: i.stdout, Halted: g.isHalted}
+	g.stderr = output.Lines{To: i.stderr, Halted: g.isHalted, See: g.listen}
 	config := wazero.NewModuleConfig().WithName("").WithArgs(i.options.Function).WithStartFunctions().
 		WithStdout(&g.stdout).WithStderr(&g.stderr).WithRandSource(rand.Reader).
 		WithSysWalltime().WithSysNanotime().WithNanosleep(g.sleep)
@@ -155,8 +156,8 @@ func (g *guest) initialize(ctx context.Context) error {
 // close frees the instance. Nothing may run in it.
 func (g *guest) close() {
 	g.owner.guests.remove(g)
-	g.stdout.flush()
-	g.stderr.flush()
+	g.stdout.Flush()
+	g.stderr.Flush()
 	// The error could only come from a file system, and there is none.
 	_ = g.mod.Close(context.Background())
 	g.linear.Free()

@@ -11,6 +11,7 @@ import (
 
 	"countersign"
 	"countersign/host/frame"
+	"countersign/host/output"
 
 	"github.com/tetratelabs/wazero"
 )
@@ -32,8 +33,8 @@ type Instance struct {
 	prewarm  int
 	pool     *pool
 	budget   *budget
-	stdout   *output
-	stderr   *output
+	stdout   *output.Stream
+	stderr   *output.Stream
 	refill   sync.WaitGroup
 	guests   guestSet
 
@@ -68,7 +69,7 @@ func newInstance(o Options) *Instance {
 	i.guests.members = map[*guest]struct{}{}
 	i.pool = newPool(o.Concurrency, i.instantiate)
 	i.budget = &budget{limit: o.Memory / pageSize * pageSize, reclaim: i.pool.evict}
-	i.stdout, i.stderr = newOutput(o.Stdout), newOutput(o.Stderr)
+	i.stdout, i.stderr = output.New(o.Stdout), output.New(o.Stderr)
 	i.stopping, i.stop = context.WithCancel(context.Background())
 	return i
 }
@@ -79,7 +80,7 @@ func (i *Instance) Stats() Stats {
 		CPU: cpuTime(&i.cpu), MemoryBytes: i.budget.used.Load(), MemoryMax: i.budget.peak.Load(),
 		Instances: i.pool.count(), InFlight: int(i.inFlight.Load()),
 		Calls: i.calls.Load(), Failures: i.failures.Load(), OOMs: i.ooms.Load(),
-		DroppedOutput: i.stdout.droppedBytes() + i.stderr.droppedBytes(),
+		DroppedOutput: i.stdout.Dropped() + i.stderr.Dropped(),
 	}
 }
 
@@ -197,8 +198,8 @@ func (i *Instance) shutDown() error {
 	if i.compiled != nil {
 		err = errors.Join(err, i.compiled.Close(context.Background()))
 	}
-	i.stdout.close()
-	i.stderr.close()
+	i.stdout.Close()
+	i.stderr.Close()
 	if err != nil {
 		return fmt.Errorf("closing function %q: %w", i.options.Function, err)
 	}

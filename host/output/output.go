@@ -1,0 +1,150 @@
+// Package output carries what functions print to readers that may be slow or stuck.
+//
+// It owns buffering, whole lines and the count of what was dropped. It must not know who prints or who reads.
+package output
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+const (
+	buffer      = 256 << 10 // bytes of a stream that wait for a slow reader
+	longestLine = 16 << 10  // a longer line is passed on in pieces
+	drain       = time.Second
+)
+
+// Stream is one stream of a function on its way to a reader that may be slow or stuck: what does not fit into the
+// buffer is dropped and counted, and the function never waits.
+type Stream struct {
+	mu      sync.Mutex
+	wake    *sync.Cond
+	buf     []byte
+	lost    int64 // bytes dropped since the last that was written
+	dropped int64 // in all
+	closed  bool
+	done    chan struct{} // closed when the last has been written
+}
+
+// New starts writing to w; a nil w discards.
+func New(w io.Writer) *Stream {
+	s := &Stream{done: make(chan struct{})}
+	s.wake = sync.NewCond(&s.mu)
+	if w == nil {
+		w = io.Discard
+	}
+	go s.run(w)
+	return s
+}
+
+func (s *Stream) run(w io.Writer) {
+	defer close(s.done)
+	var batch []byte
+	for {
+		s.mu.Lock()
+		for len(s.buf) == 0 && s.lost == 0 && !s.closed {
+			s.wake.Wait()
+		}
+		batch, s.buf = s.buf, batch[:0]
+		lost := s.lost
+		s.lost = 0
+		closed := s.closed
+		s.mu.Unlock()
+		if lost > 0 {
+			batch = fmt.Appendf(batch, "[%d bytes of output were dropped: the reader was too slow]\n", lost)
+		}
+		if len(batch) == 0 && closed {
+			return
+		}
+		if _, err := w.Write(batch); err != nil {
+			// Nobody reads any more. The function goes on; what it says is counted as dropped.
+			s.mu.Lock()
+			s.dropped += int64(len(batch))
+			s.mu.Unlock()
+		}
+	}
+}
+
+// line takes one line, or a piece of a long one.
+func (s *Stream) line(line []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.buf)+len(line) > buffer || s.lost > 0 {
+		s.lost += int64(len(line))
+		s.dropped += int64(len(line))
+		return
+	}
+	s.buf = append(s.buf, line...)
+	s.wake.Signal()
+}
+
+// Dropped returns how many bytes nobody read in time.
+func (s *Stream) Dropped() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dropped
+}
+
+// Close writes what waits, for at most a second: a stuck reader does not hold up the end of a function.
+func (s *Stream) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.wake.Signal()
+	s.mu.Unlock()
+	timer := time.NewTimer(drain)
+	defer timer.Stop()
+	select {
+	case <-s.done:
+	case <-timer.C:
+	}
+}
+
+// Lines is a writer to a Stream that hands on whole lines, so that those of writers that run at the same time do not
+// mix. It is for one goroutine at a time.
+type Lines struct {
+	To      *Stream
+	See     func(line []byte) // looks at every line, or nil
+	Halted  func() bool       // tells whether the writer is to stop, or nil
+	pending []byte
+}
+
+// ErrHalted is what Write fails with when Halted says so.
+var ErrHalted = errors.New("the call has ended")
+
+// Write implements io.Writer. It fails only when the instance is to stop: one WASI call can name the same megabytes
+// thousands of times.
+func (w *Lines) Write(p []byte) (int, error) {
+	if w.Halted != nil && w.Halted() {
+		return 0, ErrHalted
+	}
+	n := len(p)
+	for len(p) > 0 {
+		end := bytes.IndexByte(p, '\n') + 1
+		if end == 0 {
+			end = len(p)
+		}
+		end = min(end, longestLine-len(w.pending))
+		w.pending = append(w.pending, p[:end]...)
+		p = p[end:]
+		if w.pending[len(w.pending)-1] == '\n' || len(w.pending) == longestLine {
+			w.Flush()
+		}
+	}
+	return n, nil
+}
+
+// Flush hands on an unfinished line.
+func (w *Lines) Flush() {
+	if len(w.pending) == 0 {
+		return
+	}
+	if w.See != nil {
+		w.See(w.pending)
+	}
+	w.To.line(w.pending)
+	w.pending = w.pending[:0]
+}
