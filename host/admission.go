@@ -34,14 +34,13 @@ func (s *start) admit(ctx context.Context) error {
 	}
 	s.attested, err = s.verify(ring)
 	if err != nil && s.loaded.Cached {
-		// It may have been signed again since this node cached it.
-		if s.loaded.Bundles, err = s.host.cache.RefreshBundles(ctx, store, ref); err != nil {
-			return fmt.Errorf("pulling the attestations of %s: %w", ref, err)
-		}
-		s.attested, err = s.verify(ring)
+		err = s.verifyAnew(ctx, store, ring, err)
 	}
 	if err != nil {
 		return fmt.Errorf("artifact %s is refused: %w", ref, err)
+	}
+	if s.loaded.NotKept != nil {
+		s.host.log.Warn("an artifact could not be cached", "artifact", ref.String(), "error", s.loaded.NotKept)
 	}
 	s.event("Artifact verified: signed with %s, built from commit %s of %s", s.attested.Key, s.attested.Commit, s.attested.Repository)
 	return s.readSpec()
@@ -58,8 +57,7 @@ func (s *start) keyRing(ctx context.Context) (keyring.KeyRing, error) {
 	var unreachable *transit.UnreachableError
 	switch {
 	case err == nil:
-		ring, _, err := s.host.rings.Update(fresh)
-		return ring, err
+		return s.host.updateRing(fresh)
 	case errors.As(err, &unreachable):
 		ring, kept := s.host.rings.Load(s.request.Function)
 		if kept != nil {
@@ -71,6 +69,16 @@ func (s *start) keyRing(ctx context.Context) (keyring.KeyRing, error) {
 	return keyring.KeyRing{}, fmt.Errorf("reading the public keys of function %q: %w", s.request.Function, err)
 }
 
+// updateRing joins Vault's answer to what this node knows of a function's keys.
+func (h *Host) updateRing(fresh keyring.KeyRing) (keyring.KeyRing, error) {
+	ring, change, err := h.rings.Update(fresh)
+	if err == nil && change.HeldFloor > 0 {
+		h.log.Warn("Vault's min_decryption_version went down; this node keeps the higher floor",
+			"function", fresh.Function, "vault", fresh.MinVersion, "floor", change.HeldFloor)
+	}
+	return ring, err
+}
+
 // verify checks the attestation against the bytes that were pulled.
 func (s *start) verify(ring keyring.KeyRing) (*attest.Attestation, error) {
 	interfaceDigest, err := s.loaded.InterfaceDigest()
@@ -80,6 +88,18 @@ func (s *start) verify(ring keyring.KeyRing) (*attest.Attestation, error) {
 	return attest.VerifyAny(s.loaded.Bundles, ring, attest.Want{Function: s.request.Function,
 		ManifestDigest: s.loaded.ManifestDigest, FileDigests: s.loaded.FileDigests(),
 		SpecDigest: s.loaded.SpecDigest(), InterfaceDigest: interfaceDigest})
+}
+
+// verifyAnew asks the registry for the attestations again: the artifact may have been signed once more since this node
+// cached it. refusal is what the cached ones gave.
+func (s *start) verifyAnew(ctx context.Context, store artifact.Store, ring keyring.KeyRing, refusal error) error {
+	bundles, err := s.host.cache.RefreshBundles(ctx, store, s.loaded.Reference)
+	if err != nil {
+		return errors.Join(refusal, fmt.Errorf("looking for newer attestations: %w", err))
+	}
+	s.loaded.Bundles = bundles
+	s.attested, err = s.verify(ring)
+	return err
 }
 
 // readSpec parses the verified spec and refuses what this host cannot hold it to.

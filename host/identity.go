@@ -72,7 +72,7 @@ func (s *start) refreshKeys(ctx context.Context, vault *api.Client) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = s.host.rings.Update(fresh)
+	_, err = s.host.updateRing(fresh)
 	return err
 }
 
