@@ -90,8 +90,7 @@ func (s *Session) appendSignature(dst []byte, d direction, base []byte) []byte {
 }
 
 func (s *Session) verify(d direction, base, signature []byte) bool {
-	var room [sha256.Size]byte
-	return hmac.Equal(s.macs[d].append(room[:0], base), signature)
+	return s.macs[d].verify(base, signature)
 }
 
 func (s *Session) claim(sig *Signature, _ time.Time) error {
@@ -108,17 +107,32 @@ func (s *Session) claim(sig *Signature, _ time.Time) error {
 // macPool keeps HMAC states that have hashed the key already.
 type macPool struct{ pool sync.Pool }
 
+// mac is one such state, with room for its result.
+type mac struct {
+	hash hash.Hash
+	sum  [sha256.Size]byte
+}
+
 func (m *macPool) init(key []byte) {
-	m.pool.New = func() any { return hmac.New(sha256.New, key) }
+	m.pool.New = func() any { return &mac{hash: hmac.New(sha256.New, key)} }
+}
+
+func (m *mac) compute(message []byte) []byte {
+	m.hash.Reset()
+	m.hash.Write(message) // never fails
+	return m.hash.Sum(m.sum[:0])
 }
 
 func (m *macPool) append(dst, message []byte) []byte {
-	h := m.pool.Get().(hash.Hash)
-	h.Reset()
-	h.Write(message) // never fails
-	dst = h.Sum(dst)
-	m.pool.Put(h)
-	return dst
+	state := m.pool.Get().(*mac)
+	defer m.pool.Put(state)
+	return append(dst, state.compute(message)...)
+}
+
+func (m *macPool) verify(message, signature []byte) bool {
+	state := m.pool.Get().(*mac)
+	defer m.pool.Put(state)
+	return hmac.Equal(state.compute(message), signature)
 }
 
 // windowSize is how far a call may be overtaken by later calls of its session before it is refused.
