@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -141,7 +142,13 @@ func clusterDown(ctx context.Context, s streams, args []string) error {
 	if err := noArguments(parse(fs, args)); err != nil {
 		return err
 	}
-	return cluster.Down(ctx, o)
+	err := cluster.Down(ctx, o)
+	var absent *cluster.NoClusterError
+	if o.Purge && errors.As(err, &absent) {
+		fmt.Fprintf(s.err, "%s holds no cluster\n", shown(absent.Dir))
+		return nil
+	}
+	return err
 }
 
 // noArguments takes what parse returns and refuses positional arguments.

@@ -71,6 +71,50 @@ func TestSideBySide(t *testing.T) {
 	down(t, dirs[1], true)
 }
 
+// TestDriver brings a cluster up that can run functions, with the driver built from this checkout. The same driver is
+// no reason to restart Nomad, and another is.
+func TestDriver(t *testing.T) {
+	dir := newDir(t)
+	o := cluster.Options{Dir: dir}
+	first := upWithDriver(t, o)
+	installed, err := os.ReadFile(filepath.Join(dir, "plugins", "nomad-driver-countersign"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.DriverBinary = filepath.Join(t.TempDir(), "driver")
+	if err := os.WriteFile(o.DriverBinary, installed, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if again := upWithDriver(t, o); again != first {
+		t.Errorf("Nomad was process %d and is %d", first, again)
+	}
+	// Bytes after the end of an ELF file change nothing but its digest.
+	if err := os.WriteFile(o.DriverBinary, append(installed, "another"...), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if other := upWithDriver(t, o); other == first {
+		t.Error("Nomad still runs with the driver from before")
+	}
+	down(t, dir, true)
+}
+
+// upWithDriver brings the cluster up, looks at the driver and returns the process of Nomad.
+func upWithDriver(t *testing.T, o cluster.Options) int {
+	t.Helper()
+	env, err := cluster.Up(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var nodes []struct {
+		Drivers map[string]struct{ Detected, Healthy bool }
+	}
+	must(t, http.MethodGet, env.NomadAddr+"/v1/nodes", "", nil, &nodes)
+	if len(nodes) != 1 || !nodes[0].Drivers["countersign"].Healthy || nodes[0].Drivers["raw_exec"].Detected {
+		t.Errorf("nodes are %+v", nodes)
+	}
+	return pidOf(t, o.Dir, "nomad")
+}
+
 // TestTakenPorts resumes a cluster whose ports have been taken by others meanwhile.
 func TestTakenPorts(t *testing.T) {
 	dir := newDir(t)

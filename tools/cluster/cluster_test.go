@@ -182,6 +182,22 @@ func TestRefusedNames(t *testing.T) {
 	}
 }
 
+func TestDirectoryOfSomebodyElse(t *testing.T) {
+	for names, ok := range map[string]bool{
+		"": true, "lock": true, "lock .cluster.json.123": true, "src": false, "cluster.json src": true, "bin lock": false,
+	} {
+		d := dir{t.TempDir()}
+		for name := range strings.FieldsSeq(names) {
+			if err := os.WriteFile(d.path(name), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := d.check(); (err == nil) != ok {
+			t.Errorf("a directory with %q: %v", names, err)
+		}
+	}
+}
+
 func TestPortsStayWhileTheyAreFree(t *testing.T) {
 	s := &state{Ports: map[string]map[string]int{}}
 	purposes := []string{"http", "rpc"}

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -37,12 +38,28 @@ func (d dir) path(parts ...string) string {
 }
 func (d dir) logFile(server string) string { return d.path("log", server+".log") }
 
-// check refuses paths that the servers' configuration files or PATH can't hold.
+// check refuses paths that the servers' configuration files or PATH can't hold, and directories of somebody else,
+// which a purge would remove.
 func (d dir) check() error {
 	bad := strings.ContainsFunc(d.root, func(r rune) bool { return r < ' ' || r == 0x7f || r == ':' || r == utf8.RuneError })
 	if bad || strings.Contains(d.root, "${") || strings.Contains(d.root, "%{") {
 		return fmt.Errorf("cluster directory %q: a path with ':', control characters, \"${\" or \"%%{\" can't be used; "+
 			"choose another with -dir", d.root)
+	}
+	entries, err := os.ReadDir(d.root)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cluster directory: %w", err)
+	}
+	// What a command that was killed at once may have left is no reason.
+	foreign := slices.IndexFunc(entries, func(e os.DirEntry) bool {
+		return e.Name() != "lock" && !strings.HasPrefix(e.Name(), ".cluster.json.")
+	})
+	if _, err := d.load(); errors.As(err, new(*NoClusterError)) && foreign >= 0 {
+		return fmt.Errorf("%s holds other things, such as %s, and no cluster: a cluster needs a directory of its own",
+			d.root, entries[foreign].Name())
 	}
 	return nil
 }
