@@ -39,9 +39,6 @@ func readComponent(it sf.Item) (component, error) {
 	return c, nil
 }
 
-// plain reports whether the component stands for a whole field or derived value as it is.
-func (c *component) plain() bool { return !c.sf && !c.bs && c.key == "" }
-
 func validComponentName(name string) bool {
 	rest := strings.TrimPrefix(name, "@")
 	if rest == "" || len(name) > 128 {
