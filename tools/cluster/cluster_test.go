@@ -267,7 +267,9 @@ func TestPoliciesGiveNoMore(t *testing.T) {
 	if !strings.Contains(policy, own) || strings.Count(policy, "path ") != 2 || strings.Contains(policy, "*") {
 		t.Errorf("policy of a function is\n%s", policy)
 	}
-	for _, forbidden := range []string{"delete", "sudo", "export", "trim", pkiMount + "/sign/" + pkiRole, "sys/", "auth/"} {
+	for _, forbidden := range []string{
+		"delete", "sudo", "export", "trim", pkiMount + "/sign/" + pkiRole, "sys/", "auth/",
+	} {
 		if strings.Contains(operatorRules, forbidden) {
 			t.Errorf("the operator's policy has %q", forbidden)
 		}

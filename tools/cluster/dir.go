@@ -41,7 +41,9 @@ func (d dir) logFile(server string) string { return d.path("log", server+".log")
 // check refuses paths that the servers' configuration files or PATH can't hold, and directories of somebody else,
 // which a purge would remove.
 func (d dir) check() error {
-	bad := strings.ContainsFunc(d.root, func(r rune) bool { return r < ' ' || r == 0x7f || r == ':' || r == utf8.RuneError })
+	bad := strings.ContainsFunc(d.root, func(r rune) bool {
+		return r < ' ' || r == 0x7f || r == ':' || r == utf8.RuneError
+	})
 	if bad || strings.Contains(d.root, "${") || strings.Contains(d.root, "%{") {
 		return fmt.Errorf("cluster directory %q: a path with ':', control characters, \"${\" or \"%%{\" can't be used; "+
 			"choose another with -dir", d.root)

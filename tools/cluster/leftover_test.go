@@ -74,7 +74,8 @@ func TestEndMembers(t *testing.T) {
 	stranger := helper(t, []string{"COUNTERSIGN_CLUSTER=" + s.ID + "0"}, "echo up; sleep 100")
 	helper(t, []string{s.marker()}, "trap '' TERM; echo up; while :; do sleep 1; done")
 	// One that hides: another environment, another session, and a parent that the marker tells.
-	helper(t, []string{s.marker()}, "setsid env -i /bin/sh -c 'echo up; trap \"\" TERM; while :; do sleep 1; done' & wait")
+	helper(t, []string{s.marker()},
+		"setsid env -i /bin/sh -c 'echo up; trap \"\" TERM; while :; do sleep 1; done' & wait")
 	before, err := findLeftover(d, s)
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +129,8 @@ func TestSpawnKeepsTheCallersEnvironmentOut(t *testing.T) {
 	s := testState(t, d)
 	t.Setenv("VAULT_TOKEN", "secret")
 	t.Setenv("COUNTERSIGN_CLUSTER", "another")
-	c, err := d.spawn(record{Name: "env"}, s, "/bin/sh", []string{"-c", "env; echo EXTRA=$EXTRA; exec sleep 100"}, []string{"EXTRA=1"})
+	c, err := d.spawn(record{Name: "env"}, s, "/bin/sh",
+		[]string{"-c", "env; echo EXTRA=$EXTRA; exec sleep 100"}, []string{"EXTRA=1"})
 	if err != nil {
 		t.Fatal(err)
 	}

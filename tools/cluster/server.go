@@ -39,7 +39,8 @@ var (
 		args: func(c string) []string { return []string{"serve", c} },
 	}
 	consulServer = server{
-		name: "consul", ports: []string{"http", "rpc", "serf"}, config: "consul.hcl", serves: consulServes, ui: hasUI("consul"),
+		name: "consul", ports: []string{"http", "rpc", "serf"}, config: "consul.hcl",
+		serves: consulServes, ui: hasUI("consul"),
 		args: func(c string) []string { return []string{"agent", "-config-file=" + c} },
 	}
 	vaultServer = server{

@@ -175,7 +175,9 @@ func (u *bringUp) operatorToken(ctx context.Context, client rest) (string, error
 		if err == nil || !errors.As(err, &refused) {
 			return kept.Token, err
 		}
-		if refused.code != http.StatusForbidden && refused.code != http.StatusBadRequest && refused.code != http.StatusNotFound {
+		switch refused.code {
+		case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound: // it has ended
+		default:
 			return "", err
 		}
 	}
