@@ -30,7 +30,7 @@ type Options struct {
 }
 
 // DefaultBuilder names this command as the builder in attestations.
-const DefaultBuilder = "https://countersign.dev/builders/deploy/v1"
+const DefaultBuilder = "https://countersign.example/builders/deploy/v1"
 
 // Result is what a deploy did. It is useful, though incomplete, after an error, too.
 type Result struct {
