@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"testing"
 	"time"
@@ -93,6 +94,27 @@ func login(t *testing.T, env *cluster.Env, jwt string, want int) string {
 	return answer.Auth.Token
 }
 
+// TestGlobIsNobody runs a job whose ID is a glob that matches every function: Vault certifies it as none of them.
+func TestGlobIsNobody(t *testing.T) {
+	dir := newDir(t)
+	env := up(t, dir)
+	runJob(t, env, "*")
+	jwt, err := os.ReadFile(filepath.Join(dir, "data", "nomad", "alloc", waitRunning(t, env, "*"), "t", "secrets",
+		"nomad_countersign.jwt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := login(t, env, string(jwt), http.StatusOK)
+	for _, name := range []string{"tax", "*", "t*", ""} {
+		body := csr(t, "spiffe://countersign.local/function/tax")
+		body["common_name"] = name
+		if code := request(t, http.MethodPut, env.VaultAddr+"/v1/pki/sign/function", token, body, nil); code != http.StatusBadRequest {
+			t.Errorf("with common name %q: status %d, want %d", name, code, http.StatusBadRequest)
+		}
+	}
+	down(t, dir, true)
+}
+
 // csr is a signing request of a fresh key for SPIFFE IDs.
 func csr(t *testing.T, ids ...string) map[string]string {
 	t.Helper()
@@ -112,10 +134,14 @@ func csr(t *testing.T, ids ...string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]string{
+	request := map[string]string{
 		"csr": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})),
 		"ttl": "1000h",
 	}
+	if dir, name := path.Split(ids[0]); path.Base(dir) == "function" {
+		request["common_name"] = name
+	}
+	return request
 }
 
 // checkCertificate looks at what Vault certifies: the SPIFFE ID, an Ed25519 chain, hours at most.

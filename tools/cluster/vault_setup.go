@@ -106,15 +106,19 @@ func setUpPKI(ctx context.Context, client rest, trustDomain, accessor string) er
 		pkiRole: {
 			"allowed_uri_sans":          fmt.Sprintf("spiffe://%s/function/%s", trustDomain, metadata(accessor, "nomad_job_id")),
 			"allowed_uri_sans_template": true, "ttl": functionCertLife, "max_ttl": functionCertMax,
+			// URI SANs are matched as globs, so a job named * would be any function. The common name is not: it must be
+			// the job's ID, and a host name.
+			"require_cn": true, "allowed_domains": metadata(accessor, "nomad_job_id"), "allowed_domains_template": true,
+			"allow_bare_domains": true, "allow_glob_domains": false, "enforce_hostnames": true,
 		},
 		"client": {
 			"allowed_uri_sans": fmt.Sprintf("spiffe://%s/client/*", trustDomain),
-			"ttl":              clientCertLife, "max_ttl": clientCertMax,
+			"ttl":              clientCertLife, "max_ttl": clientCertMax, "require_cn": false,
 		},
 	}
 	for name, role := range roles {
 		for key, value := range map[string]any{
-			"key_type": "ed25519", "require_cn": false, "use_csr_common_name": false, "allow_any_name": false,
+			"key_type": "ed25519", "use_csr_common_name": false, "allow_any_name": false,
 			"allow_localhost": false, "allow_ip_sans": false, "allow_wildcard_certificates": false,
 			"client_flag": true, "server_flag": true, "key_usage": []string{"DigitalSignature"},
 			"no_store": true, "generate_lease": false, "not_before_duration": "30s",

@@ -69,7 +69,10 @@ func newRealVault(t *testing.T, certTTL string) *realVault {
 	mounts, err := root.Sys().ListAuth()
 	must(t, err)
 	role := map[string]any{
-		"key_type": "ed25519", "require_cn": false, "use_csr_common_name": false, "allow_any_name": false, "ttl": certTTL,
+		"key_type": "ed25519", "require_cn": true, "use_csr_common_name": false, "allow_any_name": false, "ttl": certTTL,
+		"allowed_domains_template": true, "allow_bare_domains": true, "enforce_hostnames": true,
+		"allowed_domains": fmt.Sprintf("{{identity.entity.aliases.%s.metadata.nomad_job_id}}",
+			mounts[v.config.AuthMount+"/"].Accessor),
 		"allow_localhost": false, "allow_ip_sans": false, "no_store": true, "not_before_duration": "1s",
 		"key_usage": "DigitalSignature", "allowed_uri_sans_template": true,
 		"allowed_uri_sans": fmt.Sprintf("spiffe://%s/function/{{identity.entity.aliases.%s.metadata.nomad_job_id}}",
@@ -77,6 +80,7 @@ func newRealVault(t *testing.T, certTTL string) *realVault {
 	}
 	v.write(t, v.config.PKIMount+"/roles/function", role)
 	role["allowed_uri_sans_template"], role["allowed_uri_sans"] = false, "spiffe://"+testDomain+"/client/*"
+	role["allowed_domains_template"], role["allowed_domains"], role["require_cn"] = false, "", false
 	v.write(t, v.config.PKIMount+"/roles/client", role)
 	return v
 }
