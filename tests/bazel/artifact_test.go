@@ -45,7 +45,7 @@ func TestSameDigestsAnywhere(t *testing.T) {
 	root := checkout(t)
 	here := build(t, workspace{dir: root})
 
-	elsewhere := filepath.Join(t.TempDir(), "a checkout at a path of another length")
+	elsewhere := filepath.Join(t.TempDir(), "a-checkout-at-a-path-of-another-length")
 	copyTo(t, root, elsewhere)
 	makeRepositories(t, elsewhere)
 	there := build(t, own(t, elsewhere), "--disk_cache=")
