@@ -83,7 +83,7 @@ func (c *Client) Call(ctx context.Context, function string, body []byte) (*Answe
 		return nil, err
 	}
 	if len(nodes) == 0 {
-		return nil, &UnreachableError{Function: function, Err: errors.New("Consul knows no healthy instance; `nomad job status` tells more")}
+		return nil, &UnreachableError{Function: function, Err: errors.New("no healthy instance is in Consul; `nomad job status` tells more")}
 	}
 	var failed []error
 	for _, node := range nodes {

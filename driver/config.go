@@ -68,7 +68,7 @@ func (d *Driver) ready() (*hostProcess, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.current == nil {
-		return nil, errors.New("Nomad has not configured the driver")
+		return nil, errors.New("the driver is not configured yet: Nomad does that when its client starts")
 	}
 	return d.current, d.problem
 }

@@ -57,7 +57,9 @@ func (s *start) identify(ctx context.Context) error {
 		return fmt.Errorf("the call certificate that Vault issued to function %q is refused: %w", s.request.Function, err)
 	}
 	s.renewer = issue.NewRenewer(id, issue.RenewerConfig{Vault: h.vault(), JWTFile: s.request.IdentityFile,
-		Trust: h.trust.Bundle, LoggedIn: s.refreshKeys, Log: h.log})
+		Trust: h.trust.Bundle, LoggedIn: s.refreshKeys, Log: h.log, Renewed: func(id *identity.Identity) {
+			h.events.send(s.request.TaskID, "Call certificate renewed, valid until "+id.Certificate.NotAfter.UTC().Format(time.RFC3339))
+		}})
 	s.event("Call certificate issued to %s, valid until %s", id.ID(), id.Certificate.NotAfter.UTC().Format(time.RFC3339))
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrNoKey says that Vault has no key of a function: it was never deployed, or the mount is another one.
-var ErrNoKey = errors.New("Vault has no such key; the first deploy of a function makes it")
+var ErrNoKey = errors.New("no such key in Vault; the first deploy of a function makes it")
 
 // UnreachableError says that Vault gave no answer: trying again may help.
 type UnreachableError struct {
