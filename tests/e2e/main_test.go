@@ -63,13 +63,15 @@ func runAll(m *testing.M) (code int) {
 	if err != nil {
 		return fail("starting the cluster", err)
 	}
-	go func() {
-		<-ctx.Done()
-		if ctx.Err() != nil && env != nil {
-			cluster.Down(context.Background(), cluster.DownOptions{Dir: dir, Purge: true})
-			os.Exit(130)
+	// On Ctrl-C go test ends without running what is deferred.
+	interrupted := context.AfterFunc(ctx, func() {
+		if err := cluster.Down(context.Background(), cluster.DownOptions{Dir: dir, Purge: true}); err != nil {
+			fail("stopping the cluster", err)
 		}
-	}()
+		os.RemoveAll(scratch)
+		os.Exit(130)
+	})
+	defer interrupted()
 	return m.Run()
 }
 

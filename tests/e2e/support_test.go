@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,14 +44,19 @@ func nodeOf(t *testing.T, function string) string {
 	return net.JoinHostPort(entries[0].Service.Address, strconv.Itoa(entries[0].Service.Port))
 }
 
+// nomadClient returns the one client of this run: each keeps connections, of which Nomad takes a hundred.
 func nomadClient(t *testing.T) *nomad.Client {
 	t.Helper()
-	c, err := nomad.NewClient(&nomad.Config{Address: env.NomadAddr})
+	c, err := nomadOnce()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
+
+var nomadOnce = sync.OnceValues(func() (*nomad.Client, error) {
+	return nomad.NewClient(&nomad.Config{Address: env.NomadAddr})
+})
 
 // running returns the running allocation of a function.
 func running(t *testing.T, function string) *nomad.Allocation {
