@@ -1,0 +1,355 @@
+package native
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"countersign"
+)
+
+// probe is the function of testdata/guests/probe, and shim the path of testdata/shim, compiled once for all tests.
+var (
+	probe []byte
+	shim  string
+)
+
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "countersign-native-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "making a directory for the guest:", err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "probe")
+	shim = filepath.Join(dir, "shim")
+	err = errors.Join(build(filepath.Join("testdata", "guests"), "./probe", file), build(".", "./testdata/shim", shim))
+	if err == nil {
+		probe, err = os.ReadFile(file)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+func build(dir, pkg, file string) error {
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, pkg)
+	build.Dir = dir
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", pkg, err, out)
+	}
+	return nil
+}
+
+func start(t testing.TB, o Options) *Instance {
+	t.Helper()
+	o.Function, o.Shim = "probe", shim
+	if o.Memory == 0 {
+		o.Memory = 64 << 20
+	}
+	i, err := Start(probe, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if err := i.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return i
+}
+
+type request struct {
+	Try  string `json:"try"`
+	Arg  string `json:"arg"`
+	Size int    `json:"size"`
+}
+
+type reply struct {
+	OK     bool   `json:"ok"`
+	Error  string `json:"error"`
+	Text   string `json:"text"`
+	Caller string `json:"caller"`
+}
+
+func invoke(t testing.TB, i *Instance, timeout time.Duration, r request) (reply, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	body, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &countersign.Invocation{ID: "test", Caller: "spiffe://countersign.local/client/me", Body: body}
+	out, err := i.Invoke(ctx, in)
+	if err != nil {
+		return reply{}, err
+	}
+	var got reply
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatal(err)
+	}
+	return got, nil
+}
+
+func mustWork(t testing.TB, i *Instance) {
+	t.Helper()
+	if got, err := invoke(t, i, 30*time.Second, request{Try: "sleep"}); err != nil || !got.OK {
+		t.Fatalf("a function that should work answers %+v, %v", got, err)
+	}
+}
+
+func wantCode(t testing.TB, err error, want countersign.Code, reason string) {
+	t.Helper()
+	var failure *countersign.CallError
+	if !errors.As(err, &failure) || failure.Code != want || !strings.Contains(failure.Reason, reason) {
+		t.Fatalf("got %v, want code %s with %q", err, want, reason)
+	}
+}
+
+func TestSandbox(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	i := start(t, Options{})
+	for _, r := range []request{
+		{Try: "read", Arg: "/etc/passwd"}, {Try: "read", Arg: secret}, {Try: "read", Arg: "/proc/self/environ"},
+		{Try: "read", Arg: "/proc/1/root/etc/passwd"}, {Try: "list", Arg: "/"}, {Try: "list", Arg: "/proc"},
+		{Try: "stat", Arg: "/etc"}, {Try: "write", Arg: "/new"}, {Try: "write", Arg: secret}, {Try: "write", Arg: "/tmp/new"},
+		{Try: "memfd"}, {Try: "connect", Arg: listener.Addr().String()}, {Try: "listen"},
+		{Try: "socket", Size: 1}, {Try: "socket", Size: 2}, {Try: "socket", Size: 16}, {Try: "socket", Size: 40},
+		{Try: "execute", Arg: "/bin/sh"}, {Try: "execute", Arg: "/proc/self/exe"}, {Try: "fork"},
+		{Try: "signal", Size: os.Getpid()}, {Try: "signal", Size: -1}, {Try: "trace"}, {Try: "mount"}, {Try: "hostname"},
+		{Try: "root"}, {Try: "executable memory"}, {Try: "descriptors"},
+	} {
+		t.Run(r.Try+r.Arg, func(t *testing.T) {
+			got, err := invoke(t, i, 30*time.Second, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.OK || got.Error == "" || strings.Contains(got.Error, "no such thing to try") {
+				t.Errorf("it could: %+v", got)
+			}
+		})
+	}
+	got, err := invoke(t, i, 30*time.Second, request{Try: "environment"})
+	if want := "probe COUNTERSIGN_SOCKET_FD=3 GOMEMLIMIT=60397974"; err != nil || got.Text != want {
+		t.Errorf("arguments and environment are %q, %v; want %q", got.Text, err, want)
+	}
+}
+
+// TestSandboxOfTheProcess looks at the function's process from outside.
+func TestSandboxOfTheProcess(t *testing.T) {
+	i := start(t, Options{})
+	mustWork(t, i)
+	dir := fmt.Sprintf("/proc/%d/", i.current.cmd.Process.Pid)
+	status, err := os.ReadFile(dir + "status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000",
+		"CapPrm:\t0000000000000000", "CapBnd:\t0000000000000000", "CapAmb:\t0000000000000000", "CapInh:\t0000000000000000"} {
+		if !bytes.Contains(status, []byte(want)) {
+			t.Errorf("the status has no %q:\n%s", want, status)
+		}
+	}
+	for _, kind := range []string{"user", "pid", "net", "ipc", "uts", "mnt"} {
+		theirs, err := os.Readlink(dir + "ns/" + kind)
+		ours, err2 := os.Readlink("/proc/self/ns/" + kind)
+		if err := errors.Join(err, err2); err != nil || theirs == ours {
+			t.Errorf("%s namespace %s, ours is %s, %v", kind, theirs, ours, err)
+		}
+	}
+}
+
+func TestFaults(t *testing.T) {
+	i := start(t, Options{MaxReply: 1 << 20})
+	tests := []struct {
+		name    string
+		request request
+		timeout time.Duration
+		code    countersign.Code
+		reason  string
+	}{
+		{"panic", request{Try: "panic"}, time.Minute, countersign.CodePanicked, "deliberate"},
+		{"panic in a goroutine", request{Try: "goroutine panic"}, time.Minute, countersign.CodePanicked, "in a goroutine"},
+		{"exit", request{Try: "exit", Size: 7}, time.Minute, countersign.CodeExited, "status 7"},
+		{"busy loop", request{Try: "loop"}, 200 * time.Millisecond, countersign.CodeDeadline, ""},
+		{"waits for its context", request{Try: "wait"}, 200 * time.Millisecond, countersign.CodeDeadline, ""},
+		{"allocates for ever", request{Try: "allocate"}, time.Minute, countersign.CodeOutOfMemory, ""},
+		{"no frame", request{Try: "garbage"}, time.Minute, countersign.CodeBroken, "frame"},
+		{"huge reply", request{Try: "huge", Size: 2 << 20}, time.Minute, countersign.CodeTooLarge, "1048576"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := invoke(t, i, tt.timeout, tt.request)
+			wantCode(t, err, tt.code, tt.reason)
+			mustWork(t, i)
+		})
+	}
+	s := i.Stats()
+	if s.OOMs != 1 || s.Failures != int64(len(tests)) || s.CPU == 0 || s.MemoryMax == 0 || s.Instances != 1 {
+		t.Errorf("stats %+v", s)
+	}
+}
+
+func TestOverloadedAndCanceled(t *testing.T) {
+	i := start(t, Options{Concurrency: 1})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() {
+		_, err := i.Invoke(ctx, &countersign.Invocation{Body: []byte(`{"try":"wait"}`)})
+		ended <- err
+	}()
+	for i.Stats().InFlight < 1 {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(50 * time.Millisecond)
+	_, err := invoke(t, i, 50*time.Millisecond, request{Try: "sleep"})
+	wantCode(t, err, countersign.CodeOverloaded, "")
+	cancel()
+	wantCode(t, <-ended, countersign.CodeCanceled, "")
+	mustWork(t, i)
+}
+
+type callerFunc func(context.Context, *countersign.Invocation, string, []byte) ([]byte, error)
+
+func (f callerFunc) Call(ctx context.Context, in *countersign.Invocation, callee string, req []byte) ([]byte, error) {
+	return f(ctx, in, callee, req)
+}
+
+func TestCalls(t *testing.T) {
+	i := start(t, Options{Concurrency: 8, Caller: callerFunc(
+		func(_ context.Context, parent *countersign.Invocation, callee string, req []byte) ([]byte, error) {
+			if parent.ID != "test" || callee != "other" {
+				return nil, errors.New("secret of the platform")
+			}
+			if string(req) == `"refuse"` {
+				return nil, countersign.Errorf(countersign.CodeNotPermitted, callee, "no")
+			}
+			return req, nil
+		})})
+	var wg sync.WaitGroup
+	for n := range 20 {
+		wg.Go(func() {
+			text := fmt.Sprintf("call %d", n)
+			got, err := invoke(t, i, 30*time.Second, request{Try: "call", Arg: text})
+			if err != nil || got.Text != text || got.Caller != "spiffe://countersign.local/client/me" {
+				t.Errorf("call %d: %+v, %v", n, got, err)
+			}
+		})
+	}
+	wg.Wait()
+	got, err := invoke(t, i, 30*time.Second, request{Try: "call", Arg: "refuse"})
+	if err != nil || got.Error != `call of function "other": not_permitted: no` {
+		t.Errorf("a refused call: %+v, %v", got, err)
+	}
+}
+
+func TestOutput(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	i := start(t, Options{Stdout: &stdout, Stderr: &stderr})
+	if _, err := invoke(t, i, 30*time.Second, request{Try: "print"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if stdout.String() != "on the standard output\n" || stderr.String() != "on the standard error\n" {
+		t.Errorf("got %q and %q", stdout.String(), stderr.String())
+	}
+	_, err := invoke(t, i, time.Second, request{})
+	wantCode(t, err, countersign.CodeUnavailable, "being stopped")
+}
+
+func TestCloseStopsWhatDoesNotEnd(t *testing.T) {
+	i := start(t, Options{})
+	ended := make(chan error)
+	go func() {
+		_, err := invoke(t, i, time.Minute, request{Try: "loop"})
+		ended <- err
+	}()
+	for i.Stats().InFlight < 1 {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(50 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if err := i.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	wantCode(t, <-ended, countersign.CodeUnavailable, "being stopped")
+}
+
+func TestDescribe(t *testing.T) {
+	doc, err := Describe(context.Background(), probe, shim)
+	for _, want := range []string{`"function":"probe"`, `"other":"sha256:`} {
+		if err != nil || !bytes.Contains(doc, []byte(want)) {
+			t.Errorf("got %s, %v, without %s", doc, err, want)
+		}
+	}
+}
+
+func TestExecutablesThatAreRefused(t *testing.T) {
+	sh, err := os.ReadFile("/bin/sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := bytes.Clone(probe)
+	foreign[18] = 0xf3 // RISC-V
+	images := map[string][]byte{"empty": nil, "script": []byte("#!/bin/sh\n"), "dynamic": sh, "foreign": foreign}
+	for name, image := range images {
+		t.Run(name, func(t *testing.T) {
+			_, err := Start(image, Options{Function: "bad", Memory: 64 << 20})
+			var refused *ExecutableError
+			if !errors.As(err, &refused) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// TestShimThatDies has a program as the shim that says nothing and ends.
+func TestShimThatDies(t *testing.T) {
+	i, err := Start(probe, Options{Function: "probe", Memory: 64 << 20, Shim: "/bin/true"})
+	if err == nil || !strings.Contains(err.Error(), "did not become the function") {
+		t.Errorf("got %v, %v", i, err)
+	}
+}
+
+func TestRefusalReachesTheHost(t *testing.T) {
+	failure := readStatus(strings.NewReader(`{"Feature":"seccomp","Detail":"not in this kernel"}`))
+	var refused *UnsupportedError
+	if !errors.As(failure, &refused) || refused.Feature != "seccomp" {
+		t.Errorf("got %v", failure)
+	}
+	if err := readStatus(strings.NewReader("")); err != nil {
+		t.Errorf("a shim that became the function reported %v", err)
+	}
+	if err := readStatus(strings.NewReader("panic: ")); err == nil {
+		t.Error("a shim that died reported nothing")
+	}
+}

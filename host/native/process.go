@@ -1,0 +1,266 @@
+package native
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"countersign"
+	"countersign/host/output"
+
+	"golang.org/x/sys/unix"
+)
+
+// nobody is the user that functions run as when the host is root.
+const nobody = 65534
+
+// startTime is how long the sandbox may take to stand.
+const startTime = 15 * time.Second
+
+// process is one life of a function.
+type process struct {
+	*connection
+	owner *Instance
+	cmd   *exec.Cmd
+	usage usage
+
+	buried bool // taken out of service; guarded by the owner's mu
+
+	mu       sync.Mutex
+	lastWord string           // why the program said that it dies
+	killedBy countersign.Code // why the host killed it, or ""
+	died     chan struct{}    // closed when it has ended and everything is accounted for
+}
+
+// startProcess starts the function in its sandbox.
+func startProcess(i *Instance) (*process, error) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	status, statusChild, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("making a pipe: %w", err), ours.Close())
+	}
+	defer status.Close()
+	defer statusChild.Close()
+	p := &process{owner: i, died: make(chan struct{})}
+	p.connection = newConnection(p, ours)
+	if err := p.command(theirs, statusChild); err != nil {
+		return nil, errors.Join(err, ours.Close())
+	}
+	started := make(chan error)
+	go p.run(started)
+	if err := <-started; err != nil {
+		return nil, errors.Join(startError(err), ours.Close())
+	}
+	statusChild.Close()
+	theirs.Close()
+	// A pipe has a poller behind it, so the deadline can be set.
+	_ = status.SetReadDeadline(time.Now().Add(startTime))
+	if err := readStatus(status); err != nil {
+		p.kill(countersign.CodeInternal)
+		<-p.died
+		return nil, err
+	}
+	if err := p.confirm(); err != nil {
+		return nil, err
+	}
+	go p.receive()
+	go p.transmit()
+	go p.watch()
+	return p, nil
+}
+
+// command prepares the shim.
+func (p *process) command(socket, status *os.File) error {
+	options := p.owner.options
+	config, err := json.Marshal(shimConfig{Function: options.Function, Memory: options.Memory})
+	if err != nil {
+		return fmt.Errorf("encoding the shim's argument: %w", err)
+	}
+	user, group := os.Getuid(), os.Getgid()
+	root := user == 0
+	if root {
+		user, group = nobody, nobody
+	}
+	p.cmd = &exec.Cmd{
+		Path:       fmt.Sprintf("/proc/self/fd/%d", shimFD), // needs no right to search the directories of its path
+		Args:       []string{ShimCommand, ShimCommand, string(config)},
+		Env:        []string{},
+		Dir:        "/",
+		ExtraFiles: []*os.File{socket, p.owner.image, status, p.owner.shim},
+		Stdout:     &output.Lines{To: p.owner.stdout},
+		Stderr:     &output.Lines{To: p.owner.stderr, See: p.listen},
+		SysProcAttr: &syscall.SysProcAttr{
+			Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC |
+				unix.CLONE_NEWUTS | unix.CLONE_NEWNS,
+			UidMappings:                []syscall.SysProcIDMap{{ContainerID: 0, HostID: user, Size: 1}},
+			GidMappings:                []syscall.SysProcIDMap{{ContainerID: 0, HostID: group, Size: 1}},
+			GidMappingsEnableSetgroups: root,
+			Credential:                 &syscall.Credential{NoSetGroups: !root},
+			Pdeathsig:                  syscall.SIGKILL,
+			Setsid:                     true,
+		},
+	}
+	if options.CgroupPath != "" {
+		p.cmd.SysProcAttr.UseCgroupFD = true
+	}
+	return nil
+}
+
+// run starts the command and waits for its end. It keeps its thread: the kernel kills the function when the thread that
+// started it ends, which is to be when the host does.
+func (p *process) run(started chan<- error) {
+	runtime.LockOSThread()
+	err := p.start()
+	started <- err
+	if err != nil {
+		return
+	}
+	// The way in which it ended is in ProcessState.
+	_ = p.cmd.Wait()
+	for _, w := range []any{p.cmd.Stdout, p.cmd.Stderr} {
+		w.(*output.Lines).Flush()
+	}
+	p.usage.end(p.cmd.ProcessState)
+	p.owner.bury(p)
+	p.connection.close()
+	close(p.died)
+}
+
+func (p *process) start() error {
+	if path := p.owner.options.CgroupPath; path != "" {
+		dir, err := os.Open(path)
+		if err != nil {
+			return fmt.Errorf("opening the task's cgroup: %w", err)
+		}
+		defer dir.Close()
+		p.cmd.SysProcAttr.CgroupFD = int(dir.Fd())
+	}
+	return p.cmd.Start()
+}
+
+// disconnected is told that the connection has ended, which is how the end of the process shows first.
+func (p *process) disconnected(err error) {
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-p.died:
+	case <-timer.C:
+		p.breach("it closed its connection: %v", err)
+	}
+}
+
+// confirm makes sure that the process runs the function: a shim that was killed can't say why.
+func (p *process) confirm() error {
+	want, err := p.owner.image.Stat()
+	if err != nil {
+		return fmt.Errorf("looking at the executable: %w", err)
+	}
+	running, err := os.Stat(fmt.Sprintf("/proc/%d/exe", p.cmd.Process.Pid))
+	if err == nil && !os.SameFile(want, running) {
+		err = errors.New("the process runs something else")
+	}
+	if err == nil {
+		return nil
+	}
+	p.kill(countersign.CodeInternal)
+	<-p.died
+	return fmt.Errorf("the process did not become the function, or ended at once (%v): %w", p.cmd.ProcessState, err)
+}
+
+// startError tells what the machine lacks from what went wrong.
+func startError(err error) error {
+	for _, missing := range []error{unix.EPERM, unix.ENOSPC, unix.EINVAL, unix.ENOSYS, unix.EUSERS} {
+		if errors.Is(err, missing) {
+			return &UnsupportedError{"namespaces", fmt.Sprintf("a process in new user, PID, network, IPC, UTS and mount "+
+				"namespaces can't be started: %v", err)}
+		}
+	}
+	return fmt.Errorf("starting the function's process: %w", err)
+}
+
+// kill ends the process, for the reason that calls under way are told.
+func (p *process) kill(reason countersign.Code) {
+	p.mu.Lock()
+	if p.killedBy == "" {
+		p.killedBy = reason
+	}
+	p.mu.Unlock()
+	// It fails when the process has ended already, which is what is wanted.
+	_ = p.cmd.Process.Kill()
+}
+
+// listen keeps what Go's runtime says when it ends a program.
+func (p *process) listen(line []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lastWord == "" && (bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: "))) {
+		p.lastWord = clip(strings.TrimSpace(string(line)))
+	}
+}
+
+// deathError is the error of a call that was under way when the process ended.
+func (p *process) deathError() *countersign.CallError {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	name := p.owner.options.Function
+	state := p.cmd.ProcessState
+	status, _ := state.Sys().(syscall.WaitStatus)
+	switch {
+	case p.killedBy == countersign.CodeOutOfMemory:
+		return countersign.Errorf(countersign.CodeOutOfMemory, name,
+			"it needs more than the %d bytes of memory that its spec gives it", p.owner.options.Memory)
+	case p.killedBy == countersign.CodeDeadline:
+		return countersign.Errorf(countersign.CodeUnavailable, name,
+			"its process was stopped because another call did not end at its deadline")
+	case p.killedBy == countersign.CodeBroken:
+		return countersign.Errorf(countersign.CodeBroken, name, "it broke the calling convention: %s", p.lastWord)
+	case p.killedBy != "":
+		return countersign.Errorf(countersign.CodeUnavailable, name, "the function is being stopped")
+	case strings.Contains(p.lastWord, "out of memory"), strings.Contains(p.lastWord, "cannot allocate memory"):
+		return countersign.Errorf(countersign.CodeOutOfMemory, name, "%s", p.lastWord)
+	case p.lastWord != "":
+		return countersign.Errorf(countersign.CodePanicked, name, "%s", p.lastWord)
+	case status.Signaled():
+		return countersign.Errorf(countersign.CodeExited, name, "its process was ended by signal %v", status.Signal())
+	}
+	return countersign.Errorf(countersign.CodeExited, name, "it ended itself with status %d", status.ExitStatus())
+}
+
+// breach kills a process that broke the calling convention.
+func (p *process) breach(format string, args ...any) {
+	p.mu.Lock()
+	p.lastWord = fmt.Sprintf(format, args...)
+	p.mu.Unlock()
+	p.kill(countersign.CodeBroken)
+}
+
+// socketPair returns the host's end, and the function's for the child to inherit.
+func socketPair() (net.Conn, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a socket pair: %w", err)
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "function"), os.NewFile(uintptr(fds[1]), "host")
+	conn, err := net.FileConn(ours)
+	if err := errors.Join(err, ours.Close()); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("using a socket pair: %w", err), theirs.Close())
+	}
+	return conn, theirs, nil
+}
+
+func clip(s string) string {
+	return strings.ToValidUTF8(s[:min(len(s), messageLimit)], "\uFFFD")
+}

@@ -1,0 +1,222 @@
+package native
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/landlock-lsm/go-landlock/landlock"
+	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
+)
+
+// UnsupportedError says which part of the sandbox the kernel or the machine's configuration can't enforce. The function
+// was not started.
+type UnsupportedError struct {
+	Feature string // such as "namespaces", "Landlock", "seccomp"
+	Detail  string
+}
+
+// Error implements error.
+func (e *UnsupportedError) Error() string {
+	return fmt.Sprintf("native functions can't run here: %s: %s; use runtime = \"wasm\", or a kernel that can enforce it",
+		e.Feature, e.Detail)
+}
+
+// ShimCommand is the first argument with which the host's executable is run as the shim.
+const ShimCommand = "native-shim"
+
+// File descriptors of the shim. The function inherits the socket and its output alone.
+const (
+	socketFD     = 3
+	executableFD = 4
+	statusFD     = 5
+	shimFD       = 6
+)
+
+// shimConfig is the shim's one argument, as JSON.
+type shimConfig struct {
+	Function string `json:"function"`
+	Memory   int64  `json:"memory"`
+}
+
+// Shim is the main function of the shim: it enters the sandbox and becomes the function. It returns only an exit
+// status, when that fails; the reason has been sent to the host.
+func Shim(args []string) int {
+	runtime.LockOSThread() // what follows is done to one thread, and the same thread executes the function
+	status := os.NewFile(statusFD, "status")
+	err := enter(args)
+	if status != nil {
+		// If this can't be written, the host reads an early end, and says so.
+		_ = json.NewEncoder(status).Encode(err)
+	}
+	return 1
+}
+
+// enter does not return unless it fails.
+func enter(args []string) *UnsupportedError {
+	var config shimConfig
+	if len(args) != 1 {
+		return &UnsupportedError{"shim", "it is started by the host, with one argument"}
+	}
+	if err := json.Unmarshal([]byte(args[0]), &config); err != nil {
+		return &UnsupportedError{"shim", fmt.Sprintf("decoding its argument: %v", err)}
+	}
+	steps := []struct {
+		feature string
+		do      func() error
+	}{
+		{"file descriptors", closeOnExec},
+		{"mount namespace", emptyRoot},
+		{"limits", func() error { return limit(config.Memory) }},
+		{"privileges", dropPrivileges},
+		{"Landlock", restrictLandlock},
+		{"seccomp", installFilter},
+	}
+	for _, step := range steps {
+		if err := step.do(); err != nil {
+			return &UnsupportedError{step.feature, err.Error()}
+		}
+	}
+	err := execute(config)
+	return &UnsupportedError{"executable", fmt.Sprintf("it can't be executed: %v", err)}
+}
+
+// closeOnExec leaves the function its socket and its output.
+func closeOnExec() error {
+	return unix.CloseRange(socketFD+1, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
+}
+
+// emptyRoot makes an empty read-only file system the root.
+func emptyRoot() error {
+	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("making mounts private: %w", err)
+	}
+	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	if err := unix.Mount("none", "/proc", "tmpfs", flags, "size=4k,nr_inodes=2,mode=0555"); err != nil {
+		return fmt.Errorf("mounting an empty file system: %w", err)
+	}
+	if err := unix.Chdir("/proc"); err != nil {
+		return fmt.Errorf("entering the empty file system: %w", err)
+	}
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return fmt.Errorf("making it the root: %w", err)
+	}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("leaving the host's file systems: %w", err)
+	}
+	if err := unix.Chdir("/"); err != nil {
+		return fmt.Errorf("entering the new root: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|flags, ""); err != nil {
+		return fmt.Errorf("making the root read-only: %w", err)
+	}
+	return nil
+}
+
+// dataSlack is what a Go program maps beyond the memory it uses. The limit on mapped memory is the second line: the
+// host watches what is used.
+const dataSlack = 256 << 20
+
+func limit(memory int64) error {
+	limits := map[int]uint64{
+		unix.RLIMIT_DATA:     uint64(memory) + dataSlack,
+		unix.RLIMIT_STACK:    8 << 20,
+		unix.RLIMIT_CORE:     0,
+		unix.RLIMIT_FSIZE:    0,
+		unix.RLIMIT_NOFILE:   64,
+		unix.RLIMIT_MEMLOCK:  0,
+		unix.RLIMIT_MSGQUEUE: 0,
+	}
+	for resource, n := range limits {
+		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: n, Max: n}); err != nil {
+			return fmt.Errorf("setting limit %d to %d: %w", resource, n, err)
+		}
+	}
+	return nil
+}
+
+// restrictLandlock takes away every access to files, TCP, abstract sockets and signals of others. It does so for this
+// thread, which becomes the function; the library's function for all threads needs /proc, which is gone.
+func restrictLandlock() error {
+	everything := landlock.V6
+	ruleset, err := ll.LandlockCreateRuleset(&ll.RulesetAttr{
+		HandledAccessFS:  uint64(everything.HandledAccessFS),
+		HandledAccessNet: uint64(everything.HandledAccessNet),
+		Scoped:           uint64(everything.Scoped),
+	}, 0)
+	if err != nil {
+		return fmt.Errorf("version 6 (Linux 6.12) is needed: %w", err)
+	}
+	if err := ll.LandlockRestrictSelf(ruleset, 0); err != nil {
+		return fmt.Errorf("restricting the thread: %w", err)
+	}
+	return unix.Close(ruleset)
+}
+
+// dropPrivileges makes executing the function give no capability, although it runs as the root of its own namespace.
+func dropPrivileges() error {
+	const locked = 1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<5 | 1<<6 | 1<<7 // NOROOT, NO_SETUID_FIXUP, no KEEP_CAPS, no ambient
+	if err := unix.Prctl(unix.PR_SET_SECUREBITS, locked, 0, 0, 0); err != nil {
+		return fmt.Errorf("setting secure bits: %w", err)
+	}
+	for capability := uintptr(0); ; capability++ {
+		err := unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0)
+		if errors.Is(err, unix.EINVAL) {
+			break // that was the last one
+		}
+		if err != nil {
+			return fmt.Errorf("dropping capability %d: %w", capability, err)
+		}
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("setting no_new_privs: %w", err)
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	if err := unix.Capset(&header, &none[0]); err != nil {
+		return fmt.Errorf("dropping capabilities: %w", err)
+	}
+	return nil
+}
+
+// environment of the function. GOMEMLIMIT makes Go's garbage collector work before the limit is reached.
+func environment(memory int64) []string {
+	return []string{fmt.Sprintf("COUNTERSIGN_SOCKET_FD=%d", socketFD), fmt.Sprintf("GOMEMLIMIT=%d", memory/10*9)}
+}
+
+// execute becomes the function. It names the executable by its descriptor: there are no files any more.
+func execute(config shimConfig) error {
+	path, err := unix.BytePtrFromString("")
+	if err != nil {
+		return err
+	}
+	argv, err := pointers([]string{config.Function})
+	if err != nil {
+		return err
+	}
+	envp, err := pointers(environment(config.Memory))
+	if err != nil {
+		return err
+	}
+	return execveat(executableFD, path, argv, envp)
+}
+
+// readStatus returns what kept the shim from becoming the function, or nil if it did.
+func readStatus(r io.Reader) error {
+	text, err := io.ReadAll(io.LimitReader(r, 64<<10))
+	if err != nil {
+		return fmt.Errorf("waiting for the sandbox: %w", err)
+	}
+	if len(text) == 0 {
+		return nil
+	}
+	failure := new(UnsupportedError)
+	if err := json.Unmarshal(text, failure); err != nil {
+		return fmt.Errorf("the sandbox failed: %q", text)
+	}
+	return failure
+}
