@@ -117,8 +117,10 @@ func (s *start) readSpec() error {
 	case len(s.spec.Storage)+len(s.spec.Network) > 0:
 		return invalid("function %q declares the I/O tags %s: this host cannot bind I/O tags, so it does not run functions that need them",
 			s.spec.Name, strings.Join(tags(s.spec), ", "))
-	case s.spec.Runtime != hclspec.RuntimeWasm || len(s.loaded.Wasm) == 0:
-		return invalid("function %q has runtime %q: this host runs %q only", s.spec.Name, s.spec.Runtime, hclspec.RuntimeWasm)
+	case s.spec.Runtime == hclspec.RuntimeWasm && len(s.loaded.Wasm) == 0:
+		return invalid("function %q has runtime \"wasm\", and its artifact has no WebAssembly module", s.spec.Name)
+	case s.spec.Runtime == hclspec.RuntimeNative && len(s.loaded.Native[platform]) == 0:
+		return invalid("function %q has runtime \"native\", and its artifact has no executable for %s", s.spec.Name, platform)
 	case s.spec.Ingress != nil && s.spec.Ingress.Auth != "signed":
 		return invalid("function %q has ingress auth %q: this host can check \"signed\" only", s.spec.Name, s.spec.Ingress.Auth)
 	case s.request.MemoryBytes < s.spec.Resources.Memory:

@@ -18,18 +18,18 @@ import (
 	"countersign/vaultsign/identity"
 )
 
-// native is a runtime that runs a Go function of the test.
-type native func(context.Context, *countersign.Invocation) ([]byte, error)
+// goFunction is a runtime that runs a Go function of the test.
+type goFunction func(context.Context, *countersign.Invocation) ([]byte, error)
 
-func (n native) Invoke(ctx context.Context, in *countersign.Invocation) ([]byte, error) {
+func (n goFunction) Invoke(ctx context.Context, in *countersign.Invocation) ([]byte, error) {
 	return n(ctx, in)
 }
-func (n native) Stats() control.Stats        { return control.Stats{} }
-func (n native) Close(context.Context) error { return nil }
+func (n goFunction) Stats() control.Stats        { return control.Stats{} }
+func (n goFunction) Close(context.Context) error { return nil }
 
-func running(n native) func(*task) { return func(t *task) { t.runtime = n } }
+func running(n goFunction) func(*task) { return func(t *task) { t.runtime = n } }
 
-var echo = native(func(_ context.Context, in *countersign.Invocation) ([]byte, error) { return in.Body, nil })
+var echo = goFunction(func(_ context.Context, in *countersign.Invocation) ([]byte, error) { return in.Body, nil })
 
 // callAs makes a local call as a task's function would.
 func callAs(t *task, hops int, callee, body string) ([]byte, error) {

@@ -12,6 +12,7 @@ import (
 	"countersign/artifact"
 	"countersign/hclspec"
 	"countersign/host/control"
+	"countersign/host/native"
 	"countersign/host/wasm"
 	"countersign/vaultsign/attest"
 	"countersign/vaultsign/identity"
@@ -77,13 +78,10 @@ func (s *start) load(ctx context.Context) error {
 		t.logs, *w = append(t.logs, l), l
 	}
 	began := time.Now()
-	instance, err := s.host.engine.Load(ctx, s.loaded.Wasm, wasm.Options{Function: s.request.Function, Memory: s.spec.Resources.Memory,
-		Concurrency: s.spec.Resources.Concurrency, Stdout: out, Stderr: errs, Caller: outbound{t},
-		MaxReply: s.spec.Call.MaxResponse, Prewarm: 1})
-	if err != nil {
+	var err error
+	if t.runtime, err = s.runtime(ctx, out, errs); err != nil {
 		return fmt.Errorf("loading function %q: %w", s.request.Function, err)
 	}
-	t.runtime = wasmRuntime{instance}
 	s.event("Function loaded in %s", time.Since(began).Round(time.Millisecond))
 	return nil
 }
@@ -125,13 +123,15 @@ func (s *start) failure(err error) *control.Failure {
 	var unverified interface{ Unverified() bool }
 	var unreachable interface{ Unreachable() bool }
 	var module *wasm.ModuleError
+	var executable *native.ExecutableError
+	var unsupported *native.UnsupportedError
 	var invalid *invalidError
 	switch {
 	case errors.As(err, &unverified) && unverified.Unverified():
 		f.Kind = control.Refused
 	case errors.As(err, &unreachable) && unreachable.Unreachable():
 		f.Kind = control.Unreachable
-	case errors.As(err, &module), errors.As(err, &invalid):
+	case errors.As(err, &module), errors.As(err, &executable), errors.As(err, &unsupported), errors.As(err, &invalid):
 		f.Kind = control.Invalid
 	}
 	s.host.log.Warn("start failed", "function", s.request.Function, "allocation", s.request.AllocID,
@@ -145,15 +145,5 @@ type invalidError struct{ msg string }
 func (e *invalidError) Error() string { return e.msg }
 
 func invalid(format string, args ...any) error { return &invalidError{fmt.Sprintf(format, args...)} }
-
-// wasmRuntime makes a runtime of a WebAssembly instance.
-type wasmRuntime struct{ *wasm.Instance }
-
-// Stats implements runtime.
-func (r wasmRuntime) Stats() control.Stats {
-	s := r.Instance.Stats()
-	return control.Stats{Time: time.Now(), CPU: s.CPU, MemoryBytes: s.MemoryBytes, MemoryMax: s.MemoryMax,
-		Instances: s.Instances, InFlight: s.InFlight, Calls: s.Calls, Failures: s.Failures}
-}
 
 var _ countersign.Caller = outbound{}

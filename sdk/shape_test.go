@@ -27,7 +27,8 @@ type embedding struct {
 	*other
 	ID      string `json:"id"` // hides that of base
 	Skipped int    `json:"-"`
-	Dash    int    `json:"-,"`
+	//lint:ignore SA5008 a tag of "-," names the member "-", and that is tested here
+	Dash    int `json:"-,"`
 	private int
 	Quoted  int64 `json:"quoted,string"`
 }

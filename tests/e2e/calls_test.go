@@ -92,6 +92,25 @@ func TestMisbehaviour(t *testing.T) {
 	})
 }
 
+// TestNative runs a native function: it computes, fails like any other, and sees nothing of the machine.
+func TestNative(t *testing.T) {
+	deploy(t, "hasher")
+	for request, want := range map[string]string{
+		`{"text":"a","rounds":100000}`: `"hash":"`,
+		`{"do":"escape"}`:              `file false, directory false, network false, environment [\"COUNTERSIGN_SOCKET_FD=3\" \"GOMEMLIMIT=`,
+		`{"do":"panic"}`:               ": " + string(countersign.CodePanicked) + ": ",
+		`{"do":"loop"}`:                ": " + string(countersign.CodeDeadline) + ": ",
+	} {
+		if out, _ := call(t, "hasher", request); !strings.Contains(out, want) {
+			t.Errorf("%s answers %q; want %q", request, out, want)
+		}
+	}
+	out, code := command(t, "", "verify", "hasher")
+	if code != 0 || !strings.Contains(out, "VERIFIED") {
+		t.Errorf("verify: exit code %d\n%s", code, out)
+	}
+}
+
 func TestNobodyButFunctionsMayCallTax(t *testing.T) {
 	deploy(t, examples()...)
 	if out, code := call(t, "tax", `{}`); code != 1 || !strings.Contains(out, string(countersign.CodeNotPermitted)) {

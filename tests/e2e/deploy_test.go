@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ var sources = map[string]struct{ dir, pkg string }{
 	"fx":        {"examples/fx", "./function"},
 	"thumbnail": {"examples/thumbnail", "./function"},
 	"chaos":     {"tests/functions/chaos", "."},
+	"hasher":    {"tests/functions/hasher", "."},
 }
 
 // built remembers which modules were compiled in this run.
@@ -51,6 +53,18 @@ func wasmOf(t *testing.T, function string) string {
 	return path
 }
 
+// nativeOf compiles a function as a static executable and returns its path.
+func nativeOf(t *testing.T, function string) string {
+	t.Helper()
+	path := filepath.Join(scratch, function)
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, sources[function].pkg)
+	cmd.Dir, cmd.Env = filepath.Join(checkout, sources[function].dir), append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build %s: %v\n%s", function, err, out)
+	}
+	return path
+}
+
 // manifestOf writes the build manifest of functions, as Bazel's deploy rule would.
 func manifestOf(t *testing.T, functions ...string) string {
 	t.Helper()
@@ -61,9 +75,12 @@ func manifestOf(t *testing.T, functions ...string) string {
 	var m pipeline.Manifest
 	for _, name := range functions {
 		dir := filepath.Join(checkout, sources[name].dir)
-		m.Functions = append(m.Functions, pipeline.Built{Name: name, Target: "@" + name + "//:" + name, Runtime: "wasm",
-			Wasm: wasmOf(t, name), Spec: filepath.Join(dir, name+".hcl"), Repository: "file://" + dir,
-			Commit: strings.TrimSpace(string(head))})
+		f := pipeline.Built{Name: name, Target: "@" + name + "//:" + name, Runtime: "wasm", Wasm: wasmOf(t, name),
+			Spec: filepath.Join(dir, name+".hcl"), Repository: "file://" + dir, Commit: strings.TrimSpace(string(head))}
+		if name == "hasher" {
+			f.Runtime, f.Native = "native", map[string]string{"linux/" + runtime.GOARCH: nativeOf(t, name)}
+		}
+		m.Functions = append(m.Functions, f)
 	}
 	b, err := json.Marshal(m)
 	if err != nil {
@@ -110,7 +127,7 @@ func command(t *testing.T, stdin string, args ...string) (string, int) {
 // examples are the functions of the demo.
 func examples() []string {
 	names := slices.Collect(maps.Keys(sources))
-	return slices.DeleteFunc(names, func(n string) bool { return n == "chaos" })
+	return slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(sources[n].dir, "examples/") })
 }
 
 func TestSecondDeployDoesNothing(t *testing.T) {

@@ -1,0 +1,56 @@
+package host
+
+import (
+	"context"
+	"io"
+	goruntime "runtime"
+	"time"
+
+	"countersign/hclspec"
+	"countersign/host/control"
+	"countersign/host/native"
+	"countersign/host/wasm"
+)
+
+// platform is what native executables are chosen by, as in an artifact: linux/amd64 or linux/arm64.
+const platform = goruntime.GOOS + "/" + goruntime.GOARCH
+
+// runtime loads the verified artifact into the runtime that its spec names.
+func (s *start) runtime(ctx context.Context, stdout, stderr io.Writer) (runtime, error) {
+	r, caller := s.spec.Resources, outbound{s.task}
+	if s.spec.Runtime == hclspec.RuntimeNative {
+		in, err := native.Start(s.loaded.Native[platform], native.Options{Function: s.spec.Name, Memory: r.Memory,
+			Concurrency: r.Concurrency, Stdout: stdout, Stderr: stderr, Caller: caller, MaxReply: s.spec.Call.MaxResponse,
+			CgroupPath: s.request.CgroupPath})
+		if err != nil {
+			return nil, err
+		}
+		return nativeRuntime{in}, nil
+	}
+	in, err := s.host.engine.Load(ctx, s.loaded.Wasm, wasm.Options{Function: s.spec.Name, Memory: r.Memory,
+		Concurrency: r.Concurrency, Stdout: stdout, Stderr: stderr, Caller: caller, MaxReply: s.spec.Call.MaxResponse, Prewarm: 1})
+	if err != nil {
+		return nil, err
+	}
+	return wasmRuntime{in}, nil
+}
+
+// wasmRuntime makes a runtime of a WebAssembly instance.
+type wasmRuntime struct{ *wasm.Instance }
+
+// Stats implements runtime.
+func (r wasmRuntime) Stats() control.Stats {
+	s := r.Instance.Stats()
+	return control.Stats{Time: time.Now(), CPU: s.CPU, MemoryBytes: s.MemoryBytes, MemoryMax: s.MemoryMax,
+		Instances: s.Instances, InFlight: s.InFlight, Calls: s.Calls, Failures: s.Failures}
+}
+
+// nativeRuntime makes a runtime of a native instance.
+type nativeRuntime struct{ *native.Instance }
+
+// Stats implements runtime.
+func (r nativeRuntime) Stats() control.Stats {
+	s := r.Instance.Stats()
+	return control.Stats{Time: time.Now(), CPU: s.CPU, MemoryBytes: s.MemoryBytes, MemoryMax: s.MemoryMax,
+		Instances: s.Instances, InFlight: s.InFlight, Calls: s.Calls, Failures: s.Failures}
+}
