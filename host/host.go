@@ -129,13 +129,17 @@ func (h *Host) Stop(ctx context.Context, id string, timeout time.Duration) error
 	return nil
 }
 
-// Signal implements control.Backend: SIGTERM and SIGINT stop the task once the calls that are running have ended.
+// Signal implements control.Backend. SIGHUP renews the call certificate and reads the public keys anew; SIGTERM and
+// SIGINT stop the task once the calls that are running have ended.
 func (h *Host) Signal(id, signal string) error {
 	t := h.task(id)
 	if t == nil {
 		return fmt.Errorf("signalling task %s: %w", id, control.ErrUnknownTask)
 	}
 	switch signal {
+	case "SIGHUP":
+		t.identity.Renew()
+		return nil
 	case "SIGTERM", "SIGINT":
 		go func() {
 			ctx, cancel := context.WithTimeout(h.ctx, t.spec.Call.Timeout)
@@ -144,7 +148,7 @@ func (h *Host) Signal(id, signal string) error {
 		}()
 		return nil
 	}
-	return fmt.Errorf("functions take SIGTERM and SIGINT (stop), not %s", signal)
+	return fmt.Errorf("functions take SIGHUP (renew the call certificate), SIGTERM and SIGINT (stop), not %s", signal)
 }
 
 // Stats implements control.Backend.

@@ -182,6 +182,24 @@ func TestLogsAndStats(t *testing.T) {
 	})
 }
 
+// TestSignals renews a call certificate by hand, and asks for what functions do not know.
+func TestSignals(t *testing.T) {
+	deploy(t, "chaos")
+	a, nomad := running(t, "chaos"), filepath.Join(env.BinDir, "nomad")
+	if out, code := run(t, "", nomad, "alloc", "signal", "-s", "SIGHUP", a.ID); code != 0 {
+		t.Fatalf("SIGHUP: exit code %d\n%s", code, out)
+	}
+	eventually(t, "a task event tells of the new certificate", func() bool {
+		return strings.Contains(events(running(t, "chaos")), "Call certificate renewed")
+	})
+	if !answers(t) {
+		t.Error("the function does not answer with its new certificate")
+	}
+	if out, code := run(t, "", nomad, "alloc", "signal", "-s", "SIGUSR1", a.ID); code == 0 {
+		t.Errorf("SIGUSR1 was taken:\n%s", out)
+	}
+}
+
 // TestJobByHand stops a function's job and runs the rendered one with Nomad's own command.
 func TestJobByHand(t *testing.T) {
 	deploy(t, "chaos")

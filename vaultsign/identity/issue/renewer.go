@@ -40,6 +40,7 @@ type Renewer struct {
 	current atomic.Pointer[identity.Identity]
 	failure atomic.Pointer[renewalFailure]
 	renewed atomic.Int64
+	now     chan struct{} // asks for a renewal before its time
 	cancel  context.CancelFunc
 	done    chan struct{}
 }
@@ -52,10 +53,18 @@ func NewRenewer(first *identity.Identity, config RenewerConfig) *Renewer {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &Renewer{config: config, cancel: cancel, done: make(chan struct{})}
+	r := &Renewer{config: config, now: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{})}
 	r.current.Store(first)
 	go r.run(ctx)
 	return r
+}
+
+// Renew asks for a renewal now, and does not wait for it. Asked for twice before it begins, it happens once.
+func (r *Renewer) Renew() {
+	select {
+	case r.now <- struct{}{}:
+	default:
+	}
 }
 
 // Current returns the identity to use now. It may have expired if Vault has been away for long.
@@ -97,6 +106,8 @@ func (r *Renewer) run(ctx context.Context) {
 			timer.Stop()
 			return
 		case <-timer.C:
+		case <-r.now:
+			timer.Stop()
 		}
 		err := r.renew(ctx)
 		if ctx.Err() != nil {
