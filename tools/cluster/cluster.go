@@ -58,6 +58,9 @@ type Options struct {
 // it. When it fails or ctx ends, it stops what it started; a cluster that ran before keeps running.
 func Up(ctx context.Context, o Options) (*Env, error) {
 	log := logOf(o.Progress)
+	if err := relocate(o.Dir); err != nil {
+		return nil, err
+	}
 	d, err := open(o.Dir)
 	if err == nil {
 		err = d.check()

@@ -46,7 +46,10 @@ func Down(ctx context.Context, o DownOptions) error {
 	if err := tearDown(ctx, d, s, log); err != nil || !o.Purge {
 		return err
 	}
-	return purge(d, s)
+	if err := purge(d, s); err != nil {
+		return err
+	}
+	return unlink(o.Dir)
 }
 
 // tearDown stops everything and looks whether something is left. Each step runs whatever became of the one before.
