@@ -72,11 +72,39 @@ func (c *Cluster) look(ctx context.Context, s *Started, tell func(string)) (heal
 	}
 	tell(lastEvent(allocations))
 	if s.deployment != "" {
-		return c.askDeployment(ctx, s, allocations)
+		healthy, done, err := c.askDeployment(ctx, s, allocations)
+		if err != nil || !done {
+			return healthy, done, err
+		}
+		leaving, err := c.leaving(ctx, s)
+		if leaving > 0 {
+			tell("the version before still answers")
+		}
+		return healthy, leaving == 0, err
 	}
 	wanted, err := c.wanted(ctx, s)
 	healthy = countHealthy(allocations)
 	return healthy, healthy >= wanted, err
+}
+
+// leaving counts the job's allocations that still run an older version than the latest: until they are gone, calls may
+// reach it.
+func (c *Cluster) leaving(ctx context.Context, s *Started) (int, error) {
+	list, _, err := c.nomad.Jobs().Allocations(s.Function, false, query(ctx))
+	if err != nil {
+		return 0, fmt.Errorf("read the allocations of job %q: %w", s.Function, c.wrap(err))
+	}
+	latest := uint64(0)
+	for _, a := range list {
+		latest = max(latest, a.JobVersion)
+	}
+	n := 0
+	for _, a := range list {
+		if a.ClientStatus == nomad.AllocClientStatusRunning && a.JobVersion < latest {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // awaitEvaluation waits until the scheduler placed the job's allocations, and finds out the deployment.

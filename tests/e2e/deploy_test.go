@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	nomad "github.com/hashicorp/nomad/api"
 
 	"countersign/pipeline"
 )
@@ -135,5 +138,44 @@ func TestSecondDeployDoesNothing(t *testing.T) {
 	out := deploy(t, examples()...)
 	if !strings.Contains(out, "Nothing to do") {
 		t.Errorf("the second deploy says:\n%s\nwant that there is nothing to do", out)
+	}
+}
+
+// TestUpdateIsWhatAnswers deploys a changed spec: when the deploy has ended, no call reaches the version before.
+func TestUpdateIsWhatAnswers(t *testing.T) {
+	deploy(t, "chaos")
+	before := running(t, "chaos").ID
+	spec := filepath.Join(checkout, sources["chaos"].dir, "chaos.hcl")
+	src, err := os.ReadFile(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest := manifestOf(t, "chaos")
+	changed := filepath.Join(filepath.Dir(manifest), "chaos.hcl")
+	if err := os.WriteFile(changed, bytes.Replace(src, []byte(`"2s"`), []byte(`"1s"`), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(manifest, bytes.Replace(b, []byte(spec), []byte(changed), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, code := command(t, "", "deploy", "-manifest", manifest, "-jobs-dir", filepath.Join(scratch, "jobs"))
+	if code != 0 {
+		t.Fatalf("deploy: exit code %d\n%s", code, out)
+	}
+	allocs, _, err := nomadClient(t).Jobs().Allocations("chaos", false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range allocs {
+		if a.ClientStatus == nomad.AllocClientStatusRunning && a.ID == before {
+			t.Error("the allocation of the version before still runs")
+		}
+	}
+	if !answers(t) {
+		t.Error("the new version does not answer")
 	}
 }
