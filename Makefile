@@ -37,7 +37,7 @@ demo: setup build ## deploy and call a multi-repository application on a cluster
 	tools/demo
 
 .PHONY: test
-test: lint unit integration ## every check and test, real servers included
+test: setup lint unit integration ## every check and test, real servers included
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, buildifier
