@@ -11,10 +11,9 @@ import (
 // Bazel's sandbox binds a workspace below /tmp into each action, and the kernel refuses to bind a tree with mounts in
 // it (EINVAL), which is what Nomad makes of a running allocation's secrets. So the state directory of a cluster that
 // would lie in such a workspace is made elsewhere, and what was asked for becomes a symbolic link to it.
-const (
-	bindsBelow = "/tmp"
-	elsewhere  = "/var/tmp"
-)
+const bindsBelow = "/tmp"
+
+var elsewhere = "/var/tmp" // a test has its own
 
 // relocate makes the state directory of a new cluster elsewhere if it has to be.
 func relocate(path string) error {

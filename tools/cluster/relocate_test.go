@@ -13,6 +13,8 @@ func TestRelocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(workspace) })
+	defer func(was string) { elsewhere = was }(elsewhere)
+	elsewhere = t.TempDir()
 	path := filepath.Join(workspace, DefaultDir)
 	if err := relocate(path); err != nil {
 		t.Fatal(err)
@@ -32,7 +34,6 @@ func TestRelocate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(d.root) })
 	if strings.HasPrefix(d.root, workspace) {
 		t.Errorf("the cluster lies in the workspace: %s", d.root)
 	}
