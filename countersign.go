@@ -93,3 +93,17 @@ type Caller interface {
 	// Call runs callee with a JSON request and returns its JSON reply, or a *CallError.
 	Call(ctx context.Context, parent *Invocation, callee string, request []byte) ([]byte, error)
 }
+
+// Hop is a call that a node made and verified while answering another, for people who ask what was verified. It travels
+// as JSON in a signed field of a return (docs/call-format.md).
+type Hop struct {
+	Call       string `json:"call"`       // the call's ID
+	Caller     string `json:"caller"`     // SPIFFE ID
+	Callee     string `json:"callee"`     // SPIFFE ID
+	Allocation string `json:"allocation"` // that answered
+	Algorithm  string `json:"algorithm"`  // of the signatures, by its name in RFC 9421
+	Key        string `json:"key"`        // session ID or certificate thumbprint
+	Verified   string `json:"verified"`   // what was: "call and return"
+	Code       Code   `json:"code,omitempty"`
+	Micros     int64  `json:"micros"` // from signing the call to the verified return
+}

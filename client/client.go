@@ -40,21 +40,8 @@ type Answer struct {
 	Node   string // which node answered
 	Call   *callsig.SignedCall
 	Return *callsig.SignedReturn
-	Hops   []Hop // with Client.Explain: the calls below this one, which its node verified
+	Hops   []countersign.Hop // with Client.Explain: the calls below this one, which its node verified
 	Took   time.Duration
-}
-
-// Hop is a call that a node made and verified while answering another.
-type Hop struct {
-	Call       string           `json:"call"`
-	Caller     string           `json:"caller"`
-	Callee     string           `json:"callee"`
-	Allocation string           `json:"allocation"`
-	Algorithm  string           `json:"algorithm"`
-	Key        string           `json:"key"`
-	Verified   string           `json:"verified"`
-	Code       countersign.Code `json:"code"`
-	Micros     int64            `json:"micros"`
 }
 
 // UnreachableError says that no node that runs the function answered.

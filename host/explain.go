@@ -9,27 +9,14 @@ import (
 	"countersign/vaultsign/callsig"
 )
 
-// hop is one call that was made while answering another, for people who ask what was verified.
-type hop struct {
-	Call       string           `json:"call"`
-	Caller     string           `json:"caller"`
-	Callee     string           `json:"callee"`
-	Allocation string           `json:"allocation"`
-	Algorithm  string           `json:"algorithm"`
-	Key        string           `json:"key"` // session ID or certificate thumbprint
-	Verified   string           `json:"verified"`
-	Code       countersign.Code `json:"code,omitempty"`
-	Micros     int64            `json:"micros"`
-}
-
 // explanation collects the hops below one call from outside; a nil one collects nothing.
 type explanation struct {
 	mu   sync.Mutex
-	hops []hop
+	hops []countersign.Hop
 }
 
-// maxExplained bounds an explanation: it travels in the answer's header.
-const maxExplained = 32
+// maxExplained bounds an explanation, which travels in a header: even hops with the longest names fit.
+const maxExplained = 16
 
 // explainHeader asks for an explanation of the call's hops; the answer has it in a signed field of the same name.
 const explainHeader = callsig.HeaderExplain
@@ -43,7 +30,7 @@ func explain(ctx context.Context) (context.Context, *explanation) {
 }
 
 // explainHop notes a verified hop, if somebody asked.
-func explainHop(ctx context.Context, h hop) {
+func explainHop(ctx context.Context, h countersign.Hop) {
 	e, ok := ctx.Value(explanationKey{}).(*explanation)
 	if !ok {
 		return

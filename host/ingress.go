@@ -66,33 +66,27 @@ func problemOf(err error) problem {
 	return problem{Type: "about:blank", Title: string(code), Status: statusOf(code), Code: code, Detail: reason}
 }
 
-// statusOf maps a code to an HTTP status (docs/errors.md).
+// statuses maps codes to HTTP statuses (docs/errors.md). What is not here is a fault: 500.
+var statuses = map[countersign.Code]int{
+	"":                              http.StatusOK,
+	countersign.CodeBadRequest:      http.StatusBadRequest,
+	countersign.CodeUnverified:      http.StatusUnauthorized,
+	countersign.CodeExpired:         http.StatusUnauthorized,
+	countersign.CodeReplayed:        http.StatusUnauthorized,
+	countersign.CodeNotPermitted:    http.StatusForbidden,
+	countersign.CodeUnknownFunction: http.StatusNotFound,
+	countersign.CodeTooLarge:        http.StatusRequestEntityTooLarge,
+	countersign.CodeFailed:          http.StatusUnprocessableEntity,
+	countersign.CodeOverloaded:      http.StatusTooManyRequests,
+	countersign.CodeCanceled:        499, // no standard status; nginx's, widely understood
+	countersign.CodeUnavailable:     http.StatusServiceUnavailable,
+	countersign.CodeDeadline:        http.StatusGatewayTimeout,
+	countersign.CodeLoop:            http.StatusLoopDetected,
+}
+
 func statusOf(code countersign.Code) int {
-	switch code {
-	case "":
-		return http.StatusOK
-	case countersign.CodeBadRequest:
-		return http.StatusBadRequest
-	case countersign.CodeUnverified, countersign.CodeExpired, countersign.CodeReplayed:
-		return http.StatusUnauthorized
-	case countersign.CodeNotPermitted:
-		return http.StatusForbidden
-	case countersign.CodeUnknownFunction:
-		return http.StatusNotFound
-	case countersign.CodeTooLarge:
-		return http.StatusRequestEntityTooLarge
-	case countersign.CodeFailed:
-		return http.StatusUnprocessableEntity
-	case countersign.CodeOverloaded:
-		return http.StatusTooManyRequests
-	case countersign.CodeCanceled:
-		return 499 // no standard status; nginx's, widely understood
-	case countersign.CodeUnavailable:
-		return http.StatusServiceUnavailable
-	case countersign.CodeDeadline:
-		return http.StatusGatewayTimeout
-	case countersign.CodeLoop:
-		return http.StatusLoopDetected
+	if status, ok := statuses[code]; ok {
+		return status
 	}
 	return http.StatusInternalServerError
 }

@@ -51,7 +51,7 @@ func (o outbound) Call(ctx context.Context, parent *countersign.Invocation, call
 	if err := callsig.VerifyReturn(pair.caller, signed, answer, time.Now()); err != nil {
 		return nil, refusal(callee, err)
 	}
-	explainHop(ctx, hop{Call: call.ID, Caller: o.task.svid.String(), Callee: to.svid.String(), Allocation: to.ID(),
+	explainHop(ctx, countersign.Hop{Call: call.ID, Caller: o.task.svid.String(), Callee: to.svid.String(), Allocation: to.ID(),
 		Algorithm: string(signed.Signature.Algorithm), Key: signed.Signature.KeyID, Verified: "call and return",
 		Code: answer.Return.Code, Micros: time.Since(began).Microseconds()})
 	return replyOf(callee, &answer.Return)
