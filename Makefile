@@ -25,8 +25,12 @@ setup: ## install or build what this machine lacks: Bazel, vault, consul, nomad,
 	tools/setup
 
 .PHONY: up
-up: setup build ## start a local cluster; then: source .cluster/env
+up: setup build .repos ## start a local cluster; then: source .cluster/env
 	bin/countersign cluster up -dir $(CLUSTER)
+
+# The git repositories that repos.bzl pins.
+.repos:
+	tools/repos
 
 .PHONY: down
 down: bin/countersign ## stop the local cluster and leave nothing behind
