@@ -87,8 +87,8 @@ func (c *Cluster) look(ctx context.Context, s *Started, tell func(string)) (heal
 	return healthy, healthy >= wanted, err
 }
 
-// leaving counts the job's allocations that still run an older version than the latest: until they are gone, calls may
-// reach it.
+// leaving counts the job's allocations that have not ended yet and are of an older version than the latest: until they
+// are gone, calls may reach it. Nomad calls them pending while it stops them.
 func (c *Cluster) leaving(ctx context.Context, s *Started) (int, error) {
 	list, _, err := c.nomad.Jobs().Allocations(s.Function, false, query(ctx))
 	if err != nil {
@@ -100,7 +100,8 @@ func (c *Cluster) leaving(ctx context.Context, s *Started) (int, error) {
 	}
 	n := 0
 	for _, a := range list {
-		if a.ClientStatus == nomad.AllocClientStatusRunning && a.JobVersion < latest {
+		alive := a.ClientStatus == nomad.AllocClientStatusRunning || a.ClientStatus == nomad.AllocClientStatusPending
+		if alive && a.JobVersion < latest {
 			n++
 		}
 	}

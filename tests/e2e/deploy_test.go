@@ -171,8 +171,8 @@ func TestUpdateIsWhatAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, a := range allocs {
-		if a.ClientStatus == nomad.AllocClientStatusRunning && a.ID == before {
-			t.Error("the allocation of the version before still runs")
+		if a.ID == before && a.ClientStatus != nomad.AllocClientStatusComplete {
+			t.Errorf("the allocation of the version before is %s; want that it has ended", a.ClientStatus)
 		}
 	}
 	if !answers(t) {
