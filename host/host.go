@@ -125,7 +125,7 @@ func (h *Host) Stop(ctx context.Context, id string, timeout time.Duration) error
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	t.stop(ctx, 0)
+	t.stop(ctx)
 	return nil
 }
 
@@ -144,7 +144,7 @@ func (h *Host) Signal(id, signal string) error {
 		go func() {
 			ctx, cancel := context.WithTimeout(h.ctx, t.spec.Call.Timeout)
 			defer cancel()
-			t.stop(ctx, 0)
+			t.stop(ctx)
 		}()
 		return nil
 	}
@@ -210,7 +210,7 @@ func (h *Host) stopAll() {
 	defer cancel()
 	var wg sync.WaitGroup
 	for _, t := range tasks {
-		wg.Go(func() { t.stop(ctx, 0) })
+		wg.Go(func() { t.stop(ctx) })
 	}
 	wg.Wait()
 }

@@ -141,6 +141,51 @@ func TestStopLetsRunningCallsEnd(t *testing.T) {
 	}
 }
 
+// patient is a runtime whose call goes on until Close ends it, as a runtime's calls do when Close's time is over.
+type patient struct {
+	goFunction
+	ended chan struct{}
+}
+
+func (p patient) Close(ctx context.Context) error {
+	<-ctx.Done()
+	close(p.ended)
+	return nil
+}
+
+// TestStopEndsCallsThatTakeTooLong gives a call that never ends less than a second.
+func TestStopEndsCallsThatTakeTooLong(t *testing.T) {
+	f := newFixture(t)
+	entered, ended := make(chan bool), make(chan struct{})
+	tax := f.run("tax", hclspec.Function{}, func(t *task) {
+		t.runtime = patient{func(context.Context, *countersign.Invocation) ([]byte, error) {
+			entered <- true
+			<-ended
+			return nil, countersign.Errorf(countersign.CodeUnavailable, "tax", "the instance was stopped")
+		}, ended}
+	})
+	quote := f.run("quote", hclspec.Function{Calls: []string{"tax"}}, running(echo))
+	result := make(chan error, 1)
+	go func() {
+		_, err := callAs(quote, 0, "tax", "{}")
+		result <- err
+	}()
+	<-entered
+	stopped := make(chan error, 1)
+	go func() { stopped <- f.host.Stop(context.Background(), tax.request.TaskID, 50*time.Millisecond) }()
+	select {
+	case err := <-stopped:
+		if err != nil {
+			t.Errorf("Stop: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("Stop waits for a call whose time is over")
+	}
+	if err := <-result; countersign.CodeOf(err) != countersign.CodeUnavailable {
+		t.Errorf("the call that was ended: %v; want code unavailable", err)
+	}
+}
+
 // TestIngress calls over HTTP; docs/errors.md has the statuses.
 func TestIngress(t *testing.T) {
 	f := newFixture(t)

@@ -39,18 +39,16 @@ func (s *start) runtime(ctx context.Context, stdout, stderr io.Writer) (runtime,
 type wasmRuntime struct{ *wasm.Instance }
 
 // Stats implements runtime.
-func (r wasmRuntime) Stats() control.Stats {
-	s := r.Instance.Stats()
-	return control.Stats{Time: time.Now(), CPU: s.CPU, MemoryBytes: s.MemoryBytes, MemoryMax: s.MemoryMax,
-		Instances: s.Instances, InFlight: s.InFlight, Calls: s.Calls, Failures: s.Failures}
-}
+func (r wasmRuntime) Stats() control.Stats { return statsOf(r.Instance.Stats()) }
 
 // nativeRuntime makes a runtime of a native instance.
 type nativeRuntime struct{ *native.Instance }
 
 // Stats implements runtime.
-func (r nativeRuntime) Stats() control.Stats {
-	s := r.Instance.Stats()
+func (r nativeRuntime) Stats() control.Stats { return statsOf(wasm.Stats(r.Instance.Stats())) }
+
+// statsOf dates what a runtime measured. Both runtimes measure the same.
+func statsOf(s wasm.Stats) control.Stats {
 	return control.Stats{Time: time.Now(), CPU: s.CPU, MemoryBytes: s.MemoryBytes, MemoryMax: s.MemoryMax,
 		Instances: s.Instances, InFlight: s.InFlight, Calls: s.Calls, Failures: s.Failures}
 }

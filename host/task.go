@@ -18,7 +18,7 @@ type runtime interface {
 	Invoke(ctx context.Context, in *countersign.Invocation) ([]byte, error)
 	// Stats tells what the task has used since it started.
 	Stats() control.Stats
-	// Close stops every instance and releases its memory.
+	// Close lets calls finish until ctx is done, then stops every instance and releases its memory.
 	Close(ctx context.Context) error
 }
 
@@ -97,9 +97,9 @@ func (t *task) drain(ctx context.Context) {
 	}
 }
 
-// stop ends the task: no new calls, those running get until ctx is done, then the runtime is closed. It is safe to
+// stop ends the task: no new calls, those running get until ctx is done, then the runtime ends them. It is safe to
 // call it more than once; every call returns after the task has ended.
-func (t *task) stop(ctx context.Context, signal int) {
+func (t *task) stop(ctx context.Context) {
 	t.host.table.Remove(t)
 	t.drain(ctx)
 	t.mu.Lock()
@@ -110,16 +110,15 @@ func (t *task) stop(ctx context.Context, signal int) {
 	}
 	t.status.State = control.Exited
 	t.status.EndedAt = time.Now()
-	t.status.Signal = signal
 	t.mu.Unlock()
-	t.release()
+	t.release(ctx)
 	close(t.ended)
 }
 
-// release gives back what the task holds.
-func (t *task) release() {
+// release gives back what the task holds. Calls that still run when ctx is done are ended.
+func (t *task) release(ctx context.Context) {
 	t.host.sessions.forget(t.ID())
-	if err := t.runtime.Close(context.WithoutCancel(t.host.ctx)); err != nil {
+	if err := t.runtime.Close(ctx); err != nil {
 		t.host.log.Warn("closing a function's runtime", "function", t.Function(), "allocation", t.ID(), "error", err)
 	}
 	t.identity.Stop()
