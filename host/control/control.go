@@ -109,6 +109,40 @@ type HostConfig struct {
 	PlainHTTP   bool   `json:"plain_http"` // the registry speaks HTTP, not HTTPS
 	Vault       Vault  `json:"vault"`
 	LogLevel    string `json:"log_level"`
+
+	Consul    Consul    `json:"consul"`
+	Ingress   Ingress   `json:"ingress"`
+	Telemetry Telemetry `json:"telemetry"`
+}
+
+// Consul tells where routing comes from. Without an address a host routes to its own instances only.
+type Consul struct {
+	Address    string `json:"address,omitempty"`    // URL of the node's own agent
+	TokenFile  string `json:"token_file,omitempty"` // path of a file with an ACL token
+	CACert     string `json:"ca_cert,omitempty"`    // path of a PEM file
+	Datacenter string `json:"datacenter,omitempty"` // "": the agent's
+}
+
+// Ingress tells how calls from outside are taken.
+type Ingress struct {
+	Names   []string `json:"names,omitempty"`    // authorities (host:port) of this node besides its listener's
+	MaxCall int      `json:"max_call,omitempty"` // calls from outside at the same time; 0: the default
+	Issuers []Issuer `json:"issuers,omitempty"`  // of bearer tokens
+}
+
+// Issuer is whose bearer tokens are accepted.
+type Issuer struct {
+	Issuer   string `json:"issuer"`             // the tokens' iss; OIDC discovery starts there unless JWKSURL is set
+	JWKSURL  string `json:"jwks_url,omitempty"` // where the issuer's keys are
+	Audience string `json:"audience"`           // what the tokens' aud must hold
+	CACert   string `json:"ca_cert,omitempty"`  // path of a PEM file
+}
+
+// Telemetry tells where traces go. Metrics are served by the call listener, at /v1/metrics.
+type Telemetry struct {
+	OTLPEndpoint string  `json:"otlp_endpoint,omitempty"` // URL of an OTLP/HTTP receiver; "": no traces
+	OTLPCACert   string  `json:"otlp_ca_cert,omitempty"`  // path of a PEM file
+	SampleRatio  float64 `json:"sample_ratio,omitempty"`  // of traces that begin here, 0 to 1; 0: all
 }
 
 // Vault tells where call certificates and key rings come from.
