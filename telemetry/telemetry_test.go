@@ -264,18 +264,16 @@ func TestEndedReleases(t *testing.T) {
 	}
 	busy.End("")
 	tel.dropEnded(running, now.Add(3*keepEnded))
-	if there("busy") || !the(scrape(t, tel), MetricCallsInFlight, "new") {
-		t.Error("after the call: the release is still there, or a running one is gone")
+	if there("busy") || !there("new") {
+		t.Errorf("after the call: busy %v, new %v", there("busy"), there("new"))
+	}
+	if got := value(scrape(t, tel), MetricCallsInFlight, "function", "quote", "release", "busy"); !math.IsNaN(got) {
+		t.Errorf("a release that ended has %v calls in flight", got)
 	}
 	tel.Served("quote", "old").End("")
 	if !there("old") {
 		t.Error("a release that came back is not counted")
 	}
-}
-
-// the tells whether there is a series of quote's release.
-func the(families map[string]*dto.MetricFamily, name, release string) bool {
-	return !math.IsNaN(value(families, name, "function", "quote", "release", release))
 }
 
 func TestOnlyGet(t *testing.T) {

@@ -87,8 +87,8 @@ func (o OTLP) options() ([]otlptracehttp.Option, error) {
 		return nil, errors.New("the OTLP endpoint is not a URL; write one such as http://collector:4318")
 	}
 	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" {
-		return nil, fmt.Errorf("OTLP endpoint %s: want http:// or https:// with a host, and no password or query; "+
-			"credentials go into headers", u.Redacted())
+		return nil, fmt.Errorf("OTLP endpoint with scheme %q and host %q: want http:// or https://, a host, and no password "+
+			"or query; credentials go into headers", u.Scheme, u.Host)
 	}
 	if !(o.SampleRatio >= 0 && o.SampleRatio <= 1) {
 		return nil, fmt.Errorf("OTLP sample ratio %v: want a number from 0 to 1", o.SampleRatio)
