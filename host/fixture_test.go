@@ -118,11 +118,12 @@ func (f *fixture) run(function string, spec hclspec.Function, edit func(*task)) 
 		request:  control.StartRequest{TaskID: function + "-task", AllocID: function + "-alloc", Function: function},
 		identity: issue.NewRenewer(f.ca.identity(f.tb, id), issue.RenewerConfig{})}
 	t.status = control.Status{TaskID: t.request.TaskID, AllocID: t.request.AllocID, Function: function, State: control.Running}
+	t.served = f.host.telemetry.Served(function, t.release())
 	edit(t)
 	f.host.mu.Lock()
 	f.host.tasks[t.request.TaskID] = t
 	f.host.mu.Unlock()
-	f.host.table.Add(t)
+	f.host.router.Add(t)
 	return t
 }
 

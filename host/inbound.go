@@ -7,29 +7,10 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/router"
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
 )
-
-// receive is the callee's side of a call on this node: verify, run, sign the return. An error means that the call was
-// refused before the instance accepted it, so nothing is signed; what fails after that is a signed return.
-func (t *task) receive(ctx context.Context, session *callsig.Session, call *callsig.SignedCall) (*callsig.SignedReturn, error) {
-	if err := t.checkSize(int64(len(call.Call.Body))); err != nil {
-		return nil, err
-	}
-	if err := callsig.VerifyCall(session, t.svid, call, time.Now()); err != nil {
-		return nil, refusal(t.Function(), err)
-	}
-	result, err := t.run(ctx, &call.Call)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := callsig.SignReturn(session, call, result, time.Now())
-	if err != nil {
-		return nil, refusal(t.Function(), err)
-	}
-	return answer, nil
-}
 
 // serveCall is the callee's side of a call from outside.
 func (h *Host) serveCall(w http.ResponseWriter, r *http.Request) {
@@ -73,13 +54,14 @@ func (h *Host) serveCall(w http.ResponseWriter, r *http.Request) {
 
 // opened finds the instance for a call from outside, if the function's spec lets it be called from there.
 func (h *Host) opened(function string) (*task, error) {
-	t, err := h.table.Pick(function)
+	choice, err := h.router.Route(&router.Query{Callee: function})
 	if err != nil {
-		if !h.knows(function) {
+		if h.router.Standalone && !h.knows(function) {
 			return nil, countersign.Errorf(countersign.CodeUnknownFunction, function, "no function of this name runs here")
 		}
 		return nil, err
 	}
+	t := choice.Local
 	if t.spec.Ingress == nil || !t.spec.Ingress.HTTP {
 		return nil, countersign.Errorf(countersign.CodeNotPermitted, function,
 			"the function's spec has no ingress block with http = true: only functions may call it")
@@ -96,7 +78,10 @@ func (t *task) run(ctx context.Context, call *callsig.Call) (callsig.Return, err
 		return callsig.Return{}, err
 	}
 	defer t.end()
-	return returnOf(t.execute(ctx, call)), nil
+	t.served.Begin()
+	reply, err := t.execute(ctx, call)
+	t.served.End(countersign.CodeOf(err))
+	return returnOf(reply, err), nil
 }
 
 // execute runs the function for at most the time that the caller and the spec give it.
