@@ -109,6 +109,8 @@ type HostConfig struct {
 	PlainHTTP   bool   `json:"plain_http"` // the registry speaks HTTP, not HTTPS
 	Vault       Vault  `json:"vault"`
 	LogLevel    string `json:"log_level"`
+
+	Ingress Ingress `json:"ingress"`
 }
 
 // Vault tells where call certificates and key rings come from.
