@@ -36,9 +36,9 @@ type consulConfig struct {
 }
 
 type ingressConfig struct {
-	Names   []string    `codec:"names"`
-	MaxCall int         `codec:"max_calls"`
-	JWT     []jwtConfig `codec:"jwt"`
+	Names    []string    `codec:"names"`
+	MaxCalls int         `codec:"max_calls"`
+	JWT      []jwtConfig `codec:"jwt"`
 }
 
 type jwtConfig struct {

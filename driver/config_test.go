@@ -44,8 +44,8 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		"consul.token_file":       func(c *control.HostConfig) { c.Consul.TokenFile = "token" },
 		"telemetry.otlp_endpoint": func(c *control.HostConfig) { c.Telemetry.OTLPEndpoint = "collector" },
 		"telemetry.sample_ratio":  func(c *control.HostConfig) { c.Telemetry.SampleRatio = 2 },
-		"ingress.names":           func(c *control.HostConfig) { c.Ingress.Names = []string{"node"} },
-		"ingress.max_calls":       func(c *control.HostConfig) { c.Ingress.MaxCall = -1 },
+		"ingress.names":           func(c *control.HostConfig) { c.Ingress.Names = []string{"https://node"} },
+		"ingress.max_calls":       func(c *control.HostConfig) { c.Ingress.MaxCalls = -1 },
 		"ingress.jwt.issuer":      func(c *control.HostConfig) { c.Ingress.Issuers = []control.Issuer{{Issuer: "me", Audience: "a"}} },
 		"ingress.jwt.audience":    func(c *control.HostConfig) { c.Ingress.Issuers = []control.Issuer{{Issuer: "https://id.example"}} },
 	} {

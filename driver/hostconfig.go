@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"countersign/host/control"
 )
@@ -39,7 +40,7 @@ func hostConfig(raw pluginConfig) control.HostConfig {
 }
 
 func ingress(raw ingressConfig) control.Ingress {
-	in := control.Ingress{Names: raw.Names, MaxCall: raw.MaxCall}
+	in := control.Ingress{Names: raw.Names, MaxCalls: raw.MaxCalls}
 	for _, j := range raw.JWT {
 		in.Issuers = append(in.Issuers, control.Issuer(j))
 	}
@@ -100,12 +101,12 @@ func check(c control.HostConfig) error {
 func checkIngress(c control.Ingress) (problems []error) {
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	for _, name := range c.Names {
-		if _, port, err := net.SplitHostPort(name); err != nil || port == "" {
-			wrong("ingress.names: %q is not host:port, as it stands in the URLs of callers", name)
+		if name == "" || strings.ContainsAny(name, "/@ ") {
+			wrong("ingress.names: %q is not a host or host:port, as it stands in the URLs of callers", name)
 		}
 	}
-	if c.MaxCall < 0 {
-		wrong("ingress.max_calls %d is below 0", c.MaxCall)
+	if c.MaxCalls < 0 {
+		wrong("ingress.max_calls %d is below 0", c.MaxCalls)
 	}
 	for _, j := range c.Issuers {
 		switch {

@@ -121,8 +121,9 @@ func (s *start) readSpec() error {
 		return invalid("function %q has runtime \"wasm\", and its artifact has no WebAssembly module", s.spec.Name)
 	case s.spec.Runtime == hclspec.RuntimeNative && len(s.loaded.Native[platform]) == 0:
 		return invalid("function %q has runtime \"native\", and its artifact has no executable for %s", s.spec.Name, platform)
-	case s.spec.Ingress != nil && s.spec.Ingress.Auth != "signed":
-		return invalid("function %q has ingress auth %q: this host can check \"signed\" only", s.spec.Name, s.spec.Ingress.Auth)
+	case s.spec.Ingress != nil && s.spec.Ingress.Auth == hclspec.AuthJWT && len(s.host.config.Ingress.Issuers) == 0:
+		return invalid("function %q has ingress auth \"jwt\", and this host trusts no issuer of tokens: "+
+			"add an issuer to ingress in the driver's plugin block", s.spec.Name)
 	case s.request.MemoryBytes < s.spec.Resources.Memory:
 		return invalid("Nomad reserved %d bytes of memory, the spec of function %q needs %d: raise `memory` in the job",
 			s.request.MemoryBytes, s.spec.Name, s.spec.Resources.Memory)

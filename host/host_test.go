@@ -193,7 +193,11 @@ func TestIngress(t *testing.T) {
 		Call: hclspec.Call{Timeout: time.Second, MaxRequest: 64, MaxResponse: 64}}
 	f.run("quote", open, running(echo))
 	f.run("tax", hclspec.Function{}, running(echo))
-	server := httptest.NewServer(f.host.ingress().Handler)
+	in, err := newIngress(f.host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(in.server.Handler)
 	defer server.Close()
 	client, err := identity.ClientID(trustDomain, "someone")
 	if err != nil {

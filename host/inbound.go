@@ -7,70 +7,16 @@ import (
 	"time"
 
 	"countersign"
-	"countersign/router"
 	"countersign/vaultsign/callsig"
-	"countersign/vaultsign/identity"
 )
-
-// serveCall is the callee's side of a call from outside.
-func (h *Host) serveCall(w http.ResponseWriter, r *http.Request) {
-	t, err := h.opened(r.PathValue("function"))
-	if err != nil {
-		h.refuse(w, r, err)
-		return
-	}
-	body, err := readBody(w, r, t.Function(), t.spec.Call.MaxRequest)
-	if err != nil {
-		h.refuse(w, r, err)
-		return
-	}
-	call, err := h.verifier.VerifyRequest(r, body, t.svid)
-	if err != nil {
-		h.refuse(w, r, refusal(t.Function(), err))
-		return
-	}
-	if call.Call.Caller.Kind() != identity.KindClient {
-		h.refuse(w, r, countersign.Errorf(countersign.CodeNotPermitted, t.Function(),
-			"%s is a function: functions call each other through their own host", call.Call.Caller))
-		return
-	}
-	ctx, hops := explain(r.Context())
-	result, err := t.run(ctx, &call.Call)
-	if err != nil {
-		h.refuse(w, r, err)
-		return
-	}
-	if r.Header.Get(explainHeader) != "" {
-		result.Explain = hops.encode()
-	}
-	answer, err := callsig.SignResponse(w.Header(), callsig.NewSigner(t.identity.Current()), call, result, time.Now())
-	if err != nil {
-		h.refuse(w, r, refusal(t.Function(), err))
-		return
-	}
-	w.WriteHeader(answer.Return.Status)
-	w.Write(answer.Return.Body)
-}
-
-// opened finds the instance for a call from outside, if the function's spec lets it be called from there.
-func (h *Host) opened(function string) (*task, error) {
-	choice, err := h.router.Route(&router.Query{Callee: function})
-	if err != nil {
-		if h.router.Standalone && !h.knows(function) {
-			return nil, countersign.Errorf(countersign.CodeUnknownFunction, function, "no function of this name runs here")
-		}
-		return nil, err
-	}
-	t := choice.Local
-	if t.spec.Ingress == nil || !t.spec.Ingress.HTTP {
-		return nil, countersign.Errorf(countersign.CodeNotPermitted, function,
-			"the function's spec has no ingress block with http = true: only functions may call it")
-	}
-	return t, nil
-}
 
 // run executes a verified call. An error means that the instance did not accept it.
 func (t *task) run(ctx context.Context, call *callsig.Call) (callsig.Return, error) {
+	return t.runFor(ctx, call.Caller.String(), call)
+}
+
+// runFor executes a verified call of caller, as the function is to see who calls.
+func (t *task) runFor(ctx context.Context, caller string, call *callsig.Call) (callsig.Return, error) {
 	if call.Hops > maxHops {
 		return callsig.Return{}, countersign.Errorf(countersign.CodeLoop, t.Function(), "more than %d hops", maxHops)
 	}
@@ -79,13 +25,13 @@ func (t *task) run(ctx context.Context, call *callsig.Call) (callsig.Return, err
 	}
 	defer t.end()
 	t.served.Begin()
-	reply, err := t.execute(ctx, call)
+	reply, err := t.execute(ctx, caller, call)
 	t.served.End(countersign.CodeOf(err))
 	return returnOf(reply, err), nil
 }
 
 // execute runs the function for at most the time that the caller and the spec give it.
-func (t *task) execute(ctx context.Context, call *callsig.Call) ([]byte, error) {
+func (t *task) execute(ctx context.Context, caller string, call *callsig.Call) ([]byte, error) {
 	deadline := time.Now().Add(t.spec.Call.Timeout)
 	if call.Deadline.Before(deadline) {
 		deadline = call.Deadline
@@ -95,7 +41,7 @@ func (t *task) execute(ctx context.Context, call *callsig.Call) ([]byte, error) 
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	return t.runtime.Invoke(ctx, &countersign.Invocation{ID: call.ID, Caller: call.Caller.String(), Function: t.Function(),
+	return t.runtime.Invoke(ctx, &countersign.Invocation{ID: call.ID, Caller: caller, Function: t.Function(),
 		Traceparent: call.Traceparent, Hops: call.Hops, Deadline: deadline, Body: call.Body})
 }
 

@@ -39,10 +39,14 @@ func serve(ctx context.Context, config control.HostConfig, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
-	server := h.ingress()
+	in, err := newIngress(h)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
 	go h.keepTrust()
 	failed := make(chan error, 2)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- in.Serve(listener) }()
 	go func() { failed <- control.Serve(h.ctx, config.DataDir, h) }()
 	log.Info("the host is ready", "address", h.info.Address, "port", h.info.Port)
 	select {
@@ -50,7 +54,6 @@ func serve(ctx context.Context, config control.HostConfig, log *slog.Logger) err
 	case <-h.ctx.Done():
 	}
 	h.cancel()
-	server.Close()
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}

@@ -37,3 +37,11 @@ func (h *Host) gauges() telemetry.Gauges {
 	}
 	return g
 }
+
+// named returns a function's name as a label of metrics: one that only a caller claims to exist is none.
+func (h *Host) named(function string) string {
+	if h.knows(function) || h.router.Known(function) {
+		return function
+	}
+	return telemetry.Unknown
+}

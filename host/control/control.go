@@ -123,21 +123,6 @@ type Consul struct {
 	Datacenter string `json:"datacenter,omitempty"` // "": the agent's
 }
 
-// Ingress tells how calls from outside are taken.
-type Ingress struct {
-	Names   []string `json:"names,omitempty"`    // authorities (host:port) of this node besides its listener's
-	MaxCall int      `json:"max_call,omitempty"` // calls from outside at the same time; 0: the default
-	Issuers []Issuer `json:"issuers,omitempty"`  // of bearer tokens
-}
-
-// Issuer is whose bearer tokens are accepted.
-type Issuer struct {
-	Issuer   string `json:"issuer"`             // the tokens' iss; OIDC discovery starts there unless JWKSURL is set
-	JWKSURL  string `json:"jwks_url,omitempty"` // where the issuer's keys are
-	Audience string `json:"audience"`           // what the tokens' aud must hold
-	CACert   string `json:"ca_cert,omitempty"`  // path of a PEM file
-}
-
 // Telemetry tells where traces go. Metrics are served by the call listener, at /v1/metrics.
 type Telemetry struct {
 	OTLPEndpoint string  `json:"otlp_endpoint,omitempty"` // URL of an OTLP/HTTP receiver; "": no traces

@@ -62,7 +62,7 @@ func cover(components ...component) *covered {
 
 // What our own signatures cover. The order is ours; verifiers accept any.
 var (
-	callCovers   [4]*covered // by coversOf
+	callCovers   [8]*covered // by SignedCall.covers
 	returnCovers [4]*covered // by SignedReturn.covers; for calls with the label LabelCall
 )
 
@@ -78,6 +78,9 @@ func init() {
 		}
 		if i&2 != 0 {
 			components = append(components, field(fieldHops))
+		}
+		if i&4 != 0 {
+			components = append(components, field("@authority"))
 		}
 		callCovers[i] = cover(components...)
 	}
@@ -116,6 +119,9 @@ func (sc *SignedCall) covers() *covered {
 	}
 	if sc.Call.Hops != 0 {
 		i |= 2
+	}
+	if sc.Call.Authority != "" {
+		i |= 4
 	}
 	return callCovers[i]
 }
@@ -158,6 +164,8 @@ func (sc *SignedCall) appendValue(dst []byte, c *component) ([]byte, error) {
 		return append(dst, call.Method...), nil
 	case "@path":
 		return append(dst, call.Path...), nil
+	case "@authority":
+		return append(dst, call.Authority...), nil
 	case fieldContentType:
 		return append(dst, call.ContentType...), nil
 	case fieldContentDigest:

@@ -17,6 +17,9 @@ func SignRequest(r *http.Request, signer Signer, call Call, now time.Time) (*Sig
 	if path := r.URL.EscapedPath(); path != call.Path || r.URL.RawQuery != "" || r.URL.ForceQuery {
 		return nil, refuse(ReasonWrongCallee, "sign a call at %q: its path is %s, without a query", path, call.Path)
 	}
+	if authority := AuthorityOf(r); call.Authority != "" && call.Authority != authority {
+		return nil, refuse(ReasonWrongCallee, "sign a call for %q: the request goes to %q", call.Authority, authority)
+	}
 	sc, err := SignCall(signer, call, now)
 	if err != nil {
 		return nil, err

@@ -17,6 +17,8 @@ type Verifier struct {
 	Replay *ReplayCache
 	// Session finds a session by its ID, or returns nil. If Session is nil, hmac-sha256 is refused.
 	Session func(id string) *Session
+	// Authority tells whether a call that was signed for an authority (AuthorityOf) is for this node; nil: all are.
+	Authority func(authority string) bool
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 
@@ -26,8 +28,17 @@ type Verifier struct {
 // VerifyRequest verifies a call for callee, whose body was read already. Refusals are *Error. The request must be as it
 // came from the HTTP server: its method, URL and header are what was signed.
 func (v *Verifier) VerifyRequest(r *http.Request, body []byte, callee identity.ID) (*SignedCall, error) {
+	return v.verifyRequest(r, body, callee, v.Authority)
+}
+
+func (v *Verifier) verifyRequest(
+	r *http.Request, body []byte, callee identity.ID, own func(authority string) bool,
+) (*SignedCall, error) {
 	found, err := findSignature(r.Header, TagCall)
 	if err != nil {
+		return nil, err
+	}
+	if err := found.checkAuthority(r, own); err != nil {
 		return nil, err
 	}
 	sc, err := readCall(r, body)

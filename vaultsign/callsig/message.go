@@ -23,6 +23,7 @@ const ProblemType = "application/problem+json"
 type Call struct {
 	Method      string      // "" means POST
 	Path        string      // escaped, without a query; "" means PathPrefix and the callee's name
+	Authority   string      // of the node that the call is for, as AuthorityOf has it; "" if that is not signed
 	ContentType string      // "" means ContentType
 	Caller      identity.ID // who calls
 	Callee      identity.ID // the function that is called
@@ -146,6 +147,8 @@ func (c *Call) check() error {
 		return refuse(ReasonMalformed, "bad content-type")
 	case !printable(c.ID, maxID, '!'):
 		return refuse(ReasonMalformed, "countersign-id is not 1 to %d printable ASCII characters", maxID)
+	case c.Authority != "" && !printable(c.Authority, maxText, '!'):
+		return refuse(ReasonMalformed, "bad authority")
 	case c.Traceparent != "" && !printable(c.Traceparent, maxText, '!'):
 		return refuse(ReasonMalformed, "bad traceparent")
 	case c.Hops < 0 || c.Hops > maxHops:

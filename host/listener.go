@@ -1,0 +1,234 @@
+package host
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"countersign/host/control"
+	"countersign/vaultsign/identity"
+)
+
+// ProtocolLink is the ALPN name (RFC 7301) of the connections between hosts.
+const ProtocolLink = "countersign/1"
+
+// Limits of the port, documented in docs/ingress.md.
+const (
+	openTimeout    = 5 * time.Second // for the first byte and the TLS handshake
+	maxOpening     = 512             // connections in that state at once
+	maxConnections = 4096            // HTTP connections at once
+	tlsHandshake   = 0x16            // first byte of a TLS connection (RFC 8446 section 5.1); no HTTP method begins with it
+)
+
+// gate is the listener of a host's one port. It tells by the first byte whether a connection speaks TLS, does the
+// handshake, hands connections of other hosts to links, and gives the rest to the HTTP server, which calls Accept.
+type gate struct {
+	net.Listener
+	ctx    context.Context
+	cancel context.CancelFunc
+	tls    *tls.Config
+	links  func(context.Context, *tls.Conn)
+
+	opening chan struct{} // a place for each connection whose first bytes are awaited
+	open    chan struct{} // a place for each HTTP connection
+	ready   chan net.Conn
+	failed  chan error
+}
+
+func newGate(ctx context.Context, l net.Listener, config *tls.Config, links func(context.Context, *tls.Conn)) *gate {
+	g := &gate{Listener: l, tls: config, links: links, opening: make(chan struct{}, maxOpening),
+		open: make(chan struct{}, maxConnections), ready: make(chan net.Conn), failed: make(chan error, 1)}
+	g.ctx, g.cancel = context.WithCancel(ctx)
+	if config.NextProtos = []string{"h2", "http/1.1"}; links != nil {
+		config.NextProtos = append([]string{ProtocolLink}, config.NextProtos...)
+	}
+	go g.run()
+	return g
+}
+
+// Accept implements net.Listener for the HTTP server.
+func (g *gate) Accept() (net.Conn, error) {
+	select {
+	case c := <-g.ready:
+		return c, nil
+	case err := <-g.failed:
+		g.failed <- err
+		return nil, err
+	case <-g.ctx.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener. Connections that were handed over go on.
+func (g *gate) Close() error {
+	g.cancel()
+	return g.Listener.Close()
+}
+
+// run accepts connections. Over a limit it closes them at once: to let them wait would make those wait who are in time.
+func (g *gate) run() {
+	for {
+		c, err := g.Listener.Accept()
+		var passing interface{ Temporary() bool }
+		switch {
+		case err == nil:
+			select {
+			case g.opening <- struct{}{}:
+				go g.welcome(c)
+			default:
+				c.Close()
+			}
+		case errors.As(err, &passing) && passing.Temporary() && g.ctx.Err() == nil: // out of file descriptors
+			time.Sleep(10 * time.Millisecond)
+		default:
+			g.failed <- err
+			return
+		}
+	}
+}
+
+// welcome finds out what a connection speaks and hands it on.
+func (g *gate) welcome(raw net.Conn) {
+	stop := context.AfterFunc(g.ctx, func() { raw.Close() })
+	c, link, err := g.identify(raw)
+	<-g.opening
+	if !stop() || err != nil {
+		if c != nil {
+			c.Close() // gives its place back
+		}
+		raw.Close()
+		return
+	}
+	if link != nil {
+		g.links(g.ctx, link)
+		return
+	}
+	select {
+	case g.ready <- c:
+	case <-g.ctx.Done():
+		c.Close()
+	}
+}
+
+// identify reads the first byte and does the handshake of a TLS connection. A connection for the HTTP server has taken
+// a place in open, which it gives back when it is closed.
+func (g *gate) identify(raw net.Conn) (net.Conn, *tls.Conn, error) {
+	if err := raw.SetDeadline(time.Now().Add(openTimeout)); err != nil {
+		return nil, nil, err
+	}
+	c := &peeked{Conn: raw}
+	if _, err := raw.Read(c.first[:]); err != nil {
+		return nil, nil, err
+	}
+	c.unread = 1
+	var out net.Conn = c
+	if c.first[0] == tlsHandshake {
+		secure := tls.Server(c, g.tls)
+		if err := secure.HandshakeContext(g.ctx); err != nil {
+			return nil, nil, err
+		}
+		if secure.ConnectionState().NegotiatedProtocol == ProtocolLink {
+			return nil, secure, raw.SetDeadline(time.Time{})
+		}
+		out = secure // exactly a *tls.Conn: the HTTP server looks for one
+	}
+	select {
+	case g.open <- struct{}{}:
+		c.closed = func() { <-g.open }
+		return out, nil, raw.SetDeadline(time.Time{})
+	default:
+		return nil, nil, errors.New("too many connections")
+	}
+}
+
+// peeked is a connection whose first byte was read already.
+type peeked struct {
+	net.Conn
+	first  [1]byte
+	unread int
+	closed func() // or nil; called once
+	once   sync.Once
+}
+
+// Read implements net.Conn.
+func (p *peeked) Read(b []byte) (int, error) {
+	if p.unread == 0 || len(b) == 0 {
+		return p.Conn.Read(b)
+	}
+	p.unread = 0
+	b[0] = p.first[0]
+	return 1, nil
+}
+
+// Close implements net.Conn.
+func (p *peeked) Close() error {
+	if p.closed != nil {
+		p.once.Do(p.closed)
+	}
+	return p.Conn.Close()
+}
+
+// tlsConfig lets the instance that a client names by SNI present its call certificate.
+func (in *ingress) tlsConfig() *tls.Config {
+	config := identity.TLSConfig(in.host.trust.Bundle, nil)
+	config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		self, err := in.presenting(hello.ServerName)
+		if err != nil {
+			return nil, err
+		}
+		return self.TLSCertificate(), nil
+	}
+	return config
+}
+
+// presenting returns the identity of the instance that a server name asks for. <allocation>.<function> is that instance
+// and no other; a function's name is one of its instances, if there is one here, and any other name without a dot, no
+// name, and a configured name are any instance: who calls from outside verifies the return, not the node.
+func (in *ingress) presenting(name string) (*identity.Identity, error) {
+	var some *identity.Identity
+	for _, t := range in.host.running() {
+		self := t.identity.Current()
+		if self.Certificate.CheckTime(time.Now()) != nil {
+			continue
+		}
+		if name == t.ID()+"."+t.Function() || name == t.Function() {
+			return self, nil
+		}
+		some = self
+	}
+	switch {
+	case some == nil:
+		return nil, errors.New("no function with a valid certificate runs here")
+	case strings.Contains(name, ".") && !in.isNamed(name):
+		return nil, fmt.Errorf("no instance %.128q runs here", name)
+	}
+	return some, nil
+}
+
+// isNamed tells whether a host name is configured as this host's, with or without a port.
+func (in *ingress) isNamed(name string) bool {
+	for own := range in.names {
+		if host, _, err := net.SplitHostPort(own); own == name || err == nil && host == name {
+			return true
+		}
+	}
+	return false
+}
+
+// running returns the tasks that run.
+func (h *Host) running() []*task {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var list []*task
+	for _, t := range h.tasks {
+		if t.Status().State == control.Running {
+			list = append(list, t)
+		}
+	}
+	return list
+}

@@ -1,0 +1,205 @@
+// Package token verifies bearer tokens (JWT, RFC 7519) of trusted issuers, whose keys it finds by OpenID Connect
+// discovery or at a JWKS address. It owns the issuers' keys and the rules for claims; it must not know functions,
+// HTTP servers or call signatures. Tokens are secrets: none of its errors holds one.
+package token
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
+
+	"countersign"
+)
+
+// Config names one trusted issuer. It holds no secret.
+type Config struct {
+	Issuer   string // exactly as the tokens' iss claim has it; a URL, unless JWKSURL is set
+	JWKSURL  string // where its keys are; "" asks Issuer's /.well-known/openid-configuration
+	Audience string // that the tokens' aud claim must hold
+	CACert   string // path of a PEM file for the TLS certificates of these addresses; "" means the system's authorities
+}
+
+// Caller is whom a verified token names.
+type Caller struct {
+	Issuer  string
+	Subject string // 1 to MaxSubject printable ASCII characters without space
+}
+
+// String returns the caller as functions see it: jwt:<issuer>#<subject>. An issuer has no "#", so there is one reading.
+func (c Caller) String() string { return "jwt:" + c.Issuer + "#" + c.Subject }
+
+// The limits of tokens, documented in docs/ingress.md.
+const (
+	MaxToken   = 8 << 10          // bytes of a token
+	MaxIssuer  = 256              // bytes of an issuer
+	MaxSubject = 256              // bytes of a subject
+	ClockSkew  = 10 * time.Second // by which the issuer's clock may differ
+)
+
+// algorithms are those that tokens may be signed with. With a symmetric one every verifier could make tokens.
+var algorithms = []string{oidc.RS256, oidc.ES256, oidc.EdDSA}
+
+// Error is the refusal of a token.
+type Error struct {
+	Message string // for people; holds no token
+	Expired bool   // the token is outside its time
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Message }
+
+// Unverified tells this error from one about reaching something.
+func (e *Error) Unverified() bool { return true }
+
+// Code returns the code of the failed call.
+func (e *Error) Code() countersign.Code {
+	if e.Expired {
+		return countersign.CodeExpired
+	}
+	return countersign.CodeUnverified
+}
+
+func refuse(format string, args ...any) *Error { return &Error{Message: fmt.Sprintf(format, args...)} }
+
+// UnreachableError says that there are no keys to verify a token with, since the issuer did not answer.
+type UnreachableError struct {
+	Issuer string
+	Err    error
+}
+
+// Error implements error.
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("fetching the keys of token issuer %s: %v", e.Issuer, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// Unreachable marks the error as one that trying again may cure.
+func (e *UnreachableError) Unreachable() bool { return true }
+
+// Verifier verifies tokens of several issuers. It is safe for concurrent use.
+type Verifier struct {
+	issuers map[string]*keySet
+	now     func() time.Time
+}
+
+// New returns a verifier that trusts the issuers. It asks nobody: keys are fetched when the first token comes.
+func New(configs []Config) (*Verifier, error) {
+	v := &Verifier{issuers: map[string]*keySet{}, now: time.Now}
+	for _, c := range configs {
+		if err := Check(c); err != nil {
+			return nil, err
+		}
+		if v.issuers[c.Issuer] != nil {
+			return nil, fmt.Errorf("token issuer %s is configured twice", c.Issuer)
+		}
+		set, err := newKeySet(c, func() time.Time { return v.now() })
+		if err != nil {
+			return nil, err
+		}
+		v.issuers[c.Issuer] = set
+	}
+	return v, nil
+}
+
+// Check finds what is wrong with an issuer's configuration.
+func Check(c Config) error {
+	switch {
+	case c.Issuer == "" || len(c.Issuer) > MaxIssuer || !printable(c.Issuer) || strings.Contains(c.Issuer, "#"):
+		return fmt.Errorf("token issuer %.80q is not 1 to %d printable ASCII characters without space and #", c.Issuer, MaxIssuer)
+	case c.Audience == "":
+		return fmt.Errorf("token issuer %s has no audience: without one, tokens for anybody would be accepted", c.Issuer)
+	case c.JWKSURL != "" && !isURL(c.JWKSURL):
+		return fmt.Errorf("token issuer %s: jwks_url %.80q is not an http or https URL", c.Issuer, c.JWKSURL)
+	case c.JWKSURL == "" && !isURL(c.Issuer):
+		return fmt.Errorf("token issuer %s is not an http or https URL: set jwks_url", c.Issuer)
+	}
+	return nil
+}
+
+func isURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Host != "" && u.User == nil && (u.Scheme == "https" || u.Scheme == "http")
+}
+
+// Verify verifies a token and returns whom it names. Errors are *Error or *UnreachableError.
+func (v *Verifier) Verify(ctx context.Context, raw string) (Caller, error) {
+	if len(raw) > MaxToken {
+		return Caller{}, refuse("the token has more than %d bytes", MaxToken)
+	}
+	jws, err := jose.ParseSignedCompact(raw, joseAlgorithms)
+	if err != nil {
+		return Caller{}, refuse("the token is not a compact JWT signed with one of %s", strings.Join(algorithms, ", "))
+	}
+	issuer := claimedIssuer(raw)
+	set := v.issuers[issuer]
+	if set == nil {
+		return Caller{}, refuse("the token's issuer %.80q is not trusted here", issuer)
+	}
+	keys, err := set.find(ctx, jws.Signatures[0].Header.KeyID)
+	if err != nil {
+		return Caller{}, err
+	}
+	verifier := oidc.NewVerifier(issuer, &oidc.StaticKeySet{PublicKeys: keys}, &oidc.Config{ClientID: set.config.Audience,
+		SupportedSigningAlgs: algorithms, Now: func() time.Time { return v.now().Add(-ClockSkew) }})
+	verified, err := verifier.Verify(ctx, raw)
+	var expired *oidc.TokenExpiredError
+	switch {
+	case errors.As(err, &expired):
+		return Caller{}, &Error{Message: "the token expired; get a new one", Expired: true}
+	case err != nil:
+		return Caller{}, refuse("the token does not verify: %v", err)
+	}
+	return v.callerOf(verified)
+}
+
+// callerOf checks the claims that OpenID Connect is lenient about.
+func (v *Verifier) callerOf(t *oidc.IDToken) (Caller, error) {
+	var claims struct {
+		NotBefore float64 `json:"nbf"`
+	}
+	if err := t.Claims(&claims); err != nil {
+		return Caller{}, refuse("the token's nbf claim is not a number")
+	}
+	latest := v.now().Add(ClockSkew)
+	if t.IssuedAt.After(latest) || time.Unix(int64(claims.NotBefore), 0).After(latest) {
+		return Caller{}, &Error{Message: "the token is not valid yet; check the clocks", Expired: true}
+	}
+	if t.Subject == "" || len(t.Subject) > MaxSubject || !printable(t.Subject) {
+		return Caller{}, refuse("the token's subject is not 1 to %d printable ASCII characters without space", MaxSubject)
+	}
+	return Caller{Issuer: t.Issuer, Subject: t.Subject}, nil
+}
+
+// claimedIssuer returns the iss claim of a token that was not verified yet, to know with whose keys to do it.
+func claimedIssuer(raw string) string {
+	_, rest, _ := strings.Cut(raw, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	var claims struct {
+		Issuer string `json:"iss"`
+	}
+	decoded, err := base64.RawURLEncoding.DecodeString(payload)
+	if err != nil || json.Unmarshal(decoded, &claims) != nil {
+		return ""
+	}
+	return claims.Issuer
+}
+
+// printable accepts ASCII from '!' to '~'.
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < '!' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
