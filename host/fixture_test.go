@@ -87,10 +87,16 @@ type fixture struct {
 
 func newFixture(tb testing.TB) *fixture {
 	tb.Helper()
-	f := &fixture{tb: tb, ca: newAuthority(tb)}
+	return newFixtureOf(tb, newAuthority(tb))
+}
+
+// newFixtureOf makes a host of the trust domain that ca stands for.
+func newFixtureOf(tb testing.TB, ca *authority) *fixture {
+	tb.Helper()
+	f := &fixture{tb: tb, ca: ca}
 	dir := tb.TempDir()
-	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.ca.certificate.Raw})
-	if err := os.WriteFile(filepath.Join(dir, "trust.pem"), ca, 0o600); err != nil {
+	bundle := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.ca.certificate.Raw})
+	if err := os.WriteFile(filepath.Join(dir, "trust.pem"), bundle, 0o600); err != nil {
 		tb.Fatal(err)
 	}
 	h, err := New(context.Background(), control.HostConfig{DataDir: dir, Bind: "127.0.0.1", TrustDomain: trustDomain,
