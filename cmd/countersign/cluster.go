@@ -8,13 +8,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"countersign/tools/cluster"
 )
 
 const (
-	upArgs        = "[-dir DIR] [-trust-domain NAME] [-driver FILE | -no-driver] [-raw-exec]"
+	upArgs        = "[-dir DIR] [-nodes N] [-trust-domain NAME] [-driver FILE | -no-driver] [-raw-exec]"
 	upSummary     = "start a local cluster of Vault, Consul, Nomad and a registry"
 	statusArgs    = "[-dir DIR] [-json]"
 	statusSummary = "show what the local cluster does"
@@ -33,6 +34,13 @@ func clusterUp(ctx context.Context, s streams, args []string) error {
 	fs := flags(s, "cluster up", upArgs, upSummary)
 	o := cluster.Options{Progress: s.err}
 	fs.StringVar(&o.Dir, "dir", cluster.DefaultDir, dirUsage)
+	fs.Func("nodes", fmt.Sprintf("`number` of nodes, 1 to %d (default 1, or what the directory has)", cluster.MaxNodes),
+		func(text string) (err error) {
+			if o.Nodes, err = strconv.Atoi(text); err != nil || o.Nodes < 1 || o.Nodes > cluster.MaxNodes {
+				err = fmt.Errorf("want a number from 1 to %d", cluster.MaxNodes)
+			}
+			return err
+		})
 	fs.StringVar(&o.TrustDomain, "trust-domain", "", "SPIFFE trust domain `name` of a new cluster (default "+
 		cluster.DefaultTrustDomain+")")
 	fs.StringVar(&o.DriverBinary, "driver", "", "built nomad-driver-countersign `file` (default the one beside this "+

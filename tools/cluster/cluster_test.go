@@ -18,7 +18,7 @@ import (
 // testState is a state as Up makes it, with ports for every server.
 func testState(t *testing.T, d dir) *state {
 	t.Helper()
-	s, err := d.loadOrCreate("example.test")
+	s, err := d.loadOrCreate("example.test", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestConfigurationsAreWellFormed(t *testing.T) {
 	d := oddDir(t)
 	s := testState(t, d)
 	for _, server := range allServers {
-		data := s.configData(d, server.name, "digest")
+		data := s.configData(d, server, "digest")
 		data.RawExec = true
 		config, err := render(server.config, data)
 		if err != nil {
@@ -71,11 +71,11 @@ func TestConfigurationsAreWellFormed(t *testing.T) {
 func TestNomadConfigurationFollowsTheDriver(t *testing.T) {
 	d := oddDir(t)
 	s := testState(t, d)
-	with, err := render("nomad.hcl", s.configData(d, "nomad", "abc"))
+	with, err := render("nomad.hcl", s.configData(d, nomadServer, "abc"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	without, err := render("nomad.hcl", s.configData(d, "nomad", ""))
+	without, err := render("nomad.hcl", s.configData(d, nomadServer, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,15 +146,15 @@ func TestState(t *testing.T) {
 	if _, err := d.load(); !errors.As(err, new(*NoClusterError)) {
 		t.Errorf("got %v, want NoClusterError", err)
 	}
-	s, err := d.loadOrCreate("")
+	s, err := d.loadOrCreate("", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := d.loadOrCreate(DefaultTrustDomain)
+	again, err := d.loadOrCreate(DefaultTrustDomain, 0)
 	if err != nil || again.ID != s.ID || again.TrustDomain != DefaultTrustDomain {
 		t.Errorf("got %+v, %v; want what was made", again, err)
 	}
-	if _, err := d.loadOrCreate("other.test"); err == nil || !strings.Contains(err.Error(), "use another -dir") {
+	if _, err := d.loadOrCreate("other.test", 0); err == nil || !strings.Contains(err.Error(), "use another -dir") {
 		t.Errorf("a cluster took another trust domain: %v", err)
 	}
 	for name, content := range map[string]string{
@@ -163,7 +163,7 @@ func TestState(t *testing.T) {
 		if err := os.WriteFile(d.path("cluster.json"), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.loadOrCreate(""); err == nil || errors.As(err, new(*NoClusterError)) {
+		if _, err := d.loadOrCreate("", 0); err == nil || errors.As(err, new(*NoClusterError)) {
 			t.Errorf("%s: got %v, want an error that is not taken for a new cluster", name, err)
 		}
 	}
@@ -171,7 +171,7 @@ func TestState(t *testing.T) {
 
 func TestRefusedNames(t *testing.T) {
 	for _, td := range []string{"-x", "UPPER", "a b", "x/y", "spiffe://x", strings.Repeat("x", 256)} {
-		if _, err := (dir{t.TempDir()}).loadOrCreate(td); err == nil {
+		if _, err := (dir{t.TempDir()}).loadOrCreate(td, 0); err == nil {
 			t.Errorf("trust domain %q was taken", td)
 		}
 	}
