@@ -44,26 +44,29 @@ func oddDir(t *testing.T) dir {
 }
 
 func TestConfigurationsAreWellFormed(t *testing.T) {
-	d := oddDir(t)
-	s := testState(t, d)
-	for _, server := range allServers {
-		data := s.configData(d, server, "digest")
-		data.RawExec = true
-		config, err := render(server.config, data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.HasSuffix(server.config, ".yml") {
-			if !strings.Contains(string(config), "rootdirectory: "+quote(d.path("data", "registry"))) {
-				t.Errorf("%s does not name its directory:\n%s", server.config, config)
+	for _, nodes := range []int{1, 3} {
+		d := oddDir(t)
+		s := testState(t, d)
+		s.Nodes, s.Network = nodes, "127.20.30"
+		for _, server := range s.servers() {
+			data := s.configData(d, server, "digest")
+			data.RawExec, data.DriverConsul = true, true
+			config, err := render(server.template(), data)
+			if err != nil {
+				t.Fatal(err)
 			}
-			continue
-		}
-		if _, diags := hclsyntax.ParseConfig(config, server.config, hcl.InitialPos); diags.HasErrors() {
-			t.Errorf("%s: %v\n%s", server.config, diags, config)
-		}
-		if strings.Contains(string(config), "0.0.0.0") || !strings.Contains(string(config), loopback) {
-			t.Errorf("%s does not keep to loopback:\n%s", server.config, config)
+			if strings.HasSuffix(server.config, ".yml") {
+				if !strings.Contains(string(config), "rootdirectory: "+quote(d.path("data", "registry"))) {
+					t.Errorf("%s does not name its directory:\n%s", server.config, config)
+				}
+				continue
+			}
+			if _, diags := hclsyntax.ParseConfig(config, server.config, hcl.InitialPos); diags.HasErrors() {
+				t.Errorf("%s: %v\n%s", server.config, diags, config)
+			}
+			if strings.Contains(string(config), "0.0.0.0") || !strings.Contains(string(config), s.host(server.node)) {
+				t.Errorf("%s does not keep to its address:\n%s", server.config, config)
+			}
 		}
 	}
 }

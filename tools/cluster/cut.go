@@ -145,14 +145,23 @@ func mendAll(ctx context.Context, s *state) error {
 	return nil
 }
 
+// nftCommand finds nft on PATH, or else where it usually is.
+func nftCommand(usual string) (string, error) {
+	path, err := exec.LookPath("nft")
+	if err == nil {
+		return path, nil
+	}
+	if _, statErr := os.Stat(usual); statErr == nil {
+		return usual, nil
+	}
+	return "", fmt.Errorf("%w; install the package nftables", err)
+}
+
 // nft applies rules, all or none.
 func nft(ctx context.Context, rules string) error {
-	path, err := exec.LookPath("nft")
+	path, err := nftCommand("/usr/sbin/nft") // which may not be on PATH
 	if err != nil {
-		path = "/usr/sbin/nft" // which is on root's PATH only
-		if _, statErr := os.Stat(path); statErr != nil {
-			return fmt.Errorf("%w; install the package nftables", err)
-		}
+		return err
 	}
 	cmd := exec.CommandContext(ctx, path, "-f", "-")
 	cmd.Stdin = strings.NewReader(rules)

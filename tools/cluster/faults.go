@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -32,6 +34,18 @@ type Component struct {
 
 // String returns the name that its log file has.
 func (c Component) String() string { return agent(string(c.Kind), c.Node) }
+
+// ParseComponent reads what String gives, such as consul-2, and nomad for the server.
+func ParseComponent(name string) (Component, error) {
+	kind, _, numbered := strings.Cut(name, "-")
+	c := Component{Kind: Kind(kind), Node: agentNode(name)}
+	known := slices.Contains([]Kind{Nomad, Consul, Host, Vault, Registry}, c.Kind)
+	if !known || c.Node < 0 || c.String() != name || numbered && (c.Kind == Vault || c.Kind == Registry) {
+		return Component{}, fmt.Errorf("%q is no part of a cluster: want one such as vault, nomad-2, consul-2 or host-2",
+			name)
+	}
+	return c, nil
+}
 
 // GoneError says that a component does not run.
 type GoneError struct{ Component Component }

@@ -56,7 +56,7 @@ func (u *bringUp) render(s server) ([]byte, error) {
 	defer u.mu.Unlock()
 	data := u.state.configData(u.dir, s, u.driverDigest)
 	data.RawExec = u.rawExec
-	return render(s.kind+filepath.Ext(s.config), data)
+	return render(s.template(), data)
 }
 
 // render fills a template of config/.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -18,7 +19,7 @@ type server struct {
 	kind   string   // of its binary
 	node   int      // 0 for a server
 	ports  []string // purposes, the one for clients first
-	config string   // file name in config/
+	config string   // file name in the directory's config/
 	args   func(configPath string) []string
 	env    []string
 	serves func(ctx context.Context, d dir, s *state) error // nil when it does; changes nothing
@@ -47,6 +48,9 @@ var (
 	// allServers are what every cluster has.
 	allServers = []server{nomadServer, registryServer, consulServer, vaultServer}
 )
+
+// template is the name of the file in this package's config/, without .tmpl. A server and the agents of nodes share one.
+func (s server) template() string { return s.kind + filepath.Ext(s.config) }
 
 func consulArgs(config string) []string { return []string{"agent", "-config-file=" + config} }
 func nomadArgs(config string) []string  { return []string{"agent", "-config=" + config} }
