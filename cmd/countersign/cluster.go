@@ -8,18 +8,27 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"countersign/tools/cluster"
 )
 
 const (
-	upArgs        = "[-dir DIR] [-trust-domain NAME] [-driver FILE | -no-driver] [-raw-exec]"
+	upArgs        = "[-dir DIR] [-nodes N] [-trust-domain NAME] [-driver FILE | -no-driver] [-raw-exec]"
 	upSummary     = "start a local cluster of Vault, Consul, Nomad and a registry"
 	statusArgs    = "[-dir DIR] [-json]"
 	statusSummary = "show what the local cluster does"
 	downArgs      = "[-dir DIR] [-purge]"
 	downSummary   = "stop the local cluster and leave nothing of it running"
+	faultArgs     = "[-dir DIR] NODE|PROCESS"
+	pauseSummary  = "stop a node, such as 2, or a process, such as consul-2, with SIGSTOP"
+	resumeSummary = "let a paused node or process go on"
+	killSummary   = "end a node, such as 2, or a process, such as consul-2, with SIGKILL"
+	cutArgs       = "[-dir DIR] NODE NODE"
+	cutSummary    = "cut the network between two nodes, or a node and the servers, which are 0"
+	healArgs      = "[-dir DIR]"
+	healSummary   = "mend what was cut"
 	dirUsage      = "state `directory` of the cluster"
 )
 
@@ -27,12 +36,27 @@ func init() {
 	register(command{name: "cluster up", args: upArgs, summary: upSummary, run: clusterUp})
 	register(command{name: "cluster status", args: statusArgs, summary: statusSummary, run: clusterStatus})
 	register(command{name: "cluster down", args: downArgs, summary: downSummary, run: clusterDown})
+	register(command{name: "cluster pause", args: faultArgs, summary: pauseSummary,
+		run: clusterFault("cluster pause", pauseSummary, (*cluster.Env).PauseNode, (*cluster.Env).Pause)})
+	register(command{name: "cluster resume", args: faultArgs, summary: resumeSummary,
+		run: clusterFault("cluster resume", resumeSummary, (*cluster.Env).ResumeNode, (*cluster.Env).Resume)})
+	register(command{name: "cluster kill", args: faultArgs, summary: killSummary,
+		run: clusterFault("cluster kill", killSummary, (*cluster.Env).KillNode, (*cluster.Env).Kill)})
+	register(command{name: "cluster cut", args: cutArgs, summary: cutSummary, run: clusterCut})
+	register(command{name: "cluster heal", args: healArgs, summary: healSummary, run: clusterHeal})
 }
 
 func clusterUp(ctx context.Context, s streams, args []string) error {
 	fs := flags(s, "cluster up", upArgs, upSummary)
 	o := cluster.Options{Progress: s.err}
 	fs.StringVar(&o.Dir, "dir", cluster.DefaultDir, dirUsage)
+	fs.Func("nodes", fmt.Sprintf("`number` of nodes, 1 to %d (default 1, or what the directory has)", cluster.MaxNodes),
+		func(text string) (err error) {
+			if o.Nodes, err = strconv.Atoi(text); err != nil || o.Nodes < 1 || o.Nodes > cluster.MaxNodes {
+				err = fmt.Errorf("want a number from 1 to %d", cluster.MaxNodes)
+			}
+			return err
+		})
 	fs.StringVar(&o.TrustDomain, "trust-domain", "", "SPIFFE trust domain `name` of a new cluster (default "+
 		cluster.DefaultTrustDomain+")")
 	fs.StringVar(&o.DriverBinary, "driver", "", "built nomad-driver-countersign `file` (default the one beside this "+
@@ -149,6 +173,75 @@ func clusterDown(ctx context.Context, s streams, args []string) error {
 		return nil
 	}
 	return err
+}
+
+// clusterFault returns a command that does something to a node or to a process.
+func clusterFault(name, summary string, node func(*cluster.Env, context.Context, int) error,
+	process func(*cluster.Env, context.Context, cluster.Component) error,
+) func(context.Context, streams, []string) error {
+	return func(ctx context.Context, s streams, args []string) error {
+		fs := flags(s, name, faultArgs, summary)
+		dir := fs.String("dir", cluster.DefaultDir, dirUsage)
+		names, err := parse(fs, args)
+		if err != nil {
+			return err
+		}
+		if len(names) != 1 {
+			return &usageError{"want one node or process; `countersign cluster status` names them"}
+		}
+		number, notNumber := strconv.Atoi(names[0])
+		component, err := cluster.ParseComponent(names[0])
+		if notNumber != nil && err != nil {
+			return &usageError{err.Error()}
+		}
+		env, err := cluster.Load(*dir)
+		if err != nil {
+			return err
+		}
+		if notNumber == nil {
+			return node(env, ctx, number)
+		}
+		return process(env, ctx, component)
+	}
+}
+
+func clusterCut(ctx context.Context, s streams, args []string) error {
+	fs := flags(s, "cluster cut", cutArgs, cutSummary)
+	dir := fs.String("dir", cluster.DefaultDir, dirUsage)
+	names, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	var nodes []int
+	for _, name := range names {
+		node, err := strconv.Atoi(name)
+		if err != nil {
+			return &usageError{fmt.Sprintf("%q is not the number of a node", name)}
+		}
+		nodes = append(nodes, node)
+	}
+	if len(nodes) != 2 {
+		return &usageError{"want the numbers of two nodes; the servers are 0"}
+	}
+	env, err := cluster.Load(*dir)
+	if err != nil {
+		return err
+	}
+	_, err = env.Cut(ctx, nodes[0], nodes[1])
+	return err
+}
+
+func clusterHeal(ctx context.Context, s streams, args []string) error {
+	fs := flags(s, "cluster heal", healArgs, healSummary)
+	dir := fs.String("dir", cluster.DefaultDir, dirUsage)
+	if err := noArguments(parse(fs, args)); err != nil {
+		return err
+	}
+	env, err := cluster.Load(*dir)
+	if err != nil {
+		return err
+	}
+	return env.Heal(ctx)
 }
 
 // noArguments takes what parse returns and refuses positional arguments.

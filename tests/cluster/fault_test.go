@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"syscall"
@@ -36,7 +37,7 @@ func TestKillServers(t *testing.T) {
 		if status(t, dir).Healthy() {
 			t.Errorf("without %s the cluster is said to be healthy", name)
 		}
-		if again := up(t, dir); *again != *env {
+		if again := up(t, dir); !reflect.DeepEqual(again, env) {
 			t.Errorf("up after the end of %s says\n%+v, before\n%+v", name, again, env)
 		}
 		after := status(t, dir)

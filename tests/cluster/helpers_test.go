@@ -121,7 +121,7 @@ func look(t *testing.T, dir string) machine {
 		t.Fatal(err)
 	}
 	m.marker = "COUNTERSIGN_CLUSTER=" + state.ID
-	dirs, _ := filepath.Glob(filepath.Join(dir, "data", "nomad", "alloc", "*-*-*"))
+	dirs, _ := filepath.Glob(filepath.Join(dir, "data", "nomad*", "alloc", "*-*-*"))
 	for _, path := range dirs {
 		m.allocations = append(m.allocations, filepath.Base(path))
 	}

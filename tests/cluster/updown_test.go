@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func TestUpDownUp(t *testing.T) {
 
 	before := status(t, dir)
 	again := up(t, dir)
-	if *again != *env {
+	if !reflect.DeepEqual(again, env) {
 		t.Errorf("the second up says\n%+v, the first\n%+v", again, env)
 	}
 	for i, s := range status(t, dir).Servers {
@@ -39,7 +40,7 @@ func TestUpDownUp(t *testing.T) {
 
 	down(t, dir, false)
 	resumed := up(t, dir)
-	if *resumed != *env {
+	if !reflect.DeepEqual(resumed, env) {
 		t.Errorf("after down, up says\n%+v, before\n%+v", resumed, env)
 	}
 	must(t, http.MethodGet, key, env.VaultToken, nil, nil)

@@ -21,16 +21,18 @@ var nomadCgroups = []string{"nomad", "nomad.slice"}
 
 var allocationID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// allocations returns the IDs of the allocations whose directories Nomad has not removed.
-func (d dir) allocations() []string {
-	entries, err := os.ReadDir(d.path("data", "nomad", "alloc"))
-	if err != nil {
-		return nil // there was no Nomad yet
-	}
+// allocations returns the IDs of the allocations whose directories the nodes' Nomads have not removed.
+func (d dir) allocations(s *state) []string {
 	var ids []string
-	for _, e := range entries {
-		if allocationID.MatchString(e.Name()) {
-			ids = append(ids, e.Name())
+	for _, node := range s.nodes() {
+		entries, err := os.ReadDir(d.path("data", agent("nomad", node), "alloc"))
+		if err != nil {
+			continue // there was no Nomad yet
+		}
+		for _, e := range entries {
+			if allocationID.MatchString(e.Name()) {
+				ids = append(ids, e.Name())
+			}
 		}
 	}
 	return ids
@@ -39,7 +41,7 @@ func (d dir) allocations() []string {
 // noteAllocations adds IDs to those that the state keeps. Nomad removes the directory of an allocation whose cgroup it
 // could not remove, and then nothing else tells whose that was.
 func (d dir) noteAllocations(s *state, ids []string) error {
-	all := slices.Concat(s.Allocations, ids, d.allocations())
+	all := slices.Concat(s.Allocations, ids, d.allocations(s))
 	slices.Sort(all)
 	s.Allocations = slices.Compact(all)
 	return d.save(s)
@@ -65,7 +67,7 @@ func cgroupParents(mounts []mount) []string {
 // cgroups returns the outermost cgroup directories that belong to allocations of the cluster. Their names begin with
 // the allocation's ID.
 func (d dir) cgroups(mounts []mount, s *state) []string {
-	ids := slices.Concat(s.Allocations, d.allocations())
+	ids := slices.Concat(s.Allocations, d.allocations(s))
 	var found []string
 	for _, parent := range cgroupParents(mounts) {
 		filepath.WalkDir(parent, func(path string, e fs.DirEntry, err error) error {

@@ -2,8 +2,9 @@
 // on loopback, configured for functions. It owns their configuration, keys, processes and whatever they leave behind.
 // It must not know how functions are built, signed or called.
 //
-// A node is a Nomad client and a Consul agent that share a host address; today there is one, at 127.0.0.1, whose
-// agents are the servers as well.
+// A node is a Nomad client and a Consul agent that share a host address, and the host process that the driver starts.
+// With one node, its agents are the servers as well, at 127.0.0.1. With many, each has an address of its own, and they
+// can be killed, paused and cut off: see Env.Kill, Env.PauseNode and Env.Cut.
 package cluster
 
 import (
@@ -46,6 +47,7 @@ const teardownTime = time.Minute
 // Options say what Up brings up.
 type Options struct {
 	Dir          string    // state directory; "" is DefaultDir
+	Nodes        int       // 1 to MaxNodes; 0 is 1, or what the directory has
 	TrustDomain  string    // SPIFFE trust domain; "" is DefaultTrustDomain, or what the directory has
 	DriverBinary string    // path of nomad-driver-countersign; "" builds it from the checkout in the working directory
 	NoDriver     bool      // a cluster that can't run functions
@@ -54,8 +56,8 @@ type Options struct {
 	Progress     io.Writer // what happens, for a person; nil is silent
 }
 
-// Up brings the cluster in o.Dir up: it starts what does not run, configures everything again and returns how to reach
-// it. When it fails or ctx ends, it stops what it started; a cluster that ran before keeps running.
+// Up brings the cluster in o.Dir up: it starts what does not run, lets go on what was paused, mends what was cut,
+// configures everything again and returns how to reach it. When it fails or ctx ends, it stops what it started; a cluster that ran before keeps running.
 func Up(ctx context.Context, o Options) (*Env, error) {
 	log := logOf(o.Progress)
 	if err := relocate(o.Dir); err != nil {
@@ -73,7 +75,7 @@ func Up(ctx context.Context, o Options) (*Env, error) {
 		return nil, err
 	}
 	defer unlock()
-	state, err := d.loadOrCreate(o.TrustDomain)
+	state, err := d.loadOrCreate(o.TrustDomain, o.Nodes)
 	if err != nil {
 		return nil, err
 	}
@@ -115,9 +117,12 @@ type bringUp struct {
 	started      []record
 }
 
-// run starts and configures everything. Nomad comes last: it looks for Consul and Vault only now and then.
+// run starts and configures everything. Nomad comes after Consul and Vault: it looks for them only now and then.
 func (u *bringUp) run(ctx context.Context, o Options) (*Env, error) {
 	if err := u.dir.prepare(); err != nil {
+		return nil, err
+	}
+	if err := undoFaults(ctx, u.state); err != nil {
 		return nil, err
 	}
 	var token string
@@ -135,10 +140,14 @@ func (u *bringUp) run(ctx context.Context, o Options) (*Env, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	if err := u.ensure(ctx, nomadServer); err != nil {
+	if err := u.runNodes(ctx); err != nil {
 		return nil, err
 	}
 	if err := u.setUpLogins(ctx); err != nil {
+		return nil, err
+	}
+	u.state.Drained = false // every node was opened before it was ready
+	if err := u.dir.save(u.state); err != nil {
 		return nil, err
 	}
 	if err := u.dir.linkCommands(u.binaries, o.CLI); err != nil {
@@ -151,8 +160,34 @@ func (u *bringUp) run(ctx context.Context, o Options) (*Env, error) {
 	return env, nil
 }
 
+// runNodes starts Nomad: one agent that is server and client, or the server and then the agents of the nodes.
+func (u *bringUp) runNodes(ctx context.Context) error {
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return u.ensure(gctx, nomadServer) })
+	if !u.state.many() {
+		return group.Wait()
+	}
+	for _, node := range u.state.nodes() {
+		group.Go(func() error { return u.ensure(gctx, consulAgent(node)) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	// Held for all of them together, so that they start side by side.
+	unlock, err := lockCgroups(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	group, gctx = errgroup.WithContext(ctx)
+	for _, node := range u.state.nodes() {
+		group.Go(func() error { return u.ensure(gctx, nomadAgent(node)) })
+	}
+	return group.Wait()
+}
+
 func (u *bringUp) anyAlive() bool {
-	for _, s := range allServers {
+	for _, s := range u.state.servers() {
 		if rec, err := u.dir.record(s.name); err == nil && rec.alive() {
 			return true
 		}

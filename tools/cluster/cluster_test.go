@@ -18,7 +18,7 @@ import (
 // testState is a state as Up makes it, with ports for every server.
 func testState(t *testing.T, d dir) *state {
 	t.Helper()
-	s, err := d.loadOrCreate("example.test")
+	s, err := d.loadOrCreate("example.test", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,26 +44,29 @@ func oddDir(t *testing.T) dir {
 }
 
 func TestConfigurationsAreWellFormed(t *testing.T) {
-	d := oddDir(t)
-	s := testState(t, d)
-	for _, server := range allServers {
-		data := s.configData(d, server.name, "digest")
-		data.RawExec = true
-		config, err := render(server.config, data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.HasSuffix(server.config, ".yml") {
-			if !strings.Contains(string(config), "rootdirectory: "+quote(d.path("data", "registry"))) {
-				t.Errorf("%s does not name its directory:\n%s", server.config, config)
+	for _, nodes := range []int{1, 3} {
+		d := oddDir(t)
+		s := testState(t, d)
+		s.Nodes, s.Network = nodes, "127.20.30"
+		for _, server := range s.servers() {
+			data := s.configData(d, server, "digest")
+			data.RawExec, data.DriverConsul = true, true
+			config, err := render(server.template(), data)
+			if err != nil {
+				t.Fatal(err)
 			}
-			continue
-		}
-		if _, diags := hclsyntax.ParseConfig(config, server.config, hcl.InitialPos); diags.HasErrors() {
-			t.Errorf("%s: %v\n%s", server.config, diags, config)
-		}
-		if strings.Contains(string(config), "0.0.0.0") || !strings.Contains(string(config), loopback) {
-			t.Errorf("%s does not keep to loopback:\n%s", server.config, config)
+			if strings.HasSuffix(server.config, ".yml") {
+				if !strings.Contains(string(config), "rootdirectory: "+quote(d.path("data", "registry"))) {
+					t.Errorf("%s does not name its directory:\n%s", server.config, config)
+				}
+				continue
+			}
+			if _, diags := hclsyntax.ParseConfig(config, server.config, hcl.InitialPos); diags.HasErrors() {
+				t.Errorf("%s: %v\n%s", server.config, diags, config)
+			}
+			if strings.Contains(string(config), "0.0.0.0") || !strings.Contains(string(config), s.host(server.node)) {
+				t.Errorf("%s does not keep to its address:\n%s", server.config, config)
+			}
 		}
 	}
 }
@@ -71,11 +74,11 @@ func TestConfigurationsAreWellFormed(t *testing.T) {
 func TestNomadConfigurationFollowsTheDriver(t *testing.T) {
 	d := oddDir(t)
 	s := testState(t, d)
-	with, err := render("nomad.hcl", s.configData(d, "nomad", "abc"))
+	with, err := render("nomad.hcl", s.configData(d, nomadServer, "abc"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	without, err := render("nomad.hcl", s.configData(d, "nomad", ""))
+	without, err := render("nomad.hcl", s.configData(d, nomadServer, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,15 +149,15 @@ func TestState(t *testing.T) {
 	if _, err := d.load(); !errors.As(err, new(*NoClusterError)) {
 		t.Errorf("got %v, want NoClusterError", err)
 	}
-	s, err := d.loadOrCreate("")
+	s, err := d.loadOrCreate("", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := d.loadOrCreate(DefaultTrustDomain)
+	again, err := d.loadOrCreate(DefaultTrustDomain, 0)
 	if err != nil || again.ID != s.ID || again.TrustDomain != DefaultTrustDomain {
 		t.Errorf("got %+v, %v; want what was made", again, err)
 	}
-	if _, err := d.loadOrCreate("other.test"); err == nil || !strings.Contains(err.Error(), "use another -dir") {
+	if _, err := d.loadOrCreate("other.test", 0); err == nil || !strings.Contains(err.Error(), "use another -dir") {
 		t.Errorf("a cluster took another trust domain: %v", err)
 	}
 	for name, content := range map[string]string{
@@ -163,7 +166,7 @@ func TestState(t *testing.T) {
 		if err := os.WriteFile(d.path("cluster.json"), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.loadOrCreate(""); err == nil || errors.As(err, new(*NoClusterError)) {
+		if _, err := d.loadOrCreate("", 0); err == nil || errors.As(err, new(*NoClusterError)) {
 			t.Errorf("%s: got %v, want an error that is not taken for a new cluster", name, err)
 		}
 	}
@@ -171,7 +174,7 @@ func TestState(t *testing.T) {
 
 func TestRefusedNames(t *testing.T) {
 	for _, td := range []string{"-x", "UPPER", "a b", "x/y", "spiffe://x", strings.Repeat("x", 256)} {
-		if _, err := (dir{t.TempDir()}).loadOrCreate(td); err == nil {
+		if _, err := (dir{t.TempDir()}).loadOrCreate(td, 0); err == nil {
 			t.Errorf("trust domain %q was taken", td)
 		}
 	}

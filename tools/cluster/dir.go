@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,7 +30,7 @@ import (
 //	bin/             links to the commands
 //	config/, log/, run/<server>.json
 //	plugins/         the Nomad driver
-//	data/<server>    what the servers keep
+//	data/<server>    what the servers keep; those of node 2 are named nomad-2, consul-2 and host-2
 //	secrets/         Vault's unseal key and tokens, 0700
 type dir struct{ root string }
 
@@ -73,10 +74,12 @@ type state struct {
 	Ports          map[string]map[string]int `json:"ports"` // server, purpose
 	MinDynamicPort int                       `json:"min_dynamic_port"`
 	Allocations    []string                  `json:"allocations,omitempty"` // see noteAllocations
-	Drained        bool                      `json:"drained,omitempty"`     // Down drained the node; Up has to undo it
+	Drained        bool                      `json:"drained,omitempty"`     // Down drained the nodes; Up has to undo it
+	Nodes          int                       `json:"nodes,omitempty"`       // 0 and 1 are the same
+	Network        string                    `json:"network,omitempty"`     // see newNetwork; "" unless there are many nodes
 }
 
-// node is the name of the cluster's node in Nomad and Consul, and of the cluster in Vault.
+// node is the name of the servers in Nomad and Consul, and of the cluster in Vault.
 func (s *state) node() string { return "countersign-" + s.ID }
 
 // NoClusterError says that a directory holds no cluster.
@@ -103,22 +106,34 @@ func (d dir) load() (*state, error) {
 	if len(s.ID) != 10 || strings.Trim(s.ID, "0123456789abcdef") != "" {
 		return nil, fmt.Errorf("state of the cluster in %s: bad id %q", d.path("cluster.json"), s.ID)
 	}
+	if s.Nodes > MaxNodes || s.many() && net.ParseIP(s.host(1)) == nil {
+		return nil, fmt.Errorf("state of the cluster in %s: bad nodes %d in network %q", d.path("cluster.json"), s.Nodes,
+			s.Network)
+	}
 	if s.Ports == nil {
 		s.Ports = map[string]map[string]int{}
 	}
 	return &s, nil
 }
 
-// loadOrCreate returns the state of the cluster, of a new one if there is none.
-func (d dir) loadOrCreate(trustDomain string) (*state, error) {
+// loadOrCreate returns the state of the cluster, of a new one if there is none. "" and 0 leave what there is.
+func (d dir) loadOrCreate(trustDomain string, nodes int) (*state, error) {
+	if err := checkNodes(nodes); err != nil {
+		return nil, err
+	}
 	s, err := d.load()
 	var absent *NoClusterError
 	switch {
 	case err == nil && trustDomain != "" && trustDomain != s.TrustDomain:
 		return nil, fmt.Errorf("the cluster in %s has trust domain %s, and its certificates name it: "+
 			"use another -dir for trust domain %s", d.root, s.TrustDomain, trustDomain)
-	case err == nil || !errors.As(err, &absent):
-		return s, err
+	case err == nil:
+		if err := s.setNodes(nodes); err != nil {
+			return nil, fmt.Errorf("cluster in %s: %w", d.root, err)
+		}
+		return s, nil
+	case !errors.As(err, &absent):
+		return nil, err
 	}
 	if trustDomain == "" {
 		trustDomain = DefaultTrustDomain
@@ -133,6 +148,9 @@ func (d dir) loadOrCreate(trustDomain string) (*state, error) {
 		TrustDomain:    trustDomain,
 		Ports:          map[string]map[string]int{},
 		MinDynamicPort: dynamicFrom + dynamicCount*random(dynamicSlices),
+	}
+	if err := s.setNodes(nodes); err != nil {
+		return nil, err
 	}
 	return s, d.save(s)
 }

@@ -56,15 +56,16 @@ func Down(ctx context.Context, o DownOptions) error {
 func tearDown(ctx context.Context, d dir, s *state, log *progress.Log) error {
 	step := log.Start("down", "stopping")
 	noted := d.noteAllocations(s, nil)
+	mended := undoFaults(ctx, s)
 	step.Detail("stopping tasks")
 	if err := stopTasks(ctx, d, s); err != nil {
 		log.Printf("%-9s tasks are ended without Nomad: %v", "nomad", err)
 	}
 	step.Detail("stopping servers")
 	// The errors of these are told by what is left.
-	stopServers(ctx, d)
+	stopServers(ctx, d, s)
 	step.Detail("looking for what is left")
-	errs := []error{noted, endMembers(ctx, d, s), unmount(d), removeCgroups(ctx, d, s)}
+	errs := []error{noted, mended, endMembers(ctx, d, s), unmount(d), removeCgroups(ctx, d, s)}
 	left, err := findLeftover(d, s)
 	if err = errors.Join(append(errs, err)...); err == nil && !left.None() {
 		err = fmt.Errorf("cluster in %s is not completely down: %+v", d.root, left)
@@ -73,7 +74,7 @@ func tearDown(ctx context.Context, d dir, s *state, log *progress.Log) error {
 		step.Fail(err)
 		return err
 	}
-	for _, server := range allServers {
+	for _, server := range s.servers() {
 		os.Remove(d.path("run", server.name+".json"))
 	}
 	clearTemp(d)
@@ -85,38 +86,27 @@ func tearDown(ctx context.Context, d dir, s *state, log *progress.Log) error {
 	return nil
 }
 
-// stopTasks lets Nomad stop its tasks and forget their directories. The jobs stay registered: draining the node, which
-// Up undoes, is what makes them wait.
+// stopTasks lets Nomad stop its tasks and forget their directories. The jobs stay registered: draining the nodes, which
+// Up undoes, is what makes them wait. endMembers ends what is left where Nomad does not run.
 func stopTasks(ctx context.Context, d dir, s *state) error {
 	rec, err := d.record("nomad")
 	if err != nil || !rec.alive() {
-		return nil // endMembers ends what it left
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, drainTime)
 	defer cancel()
 	client := rest{base: s.address("nomad")}
 	quick, cancel := context.WithTimeout(ctx, stopGrace)
 	defer cancel()
-	node, err := findNode(quick, client, s.node())
+	nodes, err := liveNodes(quick, client, d, s)
 	if err != nil {
 		return err
 	}
-	allocs, err := nodeAllocations(quick, client, node.ID)
-	if err != nil {
+	if err := drain(quick, client, nodes, d, s); err != nil {
 		return err
-	}
-	s.Drained = true
-	if err := d.noteAllocations(s, allocs.ids()); err != nil {
-		return err
-	}
-	// A deadline below zero stops everything at once instead of waiting for places on other nodes.
-	drain := map[string]any{"DrainSpec": map[string]any{"Deadline": -1, "IgnoreSystemJobs": false}}
-	if err := client.put(quick, "/v1/node/"+node.ID+"/drain", drain, nil); err != nil {
-		return fmt.Errorf("drain the node: %w", err)
 	}
 	for {
-		allocs, err := nodeAllocations(ctx, client, node.ID)
-		running := allocs.running()
+		running, err := stillRunning(ctx, client, nodes)
 		if err == nil && running == 0 {
 			break
 		}
@@ -127,8 +117,70 @@ func stopTasks(ctx context.Context, d dir, s *state) error {
 			return err
 		}
 	}
-	// This unmounts what the allocations' directories held.
-	return client.put(ctx, "/v1/client/gc", nil, nil)
+	for _, id := range nodes {
+		// This unmounts what the allocations' directories held.
+		err = errors.Join(err, client.put(ctx, "/v1/client/gc?node_id="+id, nil, nil))
+	}
+	return err
+}
+
+// liveNodes returns the IDs of the nodes whose Nomad runs.
+func liveNodes(ctx context.Context, client rest, d dir, s *state) (ids []string, err error) {
+	for _, number := range s.nodes() {
+		if rec, err := d.record(agent("nomad", number)); err != nil || !rec.alive() {
+			continue
+		}
+		node, err := findNode(ctx, client, s.nodeName(number))
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, node.ID)
+	}
+	return ids, nil
+}
+
+// drain makes nodes stop their allocations, which it notes first.
+func drain(ctx context.Context, client rest, nodes []string, d dir, s *state) error {
+	var known []string
+	for _, id := range nodes {
+		allocs, err := nodeAllocations(ctx, client, id)
+		if err != nil {
+			return err
+		}
+		known = append(known, allocs.ids()...)
+	}
+	s.Drained = true
+	if err := d.noteAllocations(s, known); err != nil {
+		return err
+	}
+	if len(nodes) > 1 { // or what is drained from one goes to the next
+		closed := map[string]string{"Eligibility": "ineligible"}
+		for _, id := range nodes {
+			if err := client.put(ctx, "/v1/node/"+id+"/eligibility", closed, nil); err != nil {
+				return fmt.Errorf("close the node: %w", err)
+			}
+		}
+	}
+	// A deadline below zero stops everything at once instead of waiting for places on other nodes.
+	order := map[string]any{"DrainSpec": map[string]any{"Deadline": -1, "IgnoreSystemJobs": false}}
+	for _, id := range nodes {
+		if err := client.put(ctx, "/v1/node/"+id+"/drain", order, nil); err != nil {
+			return fmt.Errorf("drain the node: %w", err)
+		}
+	}
+	return nil
+}
+
+// stillRunning counts the allocations of nodes that have not ended.
+func stillRunning(ctx context.Context, client rest, nodes []string) (n int, err error) {
+	for _, id := range nodes {
+		allocs, err := nodeAllocations(ctx, client, id)
+		if err != nil {
+			return 0, err
+		}
+		n += allocs.running()
+	}
+	return n, nil
 }
 
 // allocations is what is read of a node's allocations.
@@ -159,9 +211,9 @@ func (all allocations) running() int {
 }
 
 // stopServers asks every server to end and then makes it.
-func stopServers(ctx context.Context, d dir) {
+func stopServers(ctx context.Context, d dir, s *state) {
 	var group sync.WaitGroup
-	for _, server := range allServers {
+	for _, server := range s.servers() {
 		rec, err := d.record(server.name)
 		if err != nil {
 			continue

@@ -19,15 +19,20 @@ type Env struct {
 	Registry        string `json:"registry"`         // host:port, plain HTTP
 	EnvironmentFile string `json:"environment_file"` // environment block for hclspec
 	BinDir          string `json:"bin_dir"`          // vault, consul, nomad and countersign
+	Nodes           []Node `json:"nodes"`            // node 1 first
 }
 
 func newEnv(d dir, s *state, token string) *Env {
-	return &Env{
+	env := &Env{
 		Dir: d.root, ID: s.ID, TrustDomain: s.TrustDomain,
 		NomadAddr: s.address("nomad"), ConsulAddr: s.address("consul"), VaultAddr: s.address("vault"),
 		VaultToken: token, Registry: s.hostPort("registry"),
 		EnvironmentFile: d.path("environment.hcl"), BinDir: d.path("bin"),
 	}
+	for _, node := range s.nodes() {
+		env.Nodes = append(env.Nodes, s.env(d, node))
+	}
+	return env
 }
 
 // Load returns how to reach the cluster in a directory ("" is DefaultDir) that was brought up before. It does not tell

@@ -45,6 +45,11 @@ func findLeftover(d dir, s *state) (Leftover, error) {
 // members returns the processes of a cluster: those that were started with its marker, those in its cgroups, and the
 // descendants of both. A task may have been started with an environment of its own, and left its cgroup.
 func members(s *state, cgroups []string) ([]int, error) {
+	return membersOf(s, nil, cgroups)
+}
+
+// membersOf is members for one node, which the group of its processes tells, or for all if node is nil.
+func membersOf(s *state, node *int, cgroups []string) ([]int, error) {
 	all, err := processes()
 	if err != nil {
 		return nil, err
@@ -52,7 +57,7 @@ func members(s *state, cgroups []string) ([]int, error) {
 	inCgroup := cgroupProcesses(cgroups)
 	member := map[int]bool{}
 	for _, p := range all {
-		if inCgroup[p.pid] || hasMarker(p.pid, s.marker()) {
+		if inCgroup[p.pid] || hasMarker(p.pid, s.marker()) && (node == nil || s.runs(*node, p.pid)) {
 			member[p.pid] = true
 		}
 	}

@@ -49,7 +49,11 @@ func TestMountsBelow(t *testing.T) {
 // helper starts a shell that runs script with the cluster's marker or without, and waits for its first line.
 func helper(t *testing.T, env []string, script string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command("/bin/sh", "-c", script)
+	return startHelper(t, exec.Command("/bin/sh", "-c", script), env)
+}
+
+func startHelper(t *testing.T, cmd *exec.Cmd, env []string) *exec.Cmd {
+	t.Helper()
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -17,6 +17,17 @@ const (
 	dynamicSlices = 30
 )
 
+// dynamicPorts is the part of the slice that a node has, first and last. The nodes of a cluster share an address there:
+// Nomad does not know of a loopback address that no interface lists.
+func (s *state) dynamicPorts(node int) (first, last int) {
+	if node == 0 {
+		return s.MinDynamicPort, s.MinDynamicPort + dynamicCount - 1
+	}
+	const count = dynamicCount / MaxNodes
+	first = s.MinDynamicPort + count*(node-1)
+	return first, first + count - 1
+}
+
 // portFree tells whether TCP and UDP of a port are free. Serf uses both.
 func portFree(host string, port int) bool {
 	address := fmt.Sprintf("%s:%d", host, port)
@@ -55,12 +66,13 @@ func (s *state) assignPorts(server string, purposes []string, renew bool) error 
 			}
 		}
 	}
+	host := s.host(agentNode(server))
 	ports := map[string]int{}
 	for _, purpose := range purposes {
 		port := s.Ports[server][purpose]
-		if renew || port == 0 || taken[port] || !portFree(loopback, port) {
+		if renew || port == 0 || taken[port] || !portFree(host, port) {
 			var err error
-			if port, err = pickPort(loopback, taken); err != nil {
+			if port, err = pickPort(host, taken); err != nil {
 				return fmt.Errorf("port for %s: %w", server, err)
 			}
 		}

@@ -13,11 +13,14 @@ import (
 // procInfo is what /proc/PID/stat tells: see proc_pid_stat(5).
 type procInfo struct {
 	pid, parent int
-	state       byte   // Z and X are dead
+	state       byte   // Z and X are dead, T is stopped
 	startTick   uint64 // clock ticks since boot: with the PID, it names a process for ever
 }
 
 func (p procInfo) dead() bool { return p.state == 'Z' || p.state == 'X' || p.state == 'x' }
+
+// stopped tells whether a signal such as SIGSTOP keeps it from running.
+func (p procInfo) stopped() bool { return p.state == 'T' }
 
 // readProc reads a process; os.ErrNotExist if there is none.
 func readProc(pid int) (procInfo, error) {
@@ -99,6 +102,21 @@ func hasMarker(pid int, marker string) bool {
 		}
 	}
 	return false
+}
+
+// groupOf returns the effective group ID of a process: see proc_pid_status(5).
+func groupOf(pid int) (uint32, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(data)) {
+		if fields := strings.Fields(line); len(fields) >= 3 && fields[0] == "Gid:" {
+			gid, err := strconv.ParseUint(fields[2], 10, 32)
+			return uint32(gid), err
+		}
+	}
+	return 0, fmt.Errorf("process status of %d has no group", pid)
 }
 
 // bootID names the boot of the machine, since PIDs and start times repeat after it.

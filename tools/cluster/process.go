@@ -69,6 +69,9 @@ func (d dir) spawn(rec record, s *state, path string, args, env []string) (*chil
 	cmd.Dir, cmd.Stdout, cmd.Stderr = d.root, log, log
 	cmd.Env = append(d.environ(s), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if gid, ok := s.group(agentNode(rec.Name)); ok {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(os.Geteuid()), Gid: gid}
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", rec.Name, err)
 	}

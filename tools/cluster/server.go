@@ -1,31 +1,25 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
-	"text/template"
+	"slices"
 	"time"
-
-	"github.com/hashicorp/hcl/v2/hclwrite"
-	"github.com/zclconf/go-cty/cty"
 )
 
-//go:embed config
-var configFiles embed.FS
-
-// server says how one of the servers is run.
+// server says how one of the servers, or an agent of a node, is run.
 type server struct {
-	name   string
+	name   string   // of its process, ports, data and log: "nomad", and "nomad-2" for the agent of node 2
+	kind   string   // of its binary
+	node   int      // 0 for a server
 	ports  []string // purposes, the one for clients first
-	config string   // file name in config/
+	config string   // file name in the directory's config/
 	args   func(configPath string) []string
 	env    []string
 	serves func(ctx context.Context, d dir, s *state) error // nil when it does; changes nothing
@@ -35,27 +29,60 @@ type server struct {
 
 var (
 	registryServer = server{
-		name: "registry", ports: []string{"http"}, config: "registry.yml", serves: registryServes,
+		name: "registry", kind: "registry", ports: []string{"http"}, config: "registry.yml", serves: registryServes,
 		args: func(c string) []string { return []string{"serve", c} },
 	}
 	consulServer = server{
-		name: "consul", ports: []string{"http", "rpc", "serf"}, config: "consul.hcl",
-		serves: consulServes, ui: hasUI("consul"),
-		args: func(c string) []string { return []string{"agent", "-config-file=" + c} },
+		name: "consul", kind: "consul", ports: []string{"http", "rpc", "serf"}, config: "consul.hcl",
+		serves: consulServes(0), ui: hasUI("consul"), args: consulArgs,
 	}
 	vaultServer = server{
-		name: "vault", ports: []string{"http", "cluster"}, config: "vault.hcl", serves: vaultServes, ui: hasUI("vault"),
-		open: (*bringUp).openVault,
+		name: "vault", kind: "vault", ports: []string{"http", "cluster"}, config: "vault.hcl", serves: vaultServes,
+		ui: hasUI("vault"), open: (*bringUp).openVault,
 		args: func(c string) []string { return []string{"server", "-config=" + c} },
 	}
 	nomadServer = server{
-		name: "nomad", ports: []string{"http", "rpc", "serf"}, config: "nomad.hcl", serves: nomadServes, ui: hasUI("nomad"),
-		open: (*bringUp).openNode,
-		args: func(c string) []string { return []string{"agent", "-config=" + c} },
+		name: "nomad", kind: "nomad", ports: []string{"http", "rpc", "serf"}, config: "nomad.hcl",
+		serves: nomadServes(0), ui: hasUI("nomad"), open: openNode(0), args: nomadArgs,
 	}
-	// allServers is in the order in which they stop: those that depend on others first.
+	// allServers are what every cluster has.
 	allServers = []server{nomadServer, registryServer, consulServer, vaultServer}
 )
+
+// template is the name of the file in this package's config/, without .tmpl. A server and the agents of nodes share one.
+func (s server) template() string { return s.kind + filepath.Ext(s.config) }
+
+func consulArgs(config string) []string { return []string{"agent", "-config-file=" + config} }
+func nomadArgs(config string) []string  { return []string{"agent", "-config=" + config} }
+
+// consulAgent is the Consul of a node, where there are many.
+func consulAgent(node int) server {
+	name := agent("consul", node)
+	return server{
+		name: name, kind: "consul", node: node, ports: []string{"http", "serf"}, config: name + ".hcl",
+		serves: consulServes(node), args: consulArgs,
+	}
+}
+
+// nomadAgent is the Nomad client of a node, where there are many.
+func nomadAgent(node int) server {
+	name := agent("nomad", node)
+	return server{
+		name: name, kind: "nomad", node: node, ports: []string{"http", "rpc"}, config: name + ".hcl",
+		serves: nomadServes(node), open: openNode(node), args: nomadArgs,
+	}
+}
+
+// servers are all processes that Up starts.
+func (s *state) servers() []server {
+	all := slices.Clone(allServers)
+	for _, node := range s.nodes() {
+		if node != 0 {
+			all = append(all, nomadAgent(node), consulAgent(node))
+		}
+	}
+	return all
+}
 
 // startTime bounds how long a server may take until it serves. Machines that build at the same time are slow.
 const startTime = 90 * time.Second
@@ -64,7 +91,7 @@ const startTime = 90 * time.Second
 func (u *bringUp) ensure(ctx context.Context, s server) (err error) {
 	step := u.log.Start(s.name, "")
 	defer func() { step.Fail(err) }()
-	if s.name == "nomad" {
+	if s.name == "nomad" && !u.state.many() { // those of nodes: see runNodes
 		unlock, err := lockCgroups(ctx)
 		if err != nil {
 			return err
@@ -98,7 +125,7 @@ func (u *bringUp) ensure(ctx context.Context, s server) (err error) {
 		}
 	}
 	if err == nil {
-		step.Done("%s ready at %s", u.binaries[s.name].Version, u.address(s.name))
+		step.Done("%s ready at %s", u.binaries[s.kind].Version, u.address(s.name))
 	}
 	return err
 }
@@ -127,9 +154,14 @@ func (u *bringUp) start(ctx context.Context, s server, newPorts bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	binary := u.binaries[s.name]
-	rec := record{Name: s.name, Version: binary.Version, Config: u.digest(s, config)}
-	c, err := u.dir.spawn(rec, u.state, binary.Path, s.args(path), s.env)
+	return u.launch(ctx, s, path, u.digest(s, config))
+}
+
+// launch starts the process of a server and waits until it serves.
+func (u *bringUp) launch(ctx context.Context, s server, config, digest string) error {
+	binary := u.binaries[s.kind]
+	rec := record{Name: s.name, Version: binary.Version, Config: digest}
+	c, err := u.dir.spawn(rec, u.state, binary.Path, s.args(config), s.env)
 	if err != nil {
 		return err
 	}
@@ -208,71 +240,18 @@ func (u *bringUp) address(name string) string {
 func (s *state) address(name string) string { return "http://" + s.hostPort(name) }
 
 func (s *state) hostPort(name string) string {
-	return fmt.Sprintf("%s:%d", loopback, s.Ports[name]["http"])
+	return s.endpoint(name, "http")
+}
+
+// endpoint is the host:port of a process for one purpose.
+func (s *state) endpoint(name, purpose string) string {
+	return fmt.Sprintf("%s:%d", s.host(agentNode(name)), s.Ports[name][purpose])
 }
 
 // digest identifies everything that a server was started with.
 func (u *bringUp) digest(s server, config []byte) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%s\n%q\n", u.binaries[s.name].Path, u.binaries[s.name].Version, s.args(s.config))
+	fmt.Fprintf(h, "%s\n%s\n%q\n", u.binaries[s.kind].Path, u.binaries[s.kind].Version, s.args(s.config))
 	h.Write(config)
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-// configData is what the templates in config/ may use.
-type configData struct {
-	Node, Host, Interface, DataDir             string
-	HTTP, RPC, Serf, Cluster                   int
-	PluginDir, HostDataDir, DriverDigest       string
-	MinDynamicPort, MaxDynamicPort             int
-	RawExec                                    bool
-	TrustDomain, AuthMount, AuthRole, Audience string
-	TransitMount, PKIMount, PKIRole            string
-	NomadAddr, ConsulAddr, VaultAddr           string
-	ConsulHostPort, Registry                   string
-}
-
-// configData collects the values for one server, or for none.
-func (s *state) configData(d dir, server, driverDigest string) configData {
-	ports := s.Ports[server]
-	return configData{
-		Node: s.node(), Host: loopback, Interface: lo, DataDir: d.path("data", server),
-		HTTP: ports["http"], RPC: ports["rpc"], Serf: ports["serf"], Cluster: ports["cluster"],
-		PluginDir: d.path("plugins"), HostDataDir: d.path("data", "host"), DriverDigest: driverDigest,
-		MinDynamicPort: s.MinDynamicPort,
-		MaxDynamicPort: s.MinDynamicPort + dynamicCount - 1,
-		TrustDomain:    s.TrustDomain, AuthMount: authMount, AuthRole: functionRole, Audience: audience,
-		TransitMount: transitMount, PKIMount: pkiMount, PKIRole: pkiRole,
-		NomadAddr: s.address("nomad"), ConsulAddr: s.address("consul"), VaultAddr: s.address("vault"),
-		ConsulHostPort: s.hostPort("consul"), Registry: s.hostPort("registry"),
-	}
-}
-
-// render returns the configuration of a server with its present ports.
-func (u *bringUp) render(s server) ([]byte, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	data := u.state.configData(u.dir, s.name, u.driverDigest)
-	data.RawExec = u.rawExec
-	return render(s.config, data)
-}
-
-// render fills a template of config/.
-func render(name string, data configData) ([]byte, error) {
-	file := filepath.Join("config", name+".tmpl")
-	t, err := template.New(filepath.Base(file)).Option("missingkey=error").
-		Funcs(template.FuncMap{"quote": quote}).ParseFS(configFiles, file)
-	if err != nil {
-		return nil, fmt.Errorf("template %s: %w", name, err)
-	}
-	var out bytes.Buffer
-	if err := t.Execute(&out, data); err != nil {
-		return nil, fmt.Errorf("template %s: %w", name, err)
-	}
-	return out.Bytes(), nil
-}
-
-// quote makes a string literal of HCL, which is one of YAML as well.
-func quote(text string) string {
-	return string(hclwrite.TokensForValue(cty.StringVal(text)).Bytes())
 }

@@ -31,6 +31,7 @@ type ServerState string
 const (
 	Serving ServerState = "serving"
 	Failing ServerState = "failing" // it runs and is not ready
+	Paused  ServerState = "paused"  // by SIGSTOP: see Env.PauseNode
 	Stopped ServerState = "stopped"
 )
 
@@ -60,7 +61,7 @@ func StatusOf(ctx context.Context, path string) (Status, error) {
 	}
 	var status Status
 	status.Env, _ = Load(path) // an env that is not there yet is part of the status
-	for _, server := range allServers {
+	for _, server := range s.servers() {
 		status.Servers = append(status.Servers, statusOf(ctx, d, s, server))
 	}
 	status.Leftover, err = findLeftover(d, s)
@@ -83,6 +84,10 @@ func statusOf(ctx context.Context, d dir, s *state, server server) ServerStatus 
 	}
 	status.PID, status.Started, status.Address = rec.PID, rec.Started, s.address(server.name)
 	status.ResidentBytes, _ = residentBytes(rec.PID)
+	if p, err := readProc(rec.PID); err == nil && p.stopped() {
+		status.State, status.Problem = Paused, "its process is stopped (SIGSTOP)"
+		return status
+	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := server.serves(ctx, d, s); err != nil {
