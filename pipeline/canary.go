@@ -15,34 +15,43 @@ import (
 const settleTime = time.Second
 
 // checkCanaries tells which functions get a canary, and refuses what would disturb one that is open.
-func (d *deploy) checkCanaries(ctx context.Context) error {
-	now, err := d.routes.read(ctx)
-	if err != nil {
-		return err
-	}
-	open := now.canaries()
+func (d *deploy) checkCanaries(now *routing) error {
+	open, callers := now.canaries(), callersOf(calleesOf(d.running))
 	var errs []error
 	for _, u := range d.units {
-		runs, release := d.running[u.Name], Release(u.packed.reference.Digest)
-		switch c := open[u.Name]; {
+		if runs, ok := d.running[u.Name]; ok && runs.Interface != u.iface.Digest {
+			for _, caller := range callers[u.Name] {
+				if open[caller] != nil {
+					errs = append(errs, endFirst(caller, "and the interface of "+u.Name+", which it calls, would change"))
+				}
+			}
+		}
+		release, runs := Release(u.packed.reference.Digest), ""
+		if r, ok := d.running[u.Name]; ok {
+			runs = Release(r.ArtifactDigest)
+		}
+		c := open[u.Name]
+		switch {
 		case c != nil && (d.Canary == 0 || c.Release != release):
-			errs = append(errs, &ConflictError{
-				What:   fmt.Sprintf("a canary of function %q is open: release %s gets %s of the calls", u.Name, c.Release, c.Share),
-				Advice: fmt.Sprintf("`countersign promote %s` or `countersign abort %[1]s` first", u.Name),
-			})
-		case c != nil && runs.ArtifactDigest != "" && Release(runs.ArtifactDigest) != c.Stable && Release(runs.ArtifactDigest) != release:
-			errs = append(errs, &ConflictError{
-				What:   fmt.Sprintf("a canary of function %q is open, but its job runs neither of the two releases", u.Name),
-				Advice: "`countersign abort " + u.Name + "` first",
-			})
+			errs = append(errs, endFirst(u.Name, fmt.Sprintf("release %s gets %s of the calls", c.Release, c.Share)))
+		case c != nil && runs != c.Stable && runs != c.Release:
+			errs = append(errs, endFirst(u.Name, "but its job runs neither of the two releases"))
 		case c != nil:
 			u.canary = &c.Canary
-		case d.Canary != 0 && runs.ArtifactDigest != "" && Release(runs.ArtifactDigest) != release:
-			u.canary = &Canary{Function: u.Name, Stable: Release(runs.ArtifactDigest), Release: release}
+		case d.Canary != 0 && runs != "" && runs != release:
+			u.canary = &Canary{Function: u.Name, Stable: runs, Release: release}
 			errs = append(errs, now.foreign(u.Name), d.checkCanaryInterface(u))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// endFirst refuses to deploy a function whose canary is open.
+func endFirst(function, what string) error {
+	return &ConflictError{
+		What:   fmt.Sprintf("a canary of function %q is open: %s", function, what),
+		Advice: fmt.Sprintf("`countersign promote %s` or `countersign abort %[1]s` first", function),
+	}
 }
 
 // checkCanaryInterface refuses a canary with another interface than the release that runs: callers would meet both.
@@ -67,11 +76,7 @@ func (d *deploy) checkCanaryPlan(ctx context.Context, u *unit) error {
 	case u.plan.Action == ActionAwait && (u.plan.latest == nil || isCanarying(u.plan.latest)):
 		return nil
 	}
-	return &ConflictError{
-		What: fmt.Sprintf("a canary of function %q is open, and its job is not one that waits for promotion (%s)",
-			u.Name, u.plan.Action),
-		Advice: fmt.Sprintf("`countersign promote %s` or `countersign abort %[1]s` first", u.Name),
-	}
+	return endFirst(u.Name, fmt.Sprintf("and its job is not one that waits to be promoted (%s)", u.plan.Action))
 }
 
 // callees returns which functions may call which after this deploy; with before, also those that may do so until then.
@@ -94,13 +99,20 @@ func (d *deploy) route(ctx context.Context) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
+	changes, remarks, err := d.planRoutes(now)
+	if err != nil {
+		return outcome{}, err
+	}
+	return d.change(ctx, changes, remarks, "calls may go where specs say")
+}
+
+func (d *deploy) planRoutes(now *routing) (changes []routeChange, remarks []string, err error) {
 	names := make([]string, len(d.units))
 	for i, u := range d.units {
 		names[i] = u.Name
 	}
-	changes, err := planDefaults(names, now)
-	if err != nil {
-		return outcome{}, err
+	if changes, err = planDefaults(names, now); err != nil {
+		return nil, nil, err
 	}
 	for _, u := range d.units {
 		if u.plan.canary {
@@ -112,10 +124,7 @@ func (d *deploy) route(ctx context.Context) (outcome, error) {
 		callees, narrow = d.callees(false), d.narrows(now)
 	}
 	intentions, remarks, err := planIntentions(callersOf(callees), narrow, now)
-	if err != nil {
-		return outcome{}, err
-	}
-	return d.change(ctx, append(changes, intentions...), remarks, "calls may go where specs say")
+	return append(changes, intentions...), remarks, err
 }
 
 // shift gives the canaries of this deploy, which are healthy, their share of the calls.
@@ -191,7 +200,7 @@ func (d *deploy) change(ctx context.Context, changes []routeChange, remarks []st
 
 // canaryFailed adds to the failure of a canary what is left of it.
 func canaryFailed(u *unit, err error) error {
-	return fmt.Errorf("%w\n  no call goes to release %s; `countersign abort %s` ends its canary, the same deploy again tries again",
+	return fmt.Errorf("%w\n  no call goes to release %s: `countersign abort %s` ends its canary, the same deploy goes on with it",
 		err, u.canary.Release, u.Name)
 }
 
