@@ -96,6 +96,29 @@ func manifestOf(t *testing.T, functions ...string) string {
 	return path
 }
 
+// changedManifest writes the build manifest of a function whose spec has some text replaced.
+func changedManifest(t *testing.T, function, old, replacement string) string {
+	t.Helper()
+	spec := filepath.Join(checkout, sources[function].dir, function+".hcl")
+	src, err := os.ReadFile(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest := manifestOf(t, function)
+	changed := filepath.Join(filepath.Dir(manifest), function+".hcl")
+	if err := os.WriteFile(changed, bytes.Replace(src, []byte(old), []byte(replacement), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(manifest, bytes.Replace(b, []byte(spec), []byte(changed), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return manifest
+}
+
 // deploy deploys functions and fails the test if they do not become healthy. What runs already is left alone.
 func deploy(t *testing.T, functions ...string) string {
 	t.Helper()
@@ -145,23 +168,7 @@ func TestSecondDeployDoesNothing(t *testing.T) {
 func TestUpdateIsWhatAnswers(t *testing.T) {
 	deploy(t, "chaos")
 	before := running(t, "chaos").ID
-	spec := filepath.Join(checkout, sources["chaos"].dir, "chaos.hcl")
-	src, err := os.ReadFile(spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifest := manifestOf(t, "chaos")
-	changed := filepath.Join(filepath.Dir(manifest), "chaos.hcl")
-	if err := os.WriteFile(changed, bytes.Replace(src, []byte(`"2s"`), []byte(`"1s"`), 1), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(manifest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(manifest, bytes.Replace(b, []byte(spec), []byte(changed), 1), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	manifest := changedManifest(t, "chaos", `"2s"`, `"1s"`)
 	out, code := command(t, "", "deploy", "-manifest", manifest, "-jobs-dir", filepath.Join(scratch, "jobs"))
 	if code != 0 {
 		t.Fatalf("deploy: exit code %d\n%s", code, out)
