@@ -4,7 +4,7 @@
 
     countersign deploy --manifest <runfiles>/<workspace>/<package>/<name>.manifest.json -env prod.hcl
 
-in the directory in which bazel was started. The manifest is one JSON object:
+in the directory in which bazel was started; all that follows `--` is passed on, such as `-canary 10%`. The manifest is one JSON object:
 
     {"functions": [{
         "name": "quote",
