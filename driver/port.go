@@ -60,11 +60,28 @@ func choosePort(config control.HostConfig, file string) (int, error) {
 		if err := l.Close(); err != nil {
 			return 0, fmt.Errorf("choosing a call port: %w", err)
 		}
-		if err := os.WriteFile(file, []byte(strconv.Itoa(port)+"\n"), 0o600); err != nil {
+		if err := keepPort(file, port); err != nil {
 			return 0, fmt.Errorf("keeping the call port of this node: %w", err)
 		}
-		return port, nil
+		return nodePort(config) // which another process may have kept first
 	}
 	return 0, fmt.Errorf("no port between %d and %d is free on %s; set `port` in the plugin block: %w",
 		firstPort, lastPort, config.Bind, taken)
+}
+
+// keepPort writes a whole file, unless there is one.
+func keepPort(file string, port int) error {
+	tmp, err := os.CreateTemp(filepath.Dir(file), portFile+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.WriteString(strconv.Itoa(port) + "\n")
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = os.Link(tmp.Name(), file)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
 }

@@ -185,7 +185,7 @@ func (c *Cluster) revert(ctx context.Context, canary Canary, job *nomad.Job) (*S
 		}
 		return &Started{Function: canary.Function, evaluation: answer.EvalID}, nil
 	}
-	return nil, fmt.Errorf("Nomad has no version of job %q with release %s any more: deploy it, then abort again",
+	return nil, fmt.Errorf("no version of job %q with release %s is left in Nomad: deploy it by hand, then abort again",
 		canary.Function, canary.Stable)
 }
 
