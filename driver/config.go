@@ -79,9 +79,13 @@ func (d *Driver) SetConfig(_ context.Context, r *baseproto.SetConfigRequest) (*b
 		return nil, fmt.Errorf("reading the plugin block of %s: %w", Name, err)
 	}
 	config := hostConfig(raw)
+	problem := check(config)
+	if problem == nil {
+		config.Port, problem = nodePort(config)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.current, d.problem = d.hostAt(config), check(config)
+	d.current, d.problem = d.hostAt(config), problem
 	d.current.reconfigure(config)
 	d.coreMHz = coreSpeed(r.GetNomadConfig().GetDriver().GetTopology())
 	return &baseproto.SetConfigResponse{}, nil

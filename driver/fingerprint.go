@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,7 +43,8 @@ func (d *Driver) fingerprint(ctx context.Context) *proto.FingerprintResponse {
 			"driver." + Name + ".landlock": number(int64(landlockABI())),
 		},
 	}
-	host, problem := d.ready()
+	host, configured := d.ready()
+	problem := configured
 	if problem == nil {
 		problem = checkNode()
 	}
@@ -51,10 +53,14 @@ func (d *Driver) fingerprint(ctx context.Context) *proto.FingerprintResponse {
 		response.HealthDescription = strings.ReplaceAll(problem.Error(), "\n", "; ")
 	}
 	state := "idle" // none runs; the first task starts one
-	if host != nil {
-		if _, err := host.ask(ctx); err == nil {
-			state = "running"
+	if host != nil && configured == nil {
+		address, port := host.call()
+		if info, err := host.ask(ctx); err == nil {
+			state, address, port = "running", info.Address, info.Port
 		}
+		// Jobs register their services with these, before a task and with it a host runs.
+		response.Attributes["driver."+Name+".address"] = text(address)
+		response.Attributes["driver."+Name+".port"] = text(strconv.Itoa(port))
 	}
 	response.Attributes["driver."+Name+".host"] = text(state)
 	return response

@@ -64,6 +64,13 @@ func (p *hostProcess) dir() string {
 	return p.config.DataDir
 }
 
+// call is where the next host will take calls.
+func (p *hostProcess) call() (address string, port int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.config.Bind, p.config.Port
+}
+
 // startTask has a task started by the host of this data directory, and tells which process that is. A host that ends
 // for want of work at this very moment is replaced.
 func (p *hostProcess) startTask(ctx context.Context, r control.StartRequest) (control.StartReply, hostID, error) {

@@ -247,6 +247,11 @@ func TestFingerprint(t *testing.T) {
 		if f.Attributes["driver.countersign.host"].GetStringVal() != "idle" {
 			t.Errorf("attributes: %v", f.Attributes)
 		}
+		// Services are registered with these before any host runs.
+		port := f.Attributes["driver.countersign.port"].GetStringVal()
+		if known := test.health == proto.FingerprintResponse_HEALTHY; (port != "" && port != "0") != known {
+			t.Errorf("where the node takes calls is known: want %t, attributes: %v", known, f.Attributes)
+		}
 		_, err = p.driver.StartTask(t.Context(), &proto.StartTaskRequest{Task: taskOf(t, "quote")})
 		if healthy := test.health == proto.FingerprintResponse_HEALTHY; (err == nil) != healthy {
 			t.Errorf("a start on a node that is healthy: %t: %v", healthy, err)

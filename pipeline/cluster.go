@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -59,9 +60,22 @@ func (c *Cluster) Running(ctx context.Context) (map[string]Running, error) {
 			Commit:         job.Meta[MetaCommit],
 			Interface:      job.Meta[MetaInterface],
 			Calls:          calls,
+			Callees:        callees(job.Meta),
 		}
 	}
 	return running, nil
+}
+
+// callees reads MetaCallees. Jobs of earlier versions lack it, and name only the callees that their code knows.
+func callees(meta map[string]string) []string {
+	if list, ok := meta[MetaCallees]; ok {
+		return strings.Fields(list)
+	}
+	calls, err := parseCalls(meta[MetaCalls])
+	if err != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(calls))
 }
 
 // Deployment is what the job of a function is to run.
@@ -101,12 +115,14 @@ type Plan struct {
 	job      *nomad.Job
 	source   string
 	index    uint64            // of the registered job; Run refuses if it moved
-	latest   *nomad.Deployment // of the registered job, or nil
+	latest   *nomad.Deployment // of the registered version of the job, or nil
+	canary   bool              // the new allocations wait for their promotion
 }
 
 // Plan parses a rendered job on the server, so that the file is what runs, and asks the scheduler what it would do.
-// The error is a *PlacementError if no node can take it.
-func (c *Cluster) Plan(ctx context.Context, function string, source []byte) (*Plan, error) {
+// The error is a *PlacementError if no node can take it. With canary, another release than the registered one would run
+// beside it.
+func (c *Cluster) Plan(ctx context.Context, function string, source []byte, canary bool) (*Plan, error) {
 	job, err := c.nomad.Jobs().ParseHCLOpts(&nomad.JobsParseRequest{JobHCL: string(source), Canonicalize: true})
 	if err != nil {
 		return nil, fmt.Errorf("parse: %w", c.wrap(err))
@@ -118,11 +134,22 @@ func (c *Cluster) Plan(ctx context.Context, function string, source []byte) (*Pl
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Function: function, job: job, source: string(source), latest: latest}
+	p := &Plan{Function: function, job: job, source: string(source)}
+	if latest != nil && isOf(latest, registered) {
+		p.latest = latest
+	}
 	kept := keepCount(job, registered)
-	answer, _, err := c.nomad.Jobs().PlanOpts(job, &nomad.PlanOptions{Diff: true}, write(ctx))
+	if canary && registered != nil && releaseOf(registered) != releaseOf(job) {
+		if !tellsRelease(registered) {
+			return nil, errors.New("what runs does not tell its release in Consul, since an earlier version deployed it: " +
+				"deploy once without -canary")
+		}
+		makeCanary(job)
+		p.canary = true
+	}
+	answer, err := c.ask(ctx, job, registered)
 	if err != nil {
-		return nil, fmt.Errorf("ask for a plan: %w", c.wrap(err))
+		return nil, err
 	}
 	p.index = answer.JobModifyIndex
 	p.Action = decide(answer.Diff, registered, latest)
@@ -133,6 +160,24 @@ func (c *Cluster) Plan(ctx context.Context, function string, source []byte) (*Pl
 		return s == ""
 	}), ", ")
 	return p, nil
+}
+
+// ask asks the scheduler what registering job would do. Settings that a canary left in the registered job are no change.
+func (c *Cluster) ask(ctx context.Context, job, registered *nomad.Job) (*nomad.JobPlanResponse, error) {
+	asked := *job
+	if len(job.TaskGroups) == 1 && job.TaskGroups[0].Update != nil {
+		group, update := *job.TaskGroups[0], *job.TaskGroups[0].Update
+		group.Update, asked.TaskGroups = &update, []*nomad.TaskGroup{&group}
+	}
+	kept := keepCanary(&asked, registered)
+	answer, _, err := c.nomad.Jobs().PlanOpts(&asked, &nomad.PlanOptions{Diff: true}, write(ctx))
+	if err == nil && kept && answer.Diff.Type != "None" {
+		answer, _, err = c.nomad.Jobs().PlanOpts(job, &nomad.PlanOptions{Diff: true}, write(ctx))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask for a plan: %w", c.wrap(err))
+	}
+	return answer, nil
 }
 
 // registered returns the job that is registered and its latest deployment, each nil if there is none.
@@ -156,6 +201,7 @@ type Started struct {
 	Function   string
 	evaluation string // "" if none has to be awaited
 	deployment string // "" if not known yet
+	canary     bool   // healthy canaries are what is awaited
 }
 
 // Run registers a planned job. It does nothing for a job that is registered already, unless its deployment failed. The

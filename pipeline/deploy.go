@@ -23,7 +23,8 @@ type Options struct {
 	JobsDir     string        // where the rendered jobs are kept
 	Functions   []string      // only these; empty: all of the manifest
 	Builder     string        // URI of who builds and deploys, stated in attestations; "": DefaultBuilder
-	PlanOnly    bool          // change nothing: not the registry, not the files, not the cluster
+	Canary      Share         // of calls that changed functions get at first, beside what runs; 0: they replace it
+	PlanOnly    bool          // change nothing: not the registry, not the files, not Consul, not the cluster
 	LockWait    time.Duration // how long to wait for another deploy to end
 	Timeout     time.Duration // how long each function may take to become healthy
 	Observer    Observer      // may be nil
@@ -37,6 +38,7 @@ type Result struct {
 	Environment string           `json:"environment"`
 	PlanOnly    bool             `json:"plan_only"`
 	Functions   []FunctionResult `json:"functions"`
+	Routing     []string         `json:"routing,omitempty"` // what changed in Consul, for people
 	Steps       []Timing         `json:"steps"`
 	MS          float64          `json:"ms"` // altogether
 }
@@ -55,11 +57,13 @@ type FunctionResult struct {
 	Job         string `json:"job"`        // file
 	Changes     string `json:"changes,omitempty"`
 	Allocations int    `json:"healthy_allocations,omitempty"`
+
+	Canary *Canary `json:"canary,omitempty"` // if it runs beside another release
 }
 
 // Changed tells whether anything was different from what was there.
 func (r *Result) Changed() bool {
-	return slices.ContainsFunc(r.Functions, func(f FunctionResult) bool {
+	return len(r.Routing) > 0 || slices.ContainsFunc(r.Functions, func(f FunctionResult) bool {
 		return f.Signed || f.Published || f.Action != ActionNone
 	})
 }
@@ -70,7 +74,7 @@ func Deploy(ctx context.Context, o Options) (*Result, error) {
 	begin := time.Now()
 	d := &deploy{Options: o, recorder: recorder{observer: o.Observer}}
 	err := d.all(ctx)
-	r := &Result{PlanOnly: o.PlanOnly, Steps: d.timings, MS: milliseconds(time.Since(begin))}
+	r := &Result{PlanOnly: o.PlanOnly, Routing: d.routing, Steps: d.timings, MS: milliseconds(time.Since(begin))}
 	if d.loaded != nil {
 		r.Environment = d.loaded.Environment.Name
 	}
@@ -88,6 +92,8 @@ type deploy struct {
 	units   []*unit // the functions to deploy, callees first
 	waves   [][]*unit
 	cluster *Cluster
+	routes  *routes
+	routing []string // what changed in Consul
 	running map[string]Running
 	keys    keyStore
 	signer  func(function string) attest.Signer
@@ -101,13 +107,14 @@ type unit struct {
 	attestation *attest.Attestation
 	job         []byte
 	jobFile     string
+	canary      *Canary // if it runs beside another release, or is to
 	plan        *Plan
 	started     *Started
 	healthy     int
 }
 
 func (u *unit) result() FunctionResult {
-	r := FunctionResult{Name: u.Name, Job: u.jobFile, Allocations: u.healthy}
+	r := FunctionResult{Name: u.Name, Job: u.jobFile, Allocations: u.healthy, Canary: u.canary}
 	if u.iface != nil {
 		r.Interface = u.iface.Digest
 	}
@@ -125,27 +132,19 @@ func (u *unit) result() FunctionResult {
 }
 
 // all runs the steps in their order.
-func (d *deploy) all(ctx context.Context) (err error) {
-	err = d.step("", StepLoad, func(func(string)) (outcome, error) { return d.load(ctx) })
+func (d *deploy) all(ctx context.Context) error {
+	err := d.step("", StepLoad, func(func(string)) (outcome, error) { return d.load(ctx) })
 	if err != nil {
 		return err
 	}
-	if !d.PlanOnly {
-		var lock *Lock
-		err := d.step("", StepLock, func(func(string)) (o outcome, err error) {
-			ctx, lock, err = TakeLock(ctx, d.loaded.Environment.Consul, d.LockWait)
-			return did("no other deploy runs"), err
-		})
-		if err != nil {
-			return err
-		}
-		defer func() {
-			if err != nil && errors.Is(context.Cause(ctx), errLockLost) {
-				err = errors.Join(errLockLost, err)
-			}
-			err = errors.Join(err, lock.Release())
-		}()
+	if d.PlanOnly {
+		return d.locked(ctx)
 	}
+	return d.withLock(ctx, d.loaded.Environment.Consul, d.LockWait, d.locked)
+}
+
+// locked are the steps that no other deploy may disturb.
+func (d *deploy) locked(ctx context.Context) error {
 	for _, u := range d.units {
 		d.tell(Progress{Function: u.Name, Step: StepDescribe, State: Pending})
 	}
@@ -163,10 +162,17 @@ func (d *deploy) all(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if d.PlanOnly {
-		return nil
+	err := d.step("", StepRoute, func(func(string)) (outcome, error) { return d.route(ctx) })
+	if err != nil || d.PlanOnly {
+		return err
 	}
-	return d.runWaves(ctx)
+	if err := d.runWaves(ctx); err != nil {
+		return err
+	}
+	if err := d.shift(ctx); err != nil {
+		return err
+	}
+	return d.narrow(ctx)
 }
 
 // load reads everything that the user wrote and the build made, and makes the clients of the environment's servers.
@@ -182,6 +188,9 @@ func (d *deploy) load(ctx context.Context) (outcome, error) {
 	}
 	d.order(sources)
 	if d.cluster, err = NewCluster(env.Nomad); err != nil {
+		return outcome{}, err
+	}
+	if d.routes, err = newRoutes(env.Consul); err != nil {
 		return outcome{}, err
 	}
 	if d.running, err = d.cluster.Running(ctx); err != nil {
@@ -246,7 +255,14 @@ func (d *deploy) fit(ctx context.Context) error {
 		for _, u := range d.units {
 			deploying[u.Name] = u.iface
 		}
-		return did("callers and callees fit"), checkInterfaces(deploying, d.running)
+		if err := checkInterfaces(deploying, d.running); err != nil {
+			return outcome{}, err
+		}
+		now, err := d.routes.read(ctx)
+		if err != nil {
+			return outcome{}, err
+		}
+		return did("callers and callees fit"), d.checkCanaries(now)
 	})
 }
 
@@ -281,65 +297,18 @@ func (d *deploy) render(_ context.Context, u *unit) (outcome, error) {
 
 func (d *deploy) makePlan(ctx context.Context, u *unit) (outcome, error) {
 	var err error
-	if u.plan, err = d.cluster.Plan(ctx, u.Name, u.job); err != nil {
+	if u.plan, err = d.cluster.Plan(ctx, u.Name, u.job, u.canary != nil); err != nil {
 		return outcome{}, err
+	}
+	if u.canary != nil {
+		if err := d.checkCanaryPlan(ctx, u); err != nil {
+			return outcome{}, err
+		}
 	}
 	if u.plan.Action == ActionNone {
 		return nothing(strings.TrimSuffix("no changes, "+u.plan.Summary, ", ")), nil
 	}
 	return did(strings.TrimSuffix(fmt.Sprintf("%s: %s", u.plan.Action, u.plan.Summary), ": ")), nil
-}
-
-// runWaves runs callees before callers. What comes after a wave that failed is not touched.
-func (d *deploy) runWaves(ctx context.Context) error {
-	for i, wave := range d.waves {
-		err := d.each(StepRun, wave, func(u *unit) (outcome, error) {
-			started, err := d.cluster.Run(ctx, u.plan)
-			u.started = started
-			if u.plan.Action == ActionNone || u.plan.Action == ActionAwait {
-				return nothing("registered already"), err
-			}
-			return did(string(u.plan.Action)), err
-		})
-		// What was registered is awaited even if registering another failed: the user wants to know how it ends.
-		started := slices.DeleteFunc(slices.Clone(wave), func(u *unit) bool { return u.started == nil })
-		err = errors.Join(err, d.eachTelling(StepWait, started, func(u *unit, tell func(string)) (outcome, error) {
-			return d.wait(ctx, u, tell)
-		}))
-		if err != nil {
-			return d.notRun(d.waves[i+1:], err)
-		}
-	}
-	return nil
-}
-
-func (d *deploy) wait(ctx context.Context, u *unit, tell func(string)) (outcome, error) {
-	var err error
-	u.healthy, err = d.cluster.WaitHealthy(ctx, u.started, d.Timeout, tell)
-	if err != nil {
-		return outcome{}, err
-	}
-	detail := fmt.Sprintf("%d healthy", u.healthy)
-	if u.plan.Action == ActionNone {
-		return nothing(detail), nil
-	}
-	return did(detail), nil
-}
-
-// notRun adds to err which functions were left alone because of it.
-func (d *deploy) notRun(rest [][]*unit, err error) error {
-	var names []string
-	for _, wave := range rest {
-		for _, u := range wave {
-			if u.plan.Action != ActionNone {
-				names = append(names, u.Name)
-			}
-		}
-	}
-	if names == nil {
-		return err
-	}
-	return errors.Join(err, fmt.Errorf("not run, since functions before them failed: %s", strings.Join(names, ", ")))
 }
 
 // parallel is how many functions a step works on at the same time. Describing uses a processor each, the other steps

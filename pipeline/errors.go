@@ -42,6 +42,17 @@ func (e *ConflictError) Error() string {
 	return s + "; " + e.Advice
 }
 
+// ForeignEntryError refuses to change a configuration entry of Consul that somebody else wrote. Nothing was run.
+type ForeignEntryError struct {
+	Kind, Name string // such as service-splitter, quote
+	Reason     string // why it is in the way, and what to do
+}
+
+// Error implements error.
+func (e *ForeignEntryError) Error() string {
+	return fmt.Sprintf("Consul has a %s %q that is not ours, so it is not changed: %s", e.Kind, e.Name, e.Reason)
+}
+
 // PlacementError says that no node of the cluster can take an allocation.
 type PlacementError struct {
 	Function string
@@ -83,6 +94,38 @@ func (e *UnhealthyError) Error() string {
 		fmt.Fprintf(&b, "\n  its log: nomad alloc logs -stderr %s", shortID(e.Allocations[0].ID))
 	}
 	return b.String()
+}
+
+// CanaryGoneError says that a canary can't be promoted, since it does not run as it should.
+type CanaryGoneError struct {
+	Function, Release string
+	Status            string // what Nomad says about it
+}
+
+// Error implements error.
+func (e *CanaryGoneError) Error() string {
+	return fmt.Sprintf("the canary of function %q (release %s) can't be promoted: %s; `countersign abort %s` ends it",
+		e.Function, e.Release, e.Status, e.Function)
+}
+
+// CanaryMisfitError refuses a canary whose callers would meet two interfaces. Nothing was run.
+type CanaryMisfitError struct {
+	Function string
+	Callers  []string
+}
+
+// Error implements error.
+func (e *CanaryMisfitError) Error() string {
+	return fmt.Sprintf("a canary of function %q would have another interface than the release that runs, and its callers "+
+		"(%s) would meet both: deploy it with its callers and without -canary", e.Function, strings.Join(e.Callers, ", "))
+}
+
+// NoCanaryError says that no canary of a function is open.
+type NoCanaryError struct{ Function string }
+
+// Error implements error.
+func (e *NoCanaryError) Error() string {
+	return fmt.Sprintf("function %q has no open canary: deploy with -canary 10%% opens one", e.Function)
 }
 
 // InterruptedError says that waiting was given up while Nomad goes on.

@@ -83,6 +83,7 @@ type Running struct {
 	Commit         string            // of the source, as attested
 	Interface      string            // digest of its interface, or "" if the job does not say
 	Calls          map[string]string // callee -> interface digest that it was built with
+	Callees        []string          // functions that its spec lets it call
 }
 
 // checkInterfaces tells whether all callers and callees fit after deploying the functions of deploy into a cluster

@@ -44,22 +44,18 @@ var errLockLost = errors.New("the deploy lock in Consul was lost, so another dep
 // TakeLock takes the deploy lock, waiting up to wait for another deploy to end. The returned context ends when the
 // lock is lost. The error is a *ConflictError that names the holder if the lock stays taken.
 func TakeLock(ctx context.Context, env hclspec.Consul, wait time.Duration) (context.Context, *Lock, error) {
-	config := consul.DefaultConfig()
-	if env.Address != "" {
-		config.Address = env.Address
-	}
-	client, err := consul.NewClient(config)
+	client, address, err := newConsul(env)
 	if err != nil {
-		return nil, nil, fmt.Errorf("make a Consul client for %s: %w", config.Address, err)
+		return nil, nil, err
 	}
 	until := time.Now().Add(wait)
 	if err := mayTry(ctx, client, wait); err != nil {
-		return nil, nil, consulError(config.Address, err)
+		return nil, nil, consulError(address, err)
 	}
 	for {
 		lock, lost, err := tryLock(ctx, client)
 		if err != nil {
-			return nil, nil, fmt.Errorf("take the deploy lock %s: %w", LockKey, consulError(config.Address, err))
+			return nil, nil, fmt.Errorf("take the deploy lock %s: %w", LockKey, consulError(address, err))
 		}
 		if err := ctx.Err(); err != nil && lost == nil {
 			return nil, nil, err
@@ -79,6 +75,26 @@ func TakeLock(ctx context.Context, env hclspec.Consul, wait time.Duration) (cont
 			return nil, nil, conflict(ctx, client)
 		}
 	}
+}
+
+// withLock runs f as steps that hold the deploy lock.
+func (r *recorder) withLock(ctx context.Context, env hclspec.Consul, wait time.Duration,
+	f func(context.Context) error) (err error) {
+	var lock *Lock
+	err = r.step("", StepLock, func(func(string)) (o outcome, err error) {
+		ctx, lock, err = TakeLock(ctx, env, wait)
+		return did("no other deploy runs"), err
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil && errors.Is(context.Cause(ctx), errLockLost) {
+			err = errors.Join(errLockLost, err)
+		}
+		err = errors.Join(err, lock.Release())
+	}()
+	return f(ctx)
 }
 
 // mayTry asks Consul whether trying to lock makes sense: whether it answers, and whether the lock is free or may become
@@ -157,7 +173,7 @@ func consulError(address string, err error) error {
 	var status consul.StatusError
 	switch {
 	case errors.As(err, &status) && status.Code == 403:
-		return fmt.Errorf("no permission; set CONSUL_HTTP_TOKEN to a token that may write sessions and this key: %w", err)
+		return fmt.Errorf("no permission; set CONSUL_HTTP_TOKEN to a token that may do this: %w", err)
 	case errors.As(err, &transport) || errors.As(err, &dial):
 		return &UnreachableError{Server: "Consul at " + address, Err: err}
 	}

@@ -10,7 +10,7 @@ import (
 // Step is one step of a deploy.
 type Step string
 
-// The steps, in their order. Those up to StepCheck, but for StepDescribe, are done once, the others for each function.
+// The steps of a deploy, in their order. Those of FunctionSteps are done for each function, the others once.
 const (
 	StepLoad     Step = "load"     // read the build manifest, the specs and the environment, and check them
 	StepLock     Step = "lock"     // wait for another deploy to end
@@ -20,12 +20,28 @@ const (
 	StepPublish  Step = "publish"  // put artifact and attestation into the registry
 	StepRender   Step = "render"   // write the Nomad job
 	StepPlan     Step = "plan"     // ask Nomad what running the job would change
+	StepRoute    Step = "route"    // write to Consul who may call whom, and prepare canaries
 	StepRun      Step = "run"      // register the job
 	StepWait     Step = "wait"     // wait until the new allocations are healthy
+	StepShift    Step = "shift"    // give canaries their share of the calls
+	StepNarrow   Step = "narrow"   // take permissions away that no spec asks for any more
+)
+
+// The steps of ending a canary, apart from StepLoad, StepLock, StepShift, StepWait and StepNarrow.
+const (
+	StepPromote Step = "promote" // have Nomad replace the release before
+	StepAbort   Step = "abort"   // have Nomad stop the canary
+	StepClose   Step = "close"   // delete what split the calls
 )
 
 // FunctionSteps are the steps that each function goes through.
 var FunctionSteps = []Step{StepDescribe, StepSign, StepPublish, StepRender, StepPlan, StepRun, StepWait}
+
+// The steps that each function of Promote and Abort goes through.
+var (
+	PromoteSteps = []Step{StepShift, StepPromote, StepWait, StepClose}
+	AbortSteps   = []Step{StepShift, StepAbort, StepWait, StepClose}
+)
 
 // State is how far a step is.
 type State string

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -26,8 +27,23 @@ const (
 	MetaRepository = "repository"       // where the source is
 	MetaCommit     = "commit"           // of the source, as attested
 	MetaCalls      = "calls"            // callee=digest pairs, see Interface.Calls
+	MetaCallees    = "callees"          // functions that the spec lets it call, separated by spaces
 	MetaScaling    = "scaling"          // fewest and most allocations, such as 1-8
 )
+
+// Further keys of a service's meta, which routers and people read.
+const (
+	MetaRelease    = "release"    // see Release
+	MetaAllocation = "allocation" // of Nomad, the whole ID
+	MetaIOStorage  = "io_storage" // storage tags of the spec, separated by commas; only if there are any
+	MetaIONetwork  = "io_network" // network tags, likewise
+)
+
+// Release names a release of a function for people and filters: the first 12 hexadecimal digits of the digest
+// (sha256:<hex>) of its artifact.
+func Release(artifactDigest string) string {
+	return short(strings.TrimPrefix(artifactDigest, "sha256:"))
+}
 
 // Job is everything that a function's Nomad job is made of.
 type Job struct {
@@ -73,16 +89,59 @@ func (j *Job) Meta() []MetaEntry {
 	}
 }
 
+// ServiceMeta returns what each instance in Consul tells, apart from its allocation.
+func (j *Job) ServiceMeta() []MetaEntry {
+	list := append(j.Meta(), MetaEntry{MetaRelease, Release(j.ArtifactDigest)})
+	if tags := j.storageTags(); tags != nil {
+		list = append(list, MetaEntry{MetaIOStorage, strings.Join(tags, ",")})
+	}
+	if tags := j.networkTags(); tags != nil {
+		list = append(list, MetaEntry{MetaIONetwork, strings.Join(tags, ",")})
+	}
+	return list
+}
+
+func (j *Job) storageTags() (tags []string) {
+	for _, s := range j.Spec.Storage {
+		tags = append(tags, s.Tag)
+	}
+	return tags
+}
+
+func (j *Job) networkTags() (tags []string) {
+	for _, n := range j.Spec.Network {
+		tags = append(tags, n.Tag)
+	}
+	return tags
+}
+
 // MetaEntry is one key and value of a job's meta.
 type MetaEntry struct{ Key, Value string }
 
 // CallsText is the value of MetaCalls.
 func (j *Job) CallsText() string { return formatCalls(j.Calls) }
 
+// CalleesText is the value of MetaCallees.
+func (j *Job) CalleesText() string {
+	callees := slices.Clone(j.Spec.Calls)
+	slices.Sort(callees)
+	return strings.Join(callees, " ")
+}
+
 // Tags returns the tags of the Consul service: short, for people and for DNS.
 func (j *Job) Tags() []string {
-	return []string{"countersign", "commit-" + short(j.Commit), "artifact-" + short(strings.TrimPrefix(j.ArtifactDigest,
-		"sha256:"))}
+	release := Release(j.ArtifactDigest)
+	tags := []string{"countersign", "commit-" + short(j.Commit), "artifact-" + release, "release-" + release}
+	if j.Spec.Ingress != nil && j.Spec.Ingress.HTTP {
+		tags = append(tags, "ingress")
+	}
+	for _, tag := range j.storageTags() {
+		tags = append(tags, "io-storage-"+tag)
+	}
+	for _, tag := range j.networkTags() {
+		tags = append(tags, "io-network-"+tag)
+	}
+	return tags
 }
 
 // KillTimeout is how long Nomad waits for running calls to end when it stops an allocation: the longest call, within

@@ -47,6 +47,11 @@ func TestRender(t *testing.T) {
 			j.Spec.Resources.Memory = 64<<20 + 1 // rounded up to whole MiB
 			j.Spec.Calls, j.Calls = nil, nil
 		},
+		"tags": func(j *Job) {
+			j.Spec.Ingress = &hclspec.Ingress{HTTP: true, Auth: hclspec.AuthSigned}
+			j.Spec.Storage = []hclspec.Storage{{Tag: "receipts"}, {Tag: "rules"}}
+			j.Spec.Network = []hclspec.Network{{Tag: "rates"}}
+		},
 		"hostile": func(j *Job) { // text of other people stays text
 			j.Spec.Description = "ends\n} job \"x\" { ${env.SECRET}"
 			j.Repository = "https://git.example/\"}\n${env.SECRET}%{ if true }"

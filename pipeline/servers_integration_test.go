@@ -117,7 +117,7 @@ func TestNomadTakesRenderedJobs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = cluster.Plan(t.Context(), j.Spec.Name, source)
+			_, err = cluster.Plan(t.Context(), j.Spec.Name, source, false)
 			var placement *PlacementError
 			if !errors.As(err, &placement) || !strings.Contains(err.Error(), "countersign driver") {
 				t.Errorf("plan: %v; want that no node has the driver", err)
@@ -125,7 +125,7 @@ func TestNomadTakesRenderedJobs(t *testing.T) {
 			if d, err := cluster.Deployed(t.Context(), j.Spec.Name); d != nil || err != nil {
 				t.Errorf("planning registered %+v, %v", d, err)
 			}
-			if _, err := cluster.Plan(t.Context(), "another", source); err == nil {
+			if _, err := cluster.Plan(t.Context(), "another", source, false); err == nil {
 				t.Error("a file with another job was taken")
 			}
 		})

@@ -182,17 +182,13 @@ func resolveSubject(ctx context.Context, env *hclspec.Environment, subject strin
 
 // fromCatalog finds out what runs from the meta of the function's instances in the Consul catalog.
 func fromCatalog(ctx context.Context, env *hclspec.Environment, function string) (artifact.Reference, error) {
-	config := consul.DefaultConfig()
-	if env.Consul.Address != "" {
-		config.Address = env.Consul.Address
-	}
-	client, err := consul.NewClient(config)
+	client, address, err := newConsul(env.Consul)
 	if err != nil {
-		return artifact.Reference{}, fmt.Errorf("make a Consul client for %s: %w", config.Address, err)
+		return artifact.Reference{}, err
 	}
 	instances, _, err := client.Catalog().Service(function, "countersign", (&consul.QueryOptions{}).WithContext(ctx))
 	if err != nil {
-		return artifact.Reference{}, consulError(config.Address, err)
+		return artifact.Reference{}, consulError(address, err)
 	}
 	var digests []string
 	for _, instance := range instances {

@@ -66,6 +66,11 @@ func (c *Cluster) look(ctx context.Context, s *Started, tell func(string)) (heal
 	if err := c.awaitEvaluation(ctx, s); err != nil {
 		return 0, false, err
 	}
+	if s.canary && s.deployment == "" {
+		if err := c.findDeployment(ctx, s); err != nil || s.deployment == "" {
+			return 0, false, err
+		}
+	}
 	allocations, err := c.allocations(ctx, s)
 	if err != nil {
 		return 0, false, err
@@ -73,7 +78,7 @@ func (c *Cluster) look(ctx context.Context, s *Started, tell func(string)) (heal
 	tell(lastEvent(allocations))
 	if s.deployment != "" {
 		healthy, done, err := c.askDeployment(ctx, s, allocations)
-		if err != nil || !done {
+		if err != nil || !done || s.canary {
 			return healthy, done, err
 		}
 		leaving, err := c.leaving(ctx, s)
@@ -87,8 +92,17 @@ func (c *Cluster) look(ctx context.Context, s *Started, tell func(string)) (heal
 	return healthy, healthy >= wanted, err
 }
 
+// findDeployment finds the deployment of the registered version of a job, unless Nomad has not made it yet.
+func (c *Cluster) findDeployment(ctx context.Context, s *Started) error {
+	job, latest, err := c.registered(ctx, s.Function)
+	if err == nil && job != nil && latest != nil && isOf(latest, job) {
+		s.deployment = latest.ID
+	}
+	return err
+}
+
 // leaving counts the job's allocations that have not ended yet and are of an older version than the latest: until they
-// are gone, calls may reach it. Nomad calls them pending while it stops them.
+// are gone, calls may reach it.
 func (c *Cluster) leaving(ctx context.Context, s *Started) (int, error) {
 	list, _, err := c.nomad.Jobs().Allocations(s.Function, false, query(ctx))
 	if err != nil {
@@ -100,12 +114,16 @@ func (c *Cluster) leaving(ctx context.Context, s *Started) (int, error) {
 	}
 	n := 0
 	for _, a := range list {
-		alive := a.ClientStatus == nomad.AllocClientStatusRunning || a.ClientStatus == nomad.AllocClientStatusPending
-		if alive && a.JobVersion < latest {
+		if isAlive(a) && a.JobVersion < latest {
 			n++
 		}
 	}
 	return n, nil
+}
+
+// isAlive tells whether an allocation may still answer. Nomad calls it pending while it stops it.
+func isAlive(a *nomad.AllocationListStub) bool {
+	return a.ClientStatus == nomad.AllocClientStatusRunning || a.ClientStatus == nomad.AllocClientStatusPending
 }
 
 // awaitEvaluation waits until the scheduler placed the job's allocations, and finds out the deployment.
@@ -151,6 +169,9 @@ func (c *Cluster) askDeployment(ctx context.Context, s *Started, allocations []*
 	case nomad.DeploymentStatusSuccessful:
 		return healthy, true, nil
 	case nomad.DeploymentStatusRunning:
+		if s.canary {
+			return healthy, canariesHealthy(d), nil
+		}
 		return healthy, allHealthy(d), nil
 	case nomad.DeploymentStatusFailed, nomad.DeploymentStatusCancelled:
 		return 0, true, &UnhealthyError{

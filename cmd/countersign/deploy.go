@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -30,6 +31,7 @@ func deploy(ctx context.Context, s streams, args []string) error {
 	fs.StringVar(&o.JobsDir, "jobs-dir", "", "`directory` of the rendered jobs (default jobs in the Bazel workspace)")
 	fs.StringVar(&o.Builder, "builder", os.Getenv("COUNTERSIGN_BUILDER"),
 		"`URI` of who builds, stated in attestations (default $COUNTERSIGN_BUILDER or "+pipeline.DefaultBuilder+")")
+	canary := fs.String("canary", "", "`share` of the calls, such as 10%, that changed functions get at first, beside what runs")
 	fs.BoolVar(&o.PlanOnly, "plan-only", false, "show what would change, and change nothing")
 	fs.DurationVar(&o.LockWait, "wait", 0, "how long to wait for another deploy to end")
 	fs.DurationVar(&o.Timeout, "timeout", 3*time.Minute, "how long each function may take to become healthy")
@@ -42,28 +44,38 @@ func deploy(ctx context.Context, s streams, args []string) error {
 	if o.Manifest == "" {
 		return &usageError{"which build? name its manifest with -manifest, or use `bazel run //:deploy`"}
 	}
+	if *canary != "" {
+		if o.Canary, err = pipeline.ParseShare(*canary); err != nil {
+			return &usageError{"-canary " + err.Error()}
+		}
+	}
 	o.Functions, o.JobsDir = names, jobsDir(o.JobsDir)
 	progress := s.out
 	if *asJSON {
 		progress = s.err
 	}
-	view := live.New(progress)
+	view := live.New(progress, pipeline.FunctionSteps)
 	o.Observer = view
 	result, err := pipeline.Deploy(ctx, o)
 	view.Close()
 	if *asJSON {
-		e := json.NewEncoder(s.out)
-		e.SetIndent("", "  ")
-		if jsonErr := e.Encode(result); err == nil {
-			err = jsonErr
-		}
-		return err
+		return printJSON(s.out, result, err)
 	}
 	if *timings {
-		printTimings(s.out, result)
+		printTimings(s.out, result.Steps)
 	}
 	if err == nil {
 		fmt.Fprintln(s.out, conclusion(result))
+	}
+	return err
+}
+
+// printJSON prints a result, also an incomplete one, and returns the error that it came with.
+func printJSON(w io.Writer, result any, err error) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	if jsonErr := e.Encode(result); err == nil {
+		err = jsonErr
 	}
 	return err
 }
@@ -95,14 +107,26 @@ func conclusion(r *pipeline.Result) string {
 		return fmt.Sprintf("Nothing to do: all %d functions run as built (%s).", len(r.Functions), took)
 	}
 	return fmt.Sprintf("Deployed to %s: %d changed, %d unchanged, %d signed; all healthy (%s).", r.Environment, changes,
-		counts[pipeline.ActionNone], signed, took)
+		counts[pipeline.ActionNone], signed, took) + canaries(r)
+}
+
+// canaries tells which functions run in two releases, and how that ends.
+func canaries(r *pipeline.Result) string {
+	var b strings.Builder
+	for _, f := range r.Functions {
+		if c := f.Canary; c != nil {
+			fmt.Fprintf(&b, "\nCanary: %s of the calls of %s go to release %s, the others to %s. "+
+				"`countersign promote %[2]s` or `countersign abort %[2]s` ends it.", c.Share, c.Function, c.Release, c.Stable)
+		}
+	}
+	return b.String()
 }
 
 // printTimings prints a line per step of each function.
-func printTimings(w io.Writer, r *pipeline.Result) {
+func printTimings(w io.Writer, steps []pipeline.Timing) {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tw, "step\tfunction\tstate\tms\t")
-	for _, t := range r.Steps {
+	for _, t := range steps {
 		function := t.Function
 		if function == "" {
 			function = "*"

@@ -22,10 +22,11 @@ type View interface {
 	Close()
 }
 
-// New returns a view for w: a table if w is a terminal that can move its cursor, otherwise lines.
-func New(w io.Writer) View {
+// New returns a view for w: a table if w is a terminal that can move its cursor, otherwise lines. steps are those that
+// each function goes through, the table's columns.
+func New(w io.Writer, steps []pipeline.Step) View {
 	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb" {
-		return newTable(w, func() int {
+		return newTable(w, steps, func() int {
 			width, _, err := term.GetSize(int(file.Fd()))
 			if err != nil {
 				return 80
@@ -77,6 +78,7 @@ func oneLine(s string) string {
 // table redraws a row per function. Steps that concern all functions are lines above it.
 type table struct {
 	w     io.Writer
+	steps []pipeline.Step
 	width func() int
 	order []string
 	rows  map[string]*row
@@ -88,8 +90,8 @@ type row struct {
 	detail string
 }
 
-func newTable(w io.Writer, width func() int) *table {
-	return &table{w: w, width: width, rows: map[string]*row{}}
+func newTable(w io.Writer, steps []pipeline.Step, width func() int) *table {
+	return &table{w: w, steps: steps, width: width, rows: map[string]*row{}}
 }
 
 // Close leaves the table as it is and lets others print below it.
@@ -134,14 +136,14 @@ func (t *table) draw() string {
 	}
 	var b, head strings.Builder
 	fmt.Fprintf(&head, "%-*s", first+2, "function")
-	for _, step := range pipeline.FunctionSteps {
+	for _, step := range t.steps {
 		fmt.Fprintf(&head, "%-*s", cellWidth, step)
 	}
 	b.WriteString(t.cut(strings.TrimRight(head.String(), " ")) + "\n")
 	for _, function := range t.order {
 		var line strings.Builder
 		fmt.Fprintf(&line, "%-*s", first+2, function)
-		for _, step := range pipeline.FunctionSteps {
+		for _, step := range t.steps {
 			line.WriteString(cell(t.rows[function].cells[step]))
 		}
 		line.WriteString(t.rows[function].detail)

@@ -35,7 +35,7 @@ var story = []pipeline.Progress{
 
 func TestLines(t *testing.T) {
 	var out bytes.Buffer
-	v := New(&out)
+	v := New(&out, pipeline.FunctionSteps)
 	for _, p := range story {
 		v.Observe(p)
 	}
@@ -54,7 +54,7 @@ tax              wait      failed      2.0s
 func TestTableEndsAsDrawn(t *testing.T) {
 	for _, width := range []int{200, 60, 10} {
 		var out bytes.Buffer
-		v := newTable(&out, func() int { return width })
+		v := newTable(&out, pipeline.FunctionSteps, func() int { return width })
 		for _, p := range story {
 			v.Observe(p)
 		}

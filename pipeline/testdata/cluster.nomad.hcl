@@ -53,6 +53,47 @@ job "quote" {
       unlimited      = true
     }
 
+    # Where the node's host takes calls is known only from its driver.
+    constraint {
+      attribute = "${attr.driver.countersign.port}"
+      operator  = "is_set"
+    }
+
+    # Routers stop choosing the allocation first; then running calls may end.
+    shutdown_delay = "1s"
+
+    # It is the group's, since Nomad permits connect only there. Address and port are the host's, which has one listener
+    # for all its functions and speaks mutual TLS with other hosts itself: native, without a proxy.
+    service {
+      name     = "quote"
+      task     = "quote"
+      provider = "consul"
+      address  = "${attr.driver.countersign.address}"
+      port     = "${attr.driver.countersign.port}"
+      tags     = ["countersign", "commit-012345678901", "artifact-aaaaaaaaaaaa", "release-aaaaaaaaaaaa"]
+
+      connect {
+        native = true
+      }
+
+      meta {
+        artifact_digest  = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        commit           = "0123456789012345678901234567890123456789"
+        interface_digest = "sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+        repository       = "https://git.example/teams/quote.git"
+        spec_digest      = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+        release          = "aaaaaaaaaaaa"
+        allocation       = "${NOMAD_ALLOC_ID}"
+      }
+
+      check {
+        type     = "http"
+        path     = "/v1/health/${NOMAD_ALLOC_ID}"
+        interval = "2s"
+        timeout  = "1s"
+      }
+    }
+
     task "quote" {
       driver = "countersign"
 
@@ -71,41 +112,9 @@ job "quote" {
       resources {
         cpu    = 200
         memory = 65
-
-        # The label of the service's port, which the driver fills in: a host has one port for all its functions. Nomad
-        # wants labels declared, and lets the driver's port win only if that is here; it warns that this is deprecated.
-        network {
-          port "call" {}
-        }
       }
 
-      # Routers stop choosing the allocation first; then running calls may end.
-      shutdown_delay = "1s"
-      kill_timeout   = "14s"
-
-      service {
-        name         = "quote"
-        provider     = "consul"
-        port         = "call"
-        address_mode = "driver"
-        tags         = ["countersign", "commit-012345678901", "artifact-aaaaaaaaaaaa"]
-
-        meta {
-          artifact_digest  = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-          commit           = "0123456789012345678901234567890123456789"
-          interface_digest = "sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
-          repository       = "https://git.example/teams/quote.git"
-          spec_digest      = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-        }
-
-        check {
-          type         = "http"
-          path         = "/v1/health/${NOMAD_ALLOC_ID}"
-          interval     = "2s"
-          timeout      = "1s"
-          address_mode = "driver"
-        }
-      }
+      kill_timeout = "14s"
     }
   }
 }
