@@ -27,6 +27,9 @@ const (
 	// coalesce is the shortest time between two snapshots.
 	coalesce = 20 * time.Millisecond
 
+	// changeShare is the share of the time that the receiver of snapshots may be busy with them: one part in so many.
+	changeShare = 10
+
 	// firstBackoff and maxBackoff bound the time between failing queries, which doubles. Half of it is random.
 	firstBackoff = 100 * time.Millisecond
 	maxBackoff   = 10 * time.Second
