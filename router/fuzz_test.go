@@ -26,29 +26,33 @@ func (s *source) yes() bool { return s.n(2) == 1 }
 
 func pickOne[V any](s *source, of ...V) V { return of[s.n(len(of))] }
 
-func (s *source) name() string { return pickOne(s, "tax", "fx", "vat", "*", "", "quote") }
-func (s *source) key() string  { return pickOne(s, "1", "2", "3", "4", "missing", "") }
-func (s *source) text() string { return pickOne(s, "", "/call/tax", "/call", "(", ".*", "x)|(", "1") }
+func (s *source) name() string { return pickOne(s, "tax", "fx", "tax", "fx", "vat", "*", "", "quote") }
+func (s *source) key() string  { return pickOne(s, "1", "2", "3", "1", "2", "3", "4", "missing", "") }
+func (s *source) text() string {
+	return pickOne(s, "", "", "", "", "/call/tax", "/call", "(", ".*", "x)|(", "1")
+}
 func (s *source) duration() time.Duration {
 	return pickOne(s, 0, time.Millisecond, -1, math.MaxInt64, math.MinInt64, time.Hour)
 }
 
+// node is mostly of one kind.
 func (s *source) node() (n Node) {
-	for range s.n(4) {
+	kind := s.n(5)
+	for range s.n(4) * pickOne(s, 0, min(kind, 1)) {
 		r := Route{Next: s.key(), RequestTimeout: s.duration(), NumRetries: pickOne(s, 0, 3, -1, math.MaxInt)}
 		r.Match = Match{PathExact: s.text(), PathPrefix: s.text(), PathRegex: s.text(), CaseInsensitive: s.yes(),
-			QueryParams: s.yes()}
+			QueryParams: s.n(5) == 4}
 		for range s.n(3) {
 			r.Match.Headers = append(r.Match.Headers, HeaderMatch{Name: s.text(), Present: s.yes(), Exact: s.text(),
 				Regex: s.text(), Invert: s.yes()})
 		}
 		n.Routes = append(n.Routes, r)
 	}
-	for range s.n(4) {
-		w := pickOne(s, 50, 0, -1, math.NaN(), math.Inf(1), 1e300, 0.001, 100)
+	for range s.n(4) * pickOne(s, 0, kind/3) {
+		w := pickOne(s, 50, 30, 20, 0, -1, math.NaN(), math.Inf(1), 1e300, 0.001, 100)
 		n.Splits = append(n.Splits, Split{Weight: w, Next: s.key()})
 	}
-	if s.yes() {
+	if kind != 4 {
 		n.Resolver = &Resolver{Target: s.key(), Failover: []string{s.key(), s.key()}, ConnectTimeout: s.duration(),
 			RequestTimeout: s.duration()}
 	}
@@ -62,23 +66,24 @@ func (s *source) snapshot() Snapshot {
 	for range s.n(4) {
 		snap.Functions = append(snap.Functions, Function{s.name(), s.yes()})
 	}
-	for range s.n(5) {
+	snap.Intentions = slices.Clone(pickOne(s, allowAll, allowAll, nil))
+	for range s.n(4) {
 		in := Intention{Source: s.name(), Destination: s.name(), Allow: s.n(4) > 0}
 		for range s.n(2) {
 			in.Permissions = append(in.Permissions, Permission{Allow: s.yes(), PathRegex: s.text(), Unknowable: s.yes()})
 		}
 		snap.Intentions = append(snap.Intentions, in)
 	}
-	for range s.n(4) {
+	for range 2 + s.n(3) {
 		c := Chain{Function: s.name(), Start: s.key(), Nodes: map[string]Node{}, Targets: map[string]Target{}}
-		for range s.n(6) {
+		for range 3 + s.n(4) {
 			c.Nodes[s.key()] = s.node()
 		}
-		for range s.n(4) {
+		for range 3 + s.n(3) {
 			t := Target{Function: s.name(), Filtered: s.yes()}
 			for range s.n(5) {
-				t.Endpoints = append(t.Endpoints, Listed{Allocation: pickOne(s, "a", "b", "c", ""),
-					Node: pickOne(s, "n1", "n2", ""), Address: pickOne(s, "h:1", "h:2", ""), Passing: s.yes()})
+				t.Endpoints = append(t.Endpoints, Listed{Allocation: pickOne(s, "a", "b", "c", "d", ""),
+					Node: pickOne(s, "n1", "n2", ""), Address: pickOne(s, "h:1", "h:2", "h:3", ""), Passing: s.n(4) > 0})
 			}
 			c.Targets[s.key()] = t
 		}
@@ -92,8 +97,8 @@ func (s *source) snapshot() Snapshot {
 func FuzzRoute(f *testing.F) {
 	f.Add([]byte{})
 	state := uint64(1)
-	for range 200 {
-		seed := make([]byte, 400)
+	for range 500 {
+		seed := make([]byte, 1500)
 		for i := range seed {
 			state = mix(state + 0x9e3779b97f4a7c15)
 			seed[i] = byte(state)
@@ -109,9 +114,9 @@ func FuzzRoute(f *testing.F) {
 		for range 1 + s.n(2) {
 			r.Update(s.snapshot())
 		}
-		allowed := func(f string) bool { return f == "fx" }
+		allowed := func(f string) bool { return f != "vat" }
 		var tried []*Endpoint
-		for range 6 {
+		for range 10 {
 			q := Query{Caller: s.name(), Callee: s.name(), Allowed: allowed, Tried: tried,
 				Header: func(string) string { return s.text() }}
 			choice, err := r.Route(&q)
