@@ -123,11 +123,13 @@ func TestSplit(t *testing.T) {
 		chain Chain
 		want  map[string]float64
 	}{
-		"tenth":           {twoSubsets(Node{Splits: []Split{{90, "old"}, {10, "new"}}}), map[string]float64{"old": .9, "new": .1}},
-		"hundredths":      {twoSubsets(Node{Splits: []Split{{99.75, "old"}, {0.25, "new"}}}), map[string]float64{"old": .9975, "new": .0025}},
-		"all":             {twoSubsets(Node{Splits: []Split{{0, "old"}, {100, "new"}}}), map[string]float64{"new": 1}},
-		"nested":          {nested, map[string]float64{"new": .1234, "old": .4383, "fx": .4383}},
-		"less than 100 %": {twoSubsets(Node{Splits: []Split{{30, "old"}, {10, "new"}}}), map[string]float64{"old": .75, "new": .25}},
+		"tenth": {twoSubsets(Node{Splits: []Split{{90, "old"}, {10, "new"}}}), map[string]float64{"old": .9, "new": .1}},
+		"hundredths": {twoSubsets(Node{Splits: []Split{{99.75, "old"}, {0.25, "new"}}}),
+			map[string]float64{"old": .9975, "new": .0025}},
+		"all":    {twoSubsets(Node{Splits: []Split{{0, "old"}, {100, "new"}}}), map[string]float64{"new": 1}},
+		"nested": {nested, map[string]float64{"new": .1234, "old": .4383, "fx": .4383}},
+		"less than 100 %": {twoSubsets(Node{Splits: []Split{{30, "old"}, {10, "new"}}}),
+			map[string]float64{"old": .75, "new": .25}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var r testRouter
@@ -157,8 +159,9 @@ func TestAnotherFunctionIsFollowedOnlyIfAllowed(t *testing.T) {
 		ingress    bool
 		want       string
 	}{
-		"listed":               {Query{Caller: "quote", Allowed: allowed}, append(toTax, toVat), false, "v"},
-		"not listed":           {Query{Caller: "quote", Allowed: func(string) bool { return false }}, allowAll, true, "not_permitted"},
+		"listed": {Query{Caller: "quote", Allowed: allowed}, append(toTax, toVat), false, "v"},
+		"not listed": {Query{Caller: "quote", Allowed: func(string) bool { return false }}, allowAll, true,
+			"not_permitted"},
 		"nothing listed":       {Query{Caller: "quote"}, allowAll, true, "not_permitted"},
 		"no intention":         {Query{Caller: "quote", Allowed: allowed}, toTax, true, "not_permitted"},
 		"outside, ingress":     {Query{}, nil, true, "v"},
