@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ type bench struct {
 }
 
 func newBench(t *testing.T, functions ...string) *bench {
-	b := &bench{consul: startConsul(t)}
+	b := &bench{consul: startConsul(t, "")}
 	b.watcher = b.watch(Config{Changed: b.router.Update, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	b.watcher.Want(functions...)
 	return b
@@ -325,4 +326,55 @@ func TestDistancesOfConsul(t *testing.T) {
 		return d["node-near"].Round(time.Millisecond) == time.Millisecond &&
 			d["node-far"].Round(time.Millisecond) == 50*time.Millisecond
 	})
+}
+
+// TestTokenThatIsDocumented holds docs/routing.md to what the queries need.
+func TestTokenThatIsDocumented(t *testing.T) {
+	b := &bench{consul: startConsul(t, "5a3e3f0b-0d1c-4f6a-9c9a-3d1f0e7f6b11")}
+	const rules = `service_prefix "" {
+  policy     = "read"
+  intentions = "read"
+}
+node_prefix "" { policy = "read" }
+agent_prefix "" { policy = "read" }`
+	text, err := os.ReadFile("../../docs/routing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), rules) {
+		t.Errorf("the documentation does not have these rules:\n%s", rules)
+	}
+	policy, _, err := b.client.ACL().PolicyCreate(&api.ACLPolicy{Name: "routing", Rules: rules}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := b.client.ACL().TokenCreate(&api.ACLToken{Policies: []*api.ACLLink{{ID: policy.ID}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	b.watcher = b.watch(Config{Changed: b.router.Update, Token: token.SecretID, Log: log})
+	b.watcher.Want("tax")
+	b.wait("tax")
+	b.write(allow("tax", "quote"))
+	b.register("tax", "t1", "r1", api.HealthPassing)
+	b.becomes("quote", "tax", "t1")
+	b.eventually(5*time.Second, "every query is answered", func() bool { return b.watcher.Age() == 0 })
+	_, _, err = b.watcher.coordinatesQuery().ask(t.Context(), (&api.QueryOptions{}).WithContext(t.Context()))
+	if err != nil {
+		t.Error(err)
+	}
+
+	var refused router.Router[noInstance]
+	without := b.watch(Config{Changed: refused.Update})
+	without.Want("tax")
+	if err := without.Wait(shortly(t), "tax"); err == nil || !strings.Contains(err.Error(), "Permission denied") {
+		t.Errorf("without a token: %v; want that permission is denied", err)
+	}
+}
+
+func shortly(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	t.Cleanup(cancel)
+	return ctx
 }

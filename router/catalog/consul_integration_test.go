@@ -53,7 +53,8 @@ func freePort(t *testing.T, taken map[int]bool) int {
 	return 0
 }
 
-func startConsul(t *testing.T) *consul {
+// startConsul starts an agent. With a token it has ACLs, which allow nothing without one; this token may do everything.
+func startConsul(t *testing.T, token string) *consul {
 	t.Helper()
 	found, err := servers.Ensure(t.Context(), servers.Consul, nil)
 	if err != nil {
@@ -61,18 +62,23 @@ func startConsul(t *testing.T) *consul {
 	}
 	taken := map[int]bool{}
 	c := &consul{t: t, binary: found.Path, http: freePort(t, taken), config: filepath.Join(t.TempDir(), "consul.json")}
-	config, err := json.Marshal(map[string]any{
+	settings := map[string]any{
 		"node_name": "here", "bind_addr": "127.0.0.1", "client_addr": "127.0.0.1", "disable_host_node_id": true,
 		"disable_update_check": true, "ports": map[string]int{"http": c.http, "server": freePort(t, taken),
 			"serf_lan": freePort(t, taken), "serf_wan": -1, "dns": -1, "grpc": -1, "grpc_tls": -1},
-	})
+	}
+	if token != "" {
+		settings["acl"] = map[string]any{"enabled": true, "default_policy": "deny",
+			"tokens": map[string]string{"initial_management": token, "agent": token}}
+	}
+	config, err := json.Marshal(settings)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(c.config, config, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.client, err = api.NewClient(&api.Config{Address: c.address()})
+	c.client, err = api.NewClient(&api.Config{Address: c.address(), Token: token})
 	if err != nil {
 		t.Fatal(err)
 	}
