@@ -3,30 +3,38 @@ package router
 import (
 	"math"
 	"slices"
-	"strings"
 	"time"
 )
 
-// table is what decisions are made from. It never changes.
+// table is what decisions are made from. It never changes. With thousands of functions what a decision costs is mainly
+// the cache lines that it touches, so what it needs about a callee is found by one look-up, and near to each other.
 type table[T Instance] struct {
 	loaded     bool // there was a snapshot
 	intentions intentions
-	functions  map[string]function
-	chains     map[string]*step[T]
-	local      map[string]*step[T] // functions with instances here, as long as there is no chain
+	any        []rule // of intentions, for the destination "*"
+	callees    map[string]*callee[T]
 }
 
-// function is what is known of a service in the catalog.
-type function struct{ ingress bool }
+// callee is what is known of a function.
+type callee[T Instance] struct {
+	rules      []rule // of the intentions with this destination
+	start      *step[T]
+	chained    bool // there is a chain; start is nil if it is broken
+	registered bool // with Consul
+	ingress    bool
+	named      bool     // there are intentions with this destination
+	local      *step[T] // to the instances here, for as long as there is no chain; nil without any
+}
 
-// step is a compiled node of a chain; exactly one of routes, splits and groups is set. The nodes behind a route are
-// compiled for that route, so that what it says about timeouts is found in the groups' policy.
+// step is a compiled node of a chain. It is a router, a splitter or, with neither routes nor splits, a resolver. The
+// nodes behind a route are compiled for that route, so that what it says about timeouts is found in the policy.
 type step[T Instance] struct {
-	routes  []route[T]
-	splits  []split[T]
-	groups  []*group[T] // the target, then those for failover
-	policy  Policy
-	balance balance
+	routes   []route[T]
+	splits   []split[T]
+	group    *group[T]   // of the target
+	failover []*group[T] // of further ones
+	policy   Policy
+	balance  balance
 }
 
 type route[T Instance] struct {
@@ -59,14 +67,14 @@ type compiler[T Instance] struct {
 }
 
 func (c *compiler[T]) table(s *Snapshot) *table[T] {
-	t := &table[T]{local: map[string]*step[T]{}}
+	t := &table[T]{callees: map[string]*callee[T]{}}
 	for name, list := range c.local {
 		g := &group[T]{function: name}
 		for _, in := range list {
 			g.addLocal(in)
 		}
-		g.finish()
-		t.local[name] = &step[T]{groups: []*group[T]{g},
+		g.finish(nil)
+		t.callee(name).local = &step[T]{group: g,
 			policy: Policy{ConnectTimeout: DefaultConnectTimeout, Retries: DefaultRetries}}
 	}
 	if s == nil {
@@ -74,15 +82,30 @@ func (c *compiler[T]) table(s *Snapshot) *table[T] {
 	}
 	c.used, c.listed, c.distances = map[*Endpoint]bool{}, map[string]bool{}, s.Distances
 	t.loaded, t.intentions = true, compileIntentions(s.Intentions)
-	t.functions = make(map[string]function, len(s.Functions))
 	for _, f := range s.Functions {
-		t.functions[f.Name] = function{ingress: f.Ingress || t.functions[f.Name].ingress}
+		known := t.callee(f.Name)
+		known.registered, known.ingress = true, known.ingress || f.Ingress
 	}
-	t.chains = make(map[string]*step[T], len(s.Chains))
 	for i := range s.Chains {
-		t.chains[s.Chains[i].Function] = c.chain(&s.Chains[i])
+		known := t.callee(s.Chains[i].Function)
+		known.chained, known.start = true, c.chain(&s.Chains[i])
 	}
+	for name, rules := range t.intentions {
+		known := t.callee(name)
+		known.named, known.rules = true, rules
+	}
+	t.any = t.intentions[anyName]
 	return t
+}
+
+// callee returns what is known of a function, to be added to.
+func (t *table[T]) callee(name string) *callee[T] {
+	known := t.callees[name]
+	if known == nil {
+		known = &callee[T]{}
+		t.callees[name] = known
+	}
+	return known
 }
 
 // chain compiles a chain. The result is nil if it is broken.
@@ -185,10 +208,10 @@ func (c *chainCompiler[T]) resolver(n Node, p *path[T]) *step[T] {
 	if primary == nil {
 		return nil
 	}
-	s.groups = append(s.groups, primary)
+	s.group = primary
 	for _, key := range n.Resolver.Failover {
 		if g := c.target(key); g != nil {
-			s.groups = append(s.groups, g)
+			s.failover = append(s.failover, g)
 		}
 	}
 	return s
@@ -206,6 +229,7 @@ func (c *chainCompiler[T]) target(key string) *group[T] {
 	g := &group[T]{function: t.Function, subset: t.Subset}
 	c.addLocals(g, &t)
 	local := c.local[t.Function]
+	var remote []distant
 	for i := range t.Endpoints {
 		l := &t.Endpoints[i]
 		if _, gone := c.gone[l.Allocation]; gone || !l.Passing || l.Allocation == "" || l.Address == "" ||
@@ -214,18 +238,9 @@ func (c *chainCompiler[T]) target(key string) *group[T] {
 		}
 		e := c.pool.endpoint(t.Function, l)
 		c.used[e] = true
-		g.members = append(g.members, member[T]{remote: e, distance: c.distance(l.Node), hash: hash(e.Allocation)})
+		remote = append(remote, distant{e, c.distance(l.Node)})
 	}
-	slices.SortStableFunc(g.members[g.local:], func(a, b member[T]) int {
-		if a.distance != b.distance {
-			if a.distance < b.distance {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.remote.Allocation, b.remote.Allocation)
-	})
-	g.finish()
+	g.finish(remote)
 	c.groups[key] = g
 	return g
 }

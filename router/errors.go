@@ -7,16 +7,9 @@ func noInstanceHere(function string) error {
 		"no healthy instance of function %q on this node", function)
 }
 
-// known tells whether something in Consul has the name of a function.
-func (t *table[T]) known(function string) bool {
-	_, registered := t.functions[function]
-	_, named := t.intentions[function]
-	return registered || named
-}
-
-// absent tells a function that nothing in Consul knows from one whose chain is not in yet.
-func (t *table[T]) absent(q *Query) error {
-	if t.known(q.Callee) {
+// absent tells a function that nothing in Consul has the name of from one whose chain is not in yet.
+func (c *callee[T]) absent(q *Query) error {
+	if c.registered || c.named {
 		return countersign.Errorf(countersign.CodeUnavailable, q.Callee,
 			"no instance of function %q is known to this node yet; try again", q.Callee)
 	}
@@ -26,13 +19,14 @@ func (t *table[T]) absent(q *Query) error {
 
 // unavailable tells why none of the instances of a resolver's targets can be chosen.
 func (t *table[T]) unavailable(s *step[T], q *Query) error {
-	healthy := 0
-	for _, g := range s.groups {
-		healthy += len(g.members)
+	g := s.group
+	healthy := len(g.members)
+	for _, f := range s.failover {
+		healthy += len(f.members)
 	}
-	g := s.groups[0]
-	if healthy == 0 && len(s.groups) == 1 && g.function == q.Callee && !t.known(q.Callee) {
-		return t.absent(q)
+	known := t.callees[q.Callee]
+	if healthy == 0 && len(s.failover) == 0 && g.function == q.Callee && !known.registered && !known.named {
+		return known.absent(q)
 	}
 	name := g.function
 	if g.subset != "" {

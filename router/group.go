@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -19,10 +20,16 @@ type group[T Instance] struct {
 
 // member is an instance that can be chosen: remote, or one of this host if that is nil.
 type member[T Instance] struct {
-	local    T
-	remote   *Endpoint
+	local  T
+	remote *Endpoint
+	state  *state // remote's
+	hash   uint64
+}
+
+// distant is an endpoint and how far it is.
+type distant struct {
+	*Endpoint
 	distance time.Duration
-	hash     uint64
 }
 
 // Endpoints whose distance exceeds the nearest's by no more than nearMargin, or by nearShare of it if that is more, are
@@ -37,21 +44,26 @@ func (g *group[T]) addLocal(in T) {
 	g.local++
 }
 
-// finish divides the members, which are sorted, into tiers.
-func (g *group[T]) finish() {
+// finish adds the endpoints on other hosts from near to far, and divides the members into tiers.
+func (g *group[T]) finish(remote []distant) {
+	slices.SortFunc(remote, func(a, b distant) int {
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.Allocation, b.Allocation))
+	})
 	if g.local > 0 {
 		g.tiers = append(g.tiers, g.local)
 	}
-	for i := g.local; i < len(g.members); {
-		first := g.members[i].distance
+	g.members = slices.Grow(g.members, len(remote))
+	for i := 0; i < len(remote); {
+		first := remote[i].distance
 		limit := farthest
 		if margin := max(nearMargin, time.Duration(float64(first)*nearShare)); first < farthest-margin {
 			limit = first + margin
 		}
-		for i < len(g.members) && g.members[i].distance <= limit {
-			i++
+		for ; i < len(remote) && remote[i].distance <= limit; i++ {
+			e := remote[i].Endpoint
+			g.members = append(g.members, member[T]{remote: e, state: e.state, hash: hash(e.Allocation)})
 		}
-		g.tiers = append(g.tiers, i)
+		g.tiers = append(g.tiers, len(g.members))
 	}
 }
 
@@ -62,18 +74,18 @@ func (g *group[T]) eligible(i int, q *Query, ignoreEjection bool) bool {
 		return len(q.LocalTried) == 0 || !slices.Contains(q.LocalTried, m.local.ID())
 	}
 	for _, e := range q.Tried {
-		if e != nil && e.state == m.remote.state {
+		if e != nil && e.state == m.state {
 			return false
 		}
 	}
-	return ignoreEjection || !m.remote.state.ejected()
+	return ignoreEjection || !m.state.ejected()
 }
 
 func (m *member[T]) load() int {
 	if m.remote == nil {
 		return m.local.InFlight()
 	}
-	return m.remote.InFlight()
+	return int(m.state.inFlight.Load())
 }
 
 // random returns an eligible member in [lo, hi) but not except, or -1 if there is none.

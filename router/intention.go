@@ -17,14 +17,14 @@ const callMethod = "POST"
 
 func callPath(function string) string { return "/call/" + function }
 
-// intentions holds the intentions of a snapshot by destination, then by source.
-type intentions map[string]map[string]*rule
+// intentions holds the intentions of a snapshot by destination, each list sorted by source.
+type intentions map[string][]rule
 
 // rule is one intention.
 type rule struct {
+	source      string
 	allow       bool
 	permissions []permission
-	text        string // how people call the intention
 }
 
 type permission struct {
@@ -35,21 +35,26 @@ type permission struct {
 func compileIntentions(list []Intention) intentions {
 	all := intentions{}
 	for _, in := range list {
-		r := &rule{allow: in.Allow, text: fmt.Sprintf("the intention %s -> %s", in.Source, in.Destination)}
+		r := rule{source: in.Source, allow: in.Allow}
 		for _, p := range in.Permissions {
 			r.permissions = append(r.permissions, compilePermission(p))
 		}
-		sources := all[in.Destination]
-		if sources == nil {
-			sources = map[string]*rule{}
-			all[in.Destination] = sources
+		rules := all[in.Destination]
+		i, found := findRule(rules, in.Source)
+		switch {
+		case !found:
+			all[in.Destination] = slices.Insert(rules, i, r)
+		case rules[i].always(): // Consul has no two for one pair; if there are, the one that refuses stays
+			rules[i] = r
 		}
-		if old := sources[in.Source]; old != nil && !old.always() {
-			continue // Consul has no two for one pair; if there are, the one that refuses stays
-		}
-		sources[in.Source] = r
 	}
 	return all
+}
+
+func findRule(rules []rule, source string) (int, bool) {
+	return slices.BinarySearchFunc(rules, source, func(r rule, source string) int {
+		return strings.Compare(r.source, source)
+	})
 }
 
 // always tells whether the rule allows every call.
@@ -116,45 +121,48 @@ func compileRegex(expr string) (*regexp.Regexp, error) {
 	return re, nil
 }
 
-// find returns the intention that applies to a call, or nil. Precedence is Consul's: an exact destination goes before
-// "*", then an exact source before "*".
-func (all intentions) find(caller, callee string) *rule {
-	for _, sources := range [2]map[string]*rule{all[callee], all[anyName]} {
-		if r := sources[caller]; r != nil {
-			return r
-		}
-		if r := sources[anyName]; r != nil {
-			return r
-		}
-	}
-	return nil
+// permit tells whether caller may call callee, and which intention says no if not. Precedence is Consul's: an exact
+// destination goes before "*", then an exact source before "*".
+func (all intentions) permit(caller, callee string) (ok bool, why string) {
+	return permit(all[callee], all[anyName], caller, callee)
 }
 
-// permit tells whether caller may call callee, and which intention says no if not.
-func (all intentions) permit(caller, callee string) (ok bool, why string) {
-	if caller == anyName || callee == anyName { // no function has this name
-		return false, "no intention allows it"
-	}
-	r := all.find(caller, callee)
-	if r == nil {
-		return false, "no intention allows it"
-	}
-	if len(r.permissions) == 0 {
-		if r.allow {
-			return true, ""
-		}
-		return false, r.text + " denies it"
-	}
-	path := callPath(callee)
-	for _, p := range r.permissions {
-		if p.match(path) {
-			if p.allow {
-				return true, ""
+// permit is intentions.permit for who has the rules for callee and for any destination at hand.
+func permit(exact, anyDestination []rule, caller, callee string) (ok bool, why string) {
+	if caller != anyName && callee != anyName { // no function has this name
+		for _, source := range [2]string{caller, anyName} {
+			if i, found := findRule(exact, source); found {
+				return exact[i].permit(callee, callee)
 			}
-			return false, r.text + " has a permission that denies it"
+		}
+		for _, source := range [2]string{caller, anyName} {
+			if i, found := findRule(anyDestination, source); found {
+				return anyDestination[i].permit(anyName, callee)
+			}
 		}
 	}
-	return false, r.text + " has no permission that allows it"
+	return false, "no intention allows it"
+}
+
+// permit tells whether the rule, for a destination, allows a call of callee.
+func (r *rule) permit(destination, callee string) (ok bool, why string) {
+	if r.always() {
+		return true, ""
+	}
+	why = "denies it"
+	if len(r.permissions) > 0 {
+		path := callPath(callee)
+		i := slices.IndexFunc(r.permissions, func(p permission) bool { return p.match(path) })
+		switch {
+		case i < 0:
+			why = "has no permission that allows it"
+		case r.permissions[i].allow:
+			return true, ""
+		default:
+			why = "has a permission that denies it"
+		}
+	}
+	return false, fmt.Sprintf("the intention %s -> %s %s", r.source, destination, why)
 }
 
 func notPermitted(caller, callee, why string) error {

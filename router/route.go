@@ -16,37 +16,40 @@ func (r *Router[T]) Route(q *Query) (Choice[T], error) {
 	if t == nil {
 		return Choice[T]{}, noInstanceHere(q.Callee)
 	}
+	known := t.callees[q.Callee]
 	if r.Standalone || !t.loaded {
-		s := t.local[q.Callee]
-		if s == nil {
+		if known == nil || known.local == nil {
 			return Choice[T]{}, noInstanceHere(q.Callee)
 		}
-		return t.pick(s, q)
+		return t.pick(known.local, q)
 	}
-	if err := t.mayCall(q); err != nil {
+	if known == nil {
+		known = &callee[T]{}
+	}
+	if err := t.mayCall(known, q); err != nil {
 		return Choice[T]{}, err
 	}
-	s, found := t.chains[q.Callee]
-	if !found {
-		// Consul has not answered about the callee yet. What runs here may be called all the same.
-		if s = t.local[q.Callee]; s == nil {
-			return Choice[T]{}, t.absent(q)
-		}
+	if known.chained {
+		return t.walk(known.start, q)
 	}
-	return t.walk(s, q)
+	// Consul has not answered about the callee yet. What runs here may be called all the same.
+	if known.local != nil {
+		return t.pick(known.local, q)
+	}
+	return Choice[T]{}, known.absent(q)
 }
 
 // mayCall tells whether a call may be made at all: by the intentions or, from outside, by the callee's ingress. An
 // instance of this host is called from outside without regard to what Consul says of its ingress: the host knows its
 // spec.
-func (t *table[T]) mayCall(q *Query) error {
+func (t *table[T]) mayCall(known *callee[T], q *Query) error {
 	if q.Caller != "" {
-		if ok, why := t.intentions.permit(q.Caller, q.Callee); !ok {
+		if ok, why := permit(known.rules, t.any, q.Caller, q.Callee); !ok {
 			return notPermitted(q.Caller, q.Callee, why)
 		}
 		return nil
 	}
-	if f, registered := t.functions[q.Callee]; registered && !f.ingress && t.local[q.Callee] == nil {
+	if known.registered && !known.ingress && known.local == nil {
 		return countersign.Errorf(countersign.CodeNotPermitted, q.Callee,
 			"function %q can't be called from outside: its spec has no ingress", q.Callee)
 	}
@@ -55,7 +58,7 @@ func (t *table[T]) mayCall(q *Query) error {
 
 // walk follows the chain from s to an instance.
 func (t *table[T]) walk(s *step[T], q *Query) (Choice[T], error) {
-	for s != nil && s.groups == nil {
+	for s != nil && s.group == nil {
 		if s.routes != nil {
 			s = followRoute(s.routes, q)
 		} else {
@@ -93,31 +96,40 @@ func followSplit[T Instance](splits []split[T]) *step[T] {
 // pick chooses an instance of the first target that has one: first among those that are not ejected, then, if there are
 // none of these anywhere, among all.
 func (t *table[T]) pick(s *step[T], q *Query) (Choice[T], error) {
+	if err := t.mayFollow(s.group, q); err != nil {
+		return Choice[T]{}, err
+	}
 	for _, ignoreEjection := range [2]bool{false, true} {
-		for k, g := range s.groups {
-			if g.function != q.Callee {
-				if err := t.mayFollow(g.function, q); err != nil {
-					if k == 0 {
-						return Choice[T]{}, err
-					}
-					continue
-				}
+		if m := choose(&s.balance, s.group, q, ignoreEjection); m >= 0 {
+			return s.choice(s.group, m), nil
+		}
+		for _, g := range s.failover {
+			if t.mayFollow(g, q) != nil {
+				continue
 			}
 			if m := choose(&s.balance, g, q, ignoreEjection); m >= 0 {
-				member := &g.members[m]
-				return Choice[T]{Local: member.local, IsLocal: member.remote == nil, Remote: member.remote,
-					Function: g.function, Policy: &s.policy}, nil
+				return s.choice(g, m), nil
 			}
 		}
 	}
 	return Choice[T]{}, t.unavailable(s, q)
 }
 
+func (s *step[T]) choice(g *group[T], i int) Choice[T] {
+	m := &g.members[i]
+	return Choice[T]{Local: m.local, IsLocal: m.remote == nil, Remote: m.remote, Function: g.function,
+		Policy: &s.policy}
+}
+
 // mayFollow tells whether the chain may lead the call to another function than its callee. Consul is not trusted to make
 // a caller call what its signed spec does not list, nor to open to the outside what has no ingress.
-func (t *table[T]) mayFollow(function string, q *Query) error {
+func (t *table[T]) mayFollow(g *group[T], q *Query) error {
+	function := g.function
+	if function == q.Callee {
+		return nil
+	}
 	if q.Caller == "" {
-		if t.functions[function].ingress {
+		if known := t.callees[function]; known != nil && known.ingress {
 			return nil
 		}
 		return countersign.Errorf(countersign.CodeNotPermitted, q.Callee,

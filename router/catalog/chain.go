@@ -1,8 +1,10 @@
 package catalog
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/consul/api"
 
@@ -25,12 +27,29 @@ type chainNode struct {
 	Splits   []*api.DiscoverySplit
 	Resolver *struct {
 		Default        bool
-		ConnectTimeout string
-		RequestTimeout string
+		ConnectTimeout duration
+		RequestTimeout duration
 		Target         string
 		Failover       *struct{ Targets []string }
 	}
 	LoadBalancer *api.LoadBalancer
+}
+
+// duration is written as text ("5s") or as a number of nanoseconds: Consul does both in one answer.
+type duration time.Duration
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *duration) UnmarshalJSON(b []byte) error {
+	var text string
+	if err := json.Unmarshal(b, &text); err != nil {
+		return json.Unmarshal(b, (*int64)(d))
+	}
+	if text == "" {
+		return nil
+	}
+	parsed, err := time.ParseDuration(text)
+	*d = duration(parsed)
+	return err
 }
 
 type chainTarget struct {
@@ -86,18 +105,12 @@ func (c *chain) node(n *chainNode) (router.Node, error) {
 		}
 	case n.Type == api.DiscoveryGraphNodeTypeResolver && n.Resolver != nil:
 		out.Balance = c.balance(n.LoadBalancer)
-		connect, err := parseDuration("connect timeout", n.Resolver.ConnectTimeout)
-		if err != nil {
-			return out, err
-		}
-		request, err := parseDuration("request timeout", n.Resolver.RequestTimeout)
-		if err != nil {
-			return out, err
-		}
+		connect := time.Duration(n.Resolver.ConnectTimeout)
 		if n.Resolver.Default { // nobody wrote a service-resolver, so the timeout is not what somebody wants
 			connect = 0
 		}
-		out.Resolver = &router.Resolver{Target: n.Resolver.Target, ConnectTimeout: connect, RequestTimeout: request}
+		out.Resolver = &router.Resolver{Target: n.Resolver.Target, ConnectTimeout: connect,
+			RequestTimeout: time.Duration(n.Resolver.RequestTimeout)}
 		if n.Resolver.Failover != nil {
 			out.Resolver.Failover = n.Resolver.Failover.Targets
 		}

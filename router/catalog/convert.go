@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"net"
 	"slices"
@@ -124,14 +123,3 @@ func convertPermission(p *api.IntentionPermission, jwt bool) router.Permission {
 
 // isDefault tells whether a namespace or partition is the one that Consul's community edition has.
 func isDefault(name string) bool { return name == "" || name == "default" || name == "*" }
-
-func parseDuration(what, text string) (time.Duration, error) {
-	if text == "" {
-		return 0, nil
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", what, err)
-	}
-	return d, nil
-}

@@ -99,7 +99,7 @@ func (w *Watcher) healthQuery(target targetKey) query {
 
 func (w *Watcher) coordinatesQuery() query {
 	key := watchKey{kind: coordinatesWatch}
-	return query{key: key, every: coordinatesEvery, ask: func(ctx context.Context, opts *api.QueryOptions) (bool, *api.QueryMeta, error) {
+	ask := func(ctx context.Context, opts *api.QueryOptions) (bool, *api.QueryMeta, error) {
 		var self struct{ Config struct{ NodeName string } }
 		if _, err := w.client.Raw().Query("/v1/agent/self", &self, opts); err != nil {
 			return false, nil, err
@@ -116,7 +116,8 @@ func (w *Watcher) coordinatesQuery() query {
 			d.distances = distances
 			return true
 		}), meta, nil
-	}}
+	}
+	return query{key: key, every: coordinatesEvery, ask: ask}
 }
 
 // store lets set put an answer into place; set tells whether it is news. A watch whose ctx ended stores nothing: another

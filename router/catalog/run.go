@@ -14,22 +14,24 @@ func (w *Watcher) Run(ctx context.Context) {
 	defer watches.Wait()
 	defer w.endWatches()
 	w.wake()
-	var last time.Time
+	var next time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-w.dirty:
 		}
-		sleep(ctx, coalesce-time.Since(last))
+		sleep(ctx, time.Until(next))
 		if ctx.Err() != nil {
 			return
 		}
 		w.reconcile(ctx, &watches)
 		if s, ok := w.snapshot(); ok {
-			last = time.Now()
+			start := time.Now()
 			w.config.Changed(s)
 			w.announce(s)
+			// A large snapshot takes its receiver long: it must not do nothing else.
+			next = start.Add(max(coalesce, changeShare*time.Since(start)))
 		}
 	}
 }

@@ -27,6 +27,9 @@ const (
 	// coalesce is the shortest time between two snapshots.
 	coalesce = 20 * time.Millisecond
 
+	// changeShare is the share of the time that the receiver of snapshots may be busy with them: one part in so many.
+	changeShare = 10
+
 	// firstBackoff and maxBackoff bound the time between failing queries, which doubles. Half of it is random.
 	firstBackoff = 100 * time.Millisecond
 	maxBackoff   = 10 * time.Second
@@ -106,8 +109,8 @@ func (w *Watcher) once(ctx context.Context, q query, index uint64) (news bool, n
 		return false, 0, ctx.Err()
 	}
 	round, wait := w.waitTime()
-	if index == 0 {
-		wait = 0
+	if index == 0 { // it does not block, and makes room soon
+		round, wait = context.Background(), 0
 	}
 	asking, cancel := context.WithTimeout(ctx, wait+wait/16+answerTime) // Consul adds up to a sixteenth
 	defer cancel()
@@ -116,7 +119,7 @@ func (w *Watcher) once(ctx context.Context, q query, index uint64) (news bool, n
 	opts := (&api.QueryOptions{UseCache: q.cached, WaitIndex: index, WaitTime: wait}).WithContext(asking)
 	news, meta, err := q.ask(ctx, opts)
 	switch {
-	case err != nil && round.Err() != nil && index != 0:
+	case err != nil && round.Err() != nil:
 		return false, index, nil // it made room for others
 	case err != nil:
 		return false, 0, err
@@ -167,7 +170,7 @@ func (w *Watcher) fail(key watchKey, err error) {
 	}
 	w.failing[key] = time.Now()
 	if len(w.failing) == 1 {
-		w.log.Warn("Consul does not answer; calls are routed by the last snapshot", "query", string(key.kind),
+		w.log.Warn("no usable answer from Consul; calls are routed by the last snapshot", "query", string(key.kind),
 			"function", key.target.function, "error", err)
 	}
 }
@@ -182,6 +185,6 @@ func (w *Watcher) succeed(key watchKey) {
 	delete(w.failing, key)
 	if len(w.failing) == 0 {
 		w.lastErr = nil
-		w.log.Info("Consul answers again", "away", time.Since(since).Round(time.Millisecond))
+		w.log.Info("Consul answers every query again", "away", time.Since(since).Round(time.Millisecond))
 	}
 }

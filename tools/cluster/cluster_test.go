@@ -50,7 +50,7 @@ func TestConfigurationsAreWellFormed(t *testing.T) {
 		s.Nodes, s.Network = nodes, "127.20.30"
 		for _, server := range s.servers() {
 			data := s.configData(d, server, "digest")
-			data.RawExec, data.DriverConsul = true, true
+			data.RawExec = true
 			config, err := render(server.template(), data)
 			if err != nil {
 				t.Fatal(err)

@@ -14,8 +14,6 @@ import (
 //go:embed config
 var configFiles embed.FS
 
-// driverConsul tells the driver which Consul agent is its node's.
-const driverConsul = false
 
 // configData is what the templates in config/ may use.
 type configData struct {
@@ -24,7 +22,7 @@ type configData struct {
 	HTTP, RPC, Serf, Cluster                   int
 	PluginDir, HostDataDir, DriverDigest       string
 	MinDynamicPort, MaxDynamicPort             int
-	RawExec, DriverConsul                      bool
+	RawExec                                    bool
 	TrustDomain, AuthMount, AuthRole, Audience string
 	TransitMount, PKIMount, PKIRole            string
 	NomadAddr, ConsulAddr, VaultAddr           string // Consul is that of the node
@@ -41,7 +39,7 @@ func (s *state) configData(d dir, server server, driverDigest string) configData
 		Node: s.nodeName(server.node), Host: s.host(server.node), Interface: lo, DataDir: d.path("data", server.name),
 		HTTP: ports["http"], RPC: ports["rpc"], Serf: ports["serf"], Cluster: ports["cluster"],
 		PluginDir: d.path("plugins"), HostDataDir: d.hostDataDir(server.node), DriverDigest: driverDigest,
-		MinDynamicPort: firstPort, MaxDynamicPort: lastPort, DriverConsul: driverConsul,
+		MinDynamicPort: firstPort, MaxDynamicPort: lastPort,
 		TrustDomain: s.TrustDomain, AuthMount: authMount, AuthRole: functionRole, Audience: audience,
 		TransitMount: transitMount, PKIMount: pkiMount, PKIRole: pkiRole,
 		NomadAddr: s.address("nomad"), ConsulAddr: s.address(consul), VaultAddr: s.address("vault"),
