@@ -36,7 +36,9 @@ type RefusedError struct {
 }
 
 // Error implements error.
-func (e *RefusedError) Error() string { return fmt.Sprintf("the callee's host refused: %s: %s", e.Code, e.Reason) }
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("the callee's host refused: %s: %s", e.Code, e.Reason)
+}
 
 // FrameError says that a peer sent what is not a frame of this protocol, or not here. It ends the connection.
 type FrameError struct{ Reason string }
