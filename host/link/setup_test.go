@@ -124,7 +124,7 @@ type fixture struct {
 }
 
 // quick is the timing of tests that wait for a dead peer.
-var quick = timing{tick: 30 * time.Millisecond, probe: 5, dead: 4, write: 300 * time.Millisecond}
+var quick = timing{tick: 50 * time.Millisecond, probe: 5, dead: 6, write: 300 * time.Millisecond}
 
 func newFixture(tb testing.TB, edit ...func(*ServerConfig)) *fixture {
 	tb.Helper()
@@ -248,19 +248,19 @@ func eventually(tb testing.TB, what string, ok func() bool) {
 	}
 }
 
-// wantReported waits for a refusal with a reason to be reported.
-func (f *fixture) wantReported(want callsig.Reason) {
+// wantReported waits for the next refusal that is reported, and takes it. It must have a reason.
+func (f *fixture) wantReported(want callsig.Reason) error {
 	f.tb.Helper()
-	var last error
-	eventually(f.tb, "a refusal "+string(want)+" is reported", func() bool {
-		all := f.refusals()
-		if len(all) == 0 {
-			return false
-		}
-		last = all[len(all)-1]
-		var refused *callsig.Error
-		return errors.As(last, &refused) && refused.Reason == want
-	})
+	eventually(f.tb, "a refusal "+string(want)+" is reported", func() bool { return len(f.refusals()) > 0 })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	err := f.refused[0]
+	f.refused = f.refused[1:]
+	var refused *callsig.Error
+	if !errors.As(err, &refused) || refused.Reason != want {
+		f.tb.Errorf("%v was reported; want reason %s", err, want)
+	}
+	return err
 }
 
 func wantCode(tb testing.TB, err error, want countersign.Code) {
