@@ -82,40 +82,44 @@ func (c *conn) write() {
 }
 
 // watch ends the connection when the peer owes something and falls silent. busy reports whether calls are under way,
-// tick is told how long the connection has been idle.
+// idle is told how long there have been none. Silence is counted in ticks, so that a process that was paused itself does
+// not blame its peers.
 func (c *conn) watch(busy func() bool, idle func(time.Duration)) {
 	ticker := time.NewTicker(c.timing.tick)
 	defer ticker.Stop()
-	last, silent, unused := uint64(0), 0, 0
+	seen, silent, quiet, unused := uint64(0), 0, 0, 0
 	for {
 		select {
 		case <-c.ended:
 			return
 		case <-ticker.C:
 		}
-		if now := c.activity.Load(); now != last {
-			last, silent = now, 0
-		} else {
-			silent++
+		quiet++
+		now := c.activity.Load()
+		if now != seen {
+			seen, quiet = now, 0
 		}
-		waiting := busy() || c.partial.Load()
-		if waiting {
+		unused++
+		if busy() || c.partial.Load() {
 			unused = 0
 		} else {
-			unused++
 			idle(time.Duration(unused) * c.timing.tick)
 		}
-		switch owed := waiting || c.probed.Load(); {
-		case !owed && silent >= c.timing.probe:
-			c.probed.Store(true)
+		if unused > 0 && !c.probed.Load() {
 			silent = 0
-			c.out.push(outgoing{kind: kindPing})
-		case owed && silent >= c.timing.dead:
+			if quiet < c.timing.probe {
+				continue
+			}
+			c.probed.Store(true)
+		}
+		if silent++; quiet == 0 {
+			silent = 0
+		}
+		if silent >= c.timing.dead {
 			c.fail(errSilent)
 			return
-		case owed && silent > 0:
-			c.out.push(outgoing{kind: kindPing})
 		}
+		c.out.push(outgoing{kind: kindPing})
 	}
 }
 

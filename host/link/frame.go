@@ -200,12 +200,14 @@ func (n *names) parseCall(payload []byte) (*received, error) {
 	return out, nil
 }
 
-// algorithmOf returns the name of an algorithm, or one that no key has.
+// unknownAlgorithm is one that no key has.
+const unknownAlgorithm callsig.Algorithm = "unknown"
+
 func algorithmOf(n uint64) callsig.Algorithm {
 	if a, ok := algorithms[n]; ok {
 		return a
 	}
-	return "unknown"
+	return unknownAlgorithm
 }
 
 func intern(contentType []byte) string {
