@@ -55,7 +55,7 @@ func TestAttributesAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	attribute := regexp.MustCompile(`["` + "`" + `]((?:rpc|faas|service|server|host|error|countersign)\.[a-z_.]+)["` + "`" + `]`)
+	attribute := regexp.MustCompile("[\"`]((?:rpc|faas|service|server|host|error|countersign)\\.[a-z_.]+)[\"`]")
 	set := map[string]bool{}
 	for _, file := range []string{"span.go", "tracer.go"} {
 		source, err := os.ReadFile(file)

@@ -187,7 +187,7 @@ func (a *addresses) wait() ([]string, error) {
 		return nil, a.err
 	}
 	if len(a.list) == 0 {
-		return nil, fmt.Errorf("Consul knows no service with the tag %q: no function is deployed", hostTag)
+		return nil, fmt.Errorf("no function is deployed: Consul knows no service with the tag %q", hostTag)
 	}
 	slices.SortFunc(a.list, strings.Compare)
 	return slices.Compact(a.list), nil
