@@ -2,10 +2,12 @@ package callgraph
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -144,6 +146,10 @@ func fetch(ctx context.Context, client *http.Client, address string) (*Scrape, e
 	}
 	req.Header.Set("Accept", "text/plain;version=0.0.4")
 	resp, err := client.Do(req)
+	var inner *url.Error
+	if errors.As(err, &inner) {
+		return nil, inner.Err // without the URL, which the caller names
+	}
 	if err != nil {
 		return nil, err
 	}

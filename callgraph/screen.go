@@ -88,7 +88,7 @@ func functionRows(functions []Function, now time.Time) [][]cell {
 		}
 		refused := plain(fmt.Sprintf("%.0f", f.Refused))
 		if f.RefusedNow > 0 {
-			refused = cell{fmt.Sprintf("+%.0f %.0f", f.RefusedNow, f.Refused), red}
+			refused = cell{fmt.Sprintf("%.0f +%.0f", f.Refused, f.RefusedNow), red}
 		}
 		certificate := plain("-")
 		if !f.Expires.IsZero() {

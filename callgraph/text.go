@@ -111,16 +111,20 @@ func escapeMermaid(s string) string {
 	return b.String()
 }
 
-// label tells the figures of an edge in two lines.
+// label tells the figures of an edge in one or two lines.
 func (e Edge) label() string {
-	second := "from outside"
+	var second []string
 	if e.Local != nil {
-		second = local(e.Local) + " local"
+		second = append(second, local(e.Local)+" local")
 	}
 	if e.Errors > 0 {
-		second += ", " + percent(e.Errors) + " errors"
+		second = append(second, percent(e.Errors)+" errors")
 	}
-	return digits(e.Rate) + "/s, p99 " + took(e.P99) + "\n" + second
+	text := digits(e.Rate) + "/s, p99 " + took(e.P99)
+	if len(second) == 0 {
+		return text
+	}
+	return text + "\n" + strings.Join(second, ", ")
 }
 
 // color says how many of the calls fail.

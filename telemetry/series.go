@@ -33,6 +33,7 @@ type labels [3]string
 type series[V any] struct {
 	make  func(labels) V
 	other func(labels) labels // which label set stands in for one that is not kept apart
+	max   int                 // label sets to keep apart
 
 	read   atomic.Pointer[map[labels]V]
 	mu     sync.Mutex
@@ -41,7 +42,7 @@ type series[V any] struct {
 }
 
 func newSeries[V any](make func(labels) V, other func(labels) labels) *series[V] {
-	s := &series[V]{make: make, other: other}
+	s := &series[V]{make: make, other: other, max: MaxSeries}
 	s.read.Store(&map[labels]V{})
 	return s
 }
@@ -59,7 +60,7 @@ func (s *series[V]) find(l labels) V {
 	defer s.mu.Unlock()
 	known := s.all()
 	v, ok := known[l]
-	if !ok && (len(known) >= MaxSeries || !l.valid()) {
+	if !ok && (len(known) >= s.max || !l.valid()) {
 		l = s.other(l)
 		v, ok = known[l]
 	}

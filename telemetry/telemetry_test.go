@@ -214,7 +214,12 @@ func TestBuckets(t *testing.T) {
 // TestBounded makes more label sets than are kept apart, and some that cannot be labels.
 func TestBounded(t *testing.T) {
 	tel := newTelemetry(t)
-	for i := range MaxSeries + 100 {
+	if tel.hops.max != MaxSeries || tel.refusals.max != MaxSeries || tel.served.max != MaxSeries {
+		t.Error("there is another bound than the documented one")
+	}
+	const bound = 64
+	tel.hops.max, tel.refusals.max, tel.choices.max, tel.served.max = bound, bound, bound, bound
+	for i := range bound + 100 {
 		name := fmt.Sprintf("f%d", i)
 		tel.Hop(name, "quote", RouteRemote).Done("", time.Millisecond)
 		tel.Refused(name, SideIngress, "unsigned")
@@ -228,7 +233,7 @@ func TestBounded(t *testing.T) {
 	}
 	families := scrape(t, tel)
 	for _, name := range []string{MetricCalls, MetricRefusals, MetricRouteChoices, MetricServedCalls} {
-		if n := len(families[name].GetMetric()); n > 2*MaxSeries+4 || n < MaxSeries {
+		if n := len(families[name].GetMetric()); n > 2*bound+4 || n < bound {
 			t.Errorf("%s has %d series", name, n)
 		}
 	}

@@ -166,8 +166,8 @@ func TestTrace(t *testing.T) {
 	if !bytes.Equal(client.ParentSpanId, ingress.SpanId) || !bytes.Equal(callee.ParentSpanId, client.SpanId) {
 		t.Errorf("parents: %x of %x, %x of %x", client.ParentSpanId, ingress.SpanId, callee.ParentSpanId, client.SpanId)
 	}
-	if ingress.Status.GetCode() == tracepb.Status_STATUS_CODE_ERROR ||
-		client.Status.GetCode() != tracepb.Status_STATUS_CODE_ERROR || callee.Status.GetCode() != tracepb.Status_STATUS_CODE_ERROR {
+	const failed = tracepb.Status_STATUS_CODE_ERROR
+	if ingress.Status.GetCode() == failed || client.Status.GetCode() != failed || callee.Status.GetCode() != failed {
 		t.Errorf("states: %v, %v, %v", ingress.Status, client.Status, callee.Status)
 	}
 	checkAttributes(t, ingress, map[string]string{"rpc.system.name": "countersign", "rpc.method": "quote",

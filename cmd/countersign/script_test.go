@@ -20,5 +20,11 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/script/*.txtar. A script sees no variables but those of testscript and what it sets itself,
 // so it cannot reach a cluster by accident.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true})
+	host, closed := metricsHost(t)
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("HOST", host) // serves metrics
+			e.Setenv("CLOSED", closed)
+			return nil
+		}})
 }
