@@ -4,5 +4,9 @@ package router
 // become labels of metrics.
 func (r *Router[T]) Known(function string) bool {
 	t := r.current.Load()
-	return t != nil && t.known(function)
+	if t == nil {
+		return false
+	}
+	c := t.callees[function]
+	return c != nil && (c.registered || c.named)
 }

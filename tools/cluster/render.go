@@ -14,7 +14,6 @@ import (
 //go:embed config
 var configFiles embed.FS
 
-
 // configData is what the templates in config/ may use.
 type configData struct {
 	Many, Server, Client                       bool // many nodes; whether the agent is to be a server, a client
