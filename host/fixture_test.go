@@ -87,14 +87,20 @@ type fixture struct {
 
 func newFixture(tb testing.TB) *fixture {
 	tb.Helper()
-	f := &fixture{tb: tb, ca: newAuthority(tb)}
+	return newFixtureOf(tb, newAuthority(tb), control.Ingress{})
+}
+
+// newFixtureOf is newFixture with an authority that other hosts have, too, and a configuration of calls from outside.
+func newFixtureOf(tb testing.TB, ca *authority, ingress control.Ingress) *fixture {
+	tb.Helper()
+	f := &fixture{tb: tb, ca: ca}
 	dir := tb.TempDir()
-	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.ca.certificate.Raw})
-	if err := os.WriteFile(filepath.Join(dir, "trust.pem"), ca, 0o600); err != nil {
+	bundle := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.ca.certificate.Raw})
+	if err := os.WriteFile(filepath.Join(dir, "trust.pem"), bundle, 0o600); err != nil {
 		tb.Fatal(err)
 	}
 	h, err := New(context.Background(), control.HostConfig{DataDir: dir, Bind: "127.0.0.1", TrustDomain: trustDomain,
-		Vault: control.Vault{Address: "http://127.0.0.1:1", PKIMount: "pki"}}, slog.New(slog.DiscardHandler))
+		Ingress: ingress, Vault: control.Vault{Address: "http://127.0.0.1:1", PKIMount: "pki"}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"slices"
 	"strings"
 
 	"countersign"
@@ -59,35 +60,35 @@ func (h *Host) routeForwarded(function, serverName string) func() (place, error)
 
 // pick returns an instance of this host that was not tried.
 func (h *Host) pick(function string, tried []*task) (*task, error) {
-	for range len(tried) + 1 {
+	if len(tried) == 0 {
 		t, err := h.table.Pick(function)
-		switch {
-		case err != nil && !h.knows(function):
+		if err != nil && !h.knows(function) {
 			return nil, countersign.Errorf(countersign.CodeUnknownFunction, function, "no function of this name runs here")
-		case err != nil:
-			return nil, err
-		case !contains(tried, t):
+		}
+		return t, err
+	}
+	for _, t := range h.running() {
+		if t.Function() == function && !slices.Contains(tried, t) && t.accepts() {
 			return t, nil
 		}
 	}
 	return nil, countersign.Errorf(countersign.CodeUnavailable, function, "no other instance runs here")
 }
 
-func contains(list []*task, t *task) bool {
-	for _, o := range list {
-		if o == t {
-			return true
-		}
+// accepts tells whether the task takes calls now.
+func (t *task) accepts() bool {
+	if t.begin() != nil {
+		return false
 	}
-	return false
+	t.end()
+	return true
 }
 
 // exactly returns the instance <allocation>.<function>, if it takes calls.
 func (h *Host) exactly(function, serverName string) (*task, error) {
 	allocation, ok := strings.CutSuffix(serverName, "."+function)
 	for _, t := range h.running() {
-		if ok && t.ID() == allocation && t.Function() == function && t.begin() == nil {
-			t.end()
+		if ok && t.ID() == allocation && t.Function() == function && t.accepts() {
 			return t, nil
 		}
 	}
