@@ -48,9 +48,29 @@ func (d *Driver) ConfigSchema(
 		"trust_domain": optional("trust_domain", "string"),
 		"plain_http":   optional("plain_http", "bool"),
 		"log_level":    optional("log_level", "string"),
-		"vault": {Block: &hclspec.Spec_BlockValue{
-			BlockValue: &hclspec.Block{Name: "vault", Nested: vault},
-		}},
+		"vault":        block("vault", vault),
+		"consul": block("consul", object(map[string]*hclspec.Spec{
+			"address":    optional("address", "string"),
+			"token_file": optional("token_file", "string"),
+			"ca_cert":    optional("ca_cert", "string"),
+			"datacenter": optional("datacenter", "string"),
+		})),
+		"ingress": block("ingress", object(map[string]*hclspec.Spec{
+			"names":     optional("names", "list(string)"),
+			"max_calls": optional("max_calls", "number"),
+			"jwt": {Block: &hclspec.Spec_BlockList{BlockList: &hclspec.BlockList{Name: "jwt",
+				Nested: object(map[string]*hclspec.Spec{
+					"issuer":   optional("issuer", "string"),
+					"jwks_url": optional("jwks_url", "string"),
+					"audience": optional("audience", "string"),
+					"ca_cert":  optional("ca_cert", "string"),
+				})}}},
+		})),
+		"telemetry": block("telemetry", object(map[string]*hclspec.Spec{
+			"otlp_endpoint": optional("otlp_endpoint", "string"),
+			"otlp_ca_cert":  optional("otlp_ca_cert", "string"),
+			"sample_ratio":  optional("sample_ratio", "number"),
+		})),
 	})}, nil
 }
 
@@ -80,6 +100,10 @@ func (d *Driver) Capabilities(context.Context, *proto.CapabilitiesRequest) (*pro
 
 func optional(name, kind string) *hclspec.Spec {
 	return &hclspec.Spec{Block: &hclspec.Spec_Attr{Attr: &hclspec.Attr{Name: name, Type: kind}}}
+}
+
+func block(name string, nested *hclspec.Spec) *hclspec.Spec {
+	return &hclspec.Spec{Block: &hclspec.Spec_BlockValue{BlockValue: &hclspec.Block{Name: name, Nested: nested}}}
 }
 
 func object(attributes map[string]*hclspec.Spec) *hclspec.Spec {

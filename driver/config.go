@@ -2,16 +2,10 @@ package driver
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"path/filepath"
 	"reflect"
-	"regexp"
-	"slices"
 
 	"github.com/hashicorp/go-msgpack/v2/codec"
 	baseproto "github.com/hashicorp/nomad/plugins/base/proto"
@@ -28,6 +22,36 @@ type pluginConfig struct {
 	PlainHTTP   bool        `codec:"plain_http"`
 	LogLevel    string      `codec:"log_level"`
 	Vault       vaultConfig `codec:"vault"`
+
+	Consul    consulConfig    `codec:"consul"`
+	Ingress   ingressConfig   `codec:"ingress"`
+	Telemetry telemetryConfig `codec:"telemetry"`
+}
+
+type consulConfig struct {
+	Address    string `codec:"address"`
+	TokenFile  string `codec:"token_file"`
+	CACert     string `codec:"ca_cert"`
+	Datacenter string `codec:"datacenter"`
+}
+
+type ingressConfig struct {
+	Names    []string    `codec:"names"`
+	MaxCalls int         `codec:"max_calls"`
+	JWT      []jwtConfig `codec:"jwt"`
+}
+
+type jwtConfig struct {
+	Issuer   string `codec:"issuer"`
+	JWKSURL  string `codec:"jwks_url"`
+	Audience string `codec:"audience"`
+	CACert   string `codec:"ca_cert"`
+}
+
+type telemetryConfig struct {
+	OTLPEndpoint string  `codec:"otlp_endpoint"`
+	OTLPCACert   string  `codec:"otlp_ca_cert"`
+	SampleRatio  float64 `codec:"sample_ratio"`
 }
 
 type vaultConfig struct {
@@ -81,66 +105,6 @@ func (d *Driver) hostAt(config control.HostConfig) *hostProcess {
 		d.hosts[config.DataDir] = p
 	}
 	return p
-}
-
-// hostConfig fills in the defaults of docs/driver.md.
-func hostConfig(raw pluginConfig) control.HostConfig {
-	return control.HostConfig{
-		DataDir:     cmp.Or(raw.DataDir, "/var/lib/countersign"),
-		Bind:        cmp.Or(raw.Bind, "127.0.0.1"),
-		Port:        raw.Port,
-		TrustDomain: cmp.Or(raw.TrustDomain, "countersign.local"),
-		PlainHTTP:   raw.PlainHTTP,
-		LogLevel:    cmp.Or(raw.LogLevel, "info"),
-		Vault: control.Vault{
-			Address:      raw.Vault.Address,
-			Namespace:    raw.Vault.Namespace,
-			CACert:       raw.Vault.CACert,
-			AuthMount:    cmp.Or(raw.Vault.AuthMount, "jwt-nomad"),
-			AuthRole:     cmp.Or(raw.Vault.AuthRole, "countersign-function"),
-			TransitMount: cmp.Or(raw.Vault.TransitMount, "transit"),
-			PKIMount:     cmp.Or(raw.Vault.PKIMount, "pki"),
-			PKIRole:      cmp.Or(raw.Vault.PKIRole, "function"),
-		},
-	}
-}
-
-var (
-	trustDomain  = regexp.MustCompile(`^[a-z0-9._-]{1,255}$`) // SPIFFE-ID, section 2.1
-	functionName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
-	reference    = regexp.MustCompile(`^[^/@\s]+(/[^/@\s]+)+@sha256:[0-9a-f]{64}$`)
-	logLevels    = []string{"debug", "info", "warn", "error"}
-)
-
-// check returns everything that is wrong with a configuration, one problem a line.
-func check(c control.HostConfig) error {
-	var problems []error
-	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if !filepath.IsAbs(c.DataDir) {
-		wrong("data_dir %q is not an absolute path", c.DataDir)
-	}
-	if ip := net.ParseIP(c.Bind); ip == nil || ip.IsUnspecified() {
-		wrong("bind %q is not an IP address of this node: it is where other nodes call this one", c.Bind)
-	}
-	if c.Port < 0 || c.Port > 65535 {
-		wrong("port %d is not a TCP port; 0 takes any free one", c.Port)
-	}
-	if !trustDomain.MatchString(c.TrustDomain) {
-		wrong("trust_domain %q is not a SPIFFE trust domain such as example.org", c.TrustDomain)
-	}
-	if !slices.Contains(logLevels, c.LogLevel) {
-		wrong("log_level %q is none of %v", c.LogLevel, logLevels)
-	}
-	if c.Vault.Address == "" {
-		wrong("vault.address is missing: functions get their call certificates and keys from Vault")
-	} else if u, err := url.Parse(c.Vault.Address); err != nil || u.Host == "" || u.User != nil ||
-		(u.Scheme != "https" && u.Scheme != "http") {
-		wrong("vault.address is not a URL such as https://vault.example.org:8200")
-	}
-	if c.Vault.CACert != "" && !filepath.IsAbs(c.Vault.CACert) {
-		wrong("vault.ca_cert %q is not an absolute path", c.Vault.CACert)
-	}
-	return errors.Join(problems...)
 }
 
 // checkTask returns what is wrong with a task's config block.

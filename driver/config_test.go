@@ -33,13 +33,21 @@ func TestDefaultsNeedAVaultOnly(t *testing.T) {
 
 func TestCheckNamesWhatIsWrong(t *testing.T) {
 	for attribute, change := range map[string]func(*control.HostConfig){
-		"data_dir":      func(c *control.HostConfig) { c.DataDir = "var" },
-		"bind":          func(c *control.HostConfig) { c.Bind = "localhost" },
-		"port":          func(c *control.HostConfig) { c.Port = -1 },
-		"trust_domain":  func(c *control.HostConfig) { c.TrustDomain = "spiffe://x" },
-		"log_level":     func(c *control.HostConfig) { c.LogLevel = "loud" },
-		"vault.address": func(c *control.HostConfig) { c.Vault.Address = "vault:8200" },
-		"vault.ca_cert": func(c *control.HostConfig) { c.Vault.CACert = "ca.pem" },
+		"data_dir":                func(c *control.HostConfig) { c.DataDir = "var" },
+		"bind":                    func(c *control.HostConfig) { c.Bind = "localhost" },
+		"port":                    func(c *control.HostConfig) { c.Port = -1 },
+		"trust_domain":            func(c *control.HostConfig) { c.TrustDomain = "spiffe://x" },
+		"log_level":               func(c *control.HostConfig) { c.LogLevel = "loud" },
+		"vault.address":           func(c *control.HostConfig) { c.Vault.Address = "vault:8200" },
+		"vault.ca_cert":           func(c *control.HostConfig) { c.Vault.CACert = "ca.pem" },
+		"consul.address":          func(c *control.HostConfig) { c.Consul.Address = "127.0.0.1:8500" },
+		"consul.token_file":       func(c *control.HostConfig) { c.Consul.TokenFile = "token" },
+		"telemetry.otlp_endpoint": func(c *control.HostConfig) { c.Telemetry.OTLPEndpoint = "collector" },
+		"telemetry.sample_ratio":  func(c *control.HostConfig) { c.Telemetry.SampleRatio = 2 },
+		"ingress.names":           func(c *control.HostConfig) { c.Ingress.Names = []string{"https://node"} },
+		"ingress.max_calls":       func(c *control.HostConfig) { c.Ingress.MaxCalls = -1 },
+		"ingress.jwt.issuer":      func(c *control.HostConfig) { c.Ingress.Issuers = []control.Issuer{{Issuer: "me", Audience: "a"}} },
+		"ingress.jwt.audience":    func(c *control.HostConfig) { c.Ingress.Issuers = []control.Issuer{{Issuer: "https://id.example"}} },
 	} {
 		c := hostConfig(pluginConfig{Vault: vaultConfig{Address: "http://127.0.0.1:8200"}})
 		change(&c)

@@ -15,6 +15,7 @@ import (
 	"countersign"
 	"countersign/hclspec"
 	"countersign/host/wasm"
+	"countersign/router"
 )
 
 // alternative is one way to do what a benchmark compares.
@@ -64,11 +65,11 @@ func duration(ns float64) time.Duration {
 type unsigned struct{ task *task }
 
 func (u unsigned) Call(ctx context.Context, parent *countersign.Invocation, callee string, request []byte) ([]byte, error) {
-	to, err := u.task.host.table.Pick(callee)
+	choice, err := u.task.host.router.Route(&router.Query{Caller: u.task.Function(), Callee: callee, Allowed: u.task.lists})
 	if err != nil {
 		return nil, err
 	}
-	return to.runtime.Invoke(ctx, &countersign.Invocation{ID: "1", Caller: "nobody", Function: callee, Deadline: parent.Deadline, Body: request})
+	return choice.Local.runtime.Invoke(ctx, &countersign.Invocation{ID: "1", Caller: "nobody", Function: callee, Deadline: parent.Deadline, Body: request})
 }
 
 // BenchmarkCallRatios compares a call between two WebAssembly functions of one host, signed and verified both ways,

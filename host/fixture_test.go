@@ -87,11 +87,17 @@ type fixture struct {
 
 func newFixture(tb testing.TB) *fixture {
 	tb.Helper()
-	return newFixtureOf(tb, newAuthority(tb), control.Ingress{})
+	return newFixtureOf(tb, newAuthority(tb))
 }
 
-// newFixtureOf is newFixture with an authority that other hosts have, too, and a configuration of calls from outside.
-func newFixtureOf(tb testing.TB, ca *authority, ingress control.Ingress) *fixture {
+// newFixtureOf makes a host of the trust domain that ca stands for.
+func newFixtureOf(tb testing.TB, ca *authority) *fixture {
+	tb.Helper()
+	return newFixtureWith(tb, ca, control.Ingress{})
+}
+
+// newFixtureWith is newFixtureOf with a configuration of calls from outside.
+func newFixtureWith(tb testing.TB, ca *authority, ingress control.Ingress) *fixture {
 	tb.Helper()
 	f := &fixture{tb: tb, ca: ca}
 	dir := tb.TempDir()
@@ -124,11 +130,12 @@ func (f *fixture) run(function string, spec hclspec.Function, edit func(*task)) 
 		request:  control.StartRequest{TaskID: function + "-task", AllocID: function + "-alloc", Function: function},
 		identity: issue.NewRenewer(f.ca.identity(f.tb, id), issue.RenewerConfig{})}
 	t.status = control.Status{TaskID: t.request.TaskID, AllocID: t.request.AllocID, Function: function, State: control.Running}
+	t.served = f.host.telemetry.Served(function, t.release())
 	edit(t)
 	f.host.mu.Lock()
 	f.host.tasks[t.request.TaskID] = t
 	f.host.mu.Unlock()
-	f.host.table.Add(t)
+	f.host.router.Add(t)
 	return t
 }
 

@@ -221,7 +221,7 @@ func TestForwardsEndWithTheirDeadline(t *testing.T) {
 		t.Errorf("answered after %s with %+v", took, p)
 	}
 	// A node that runs nothing has no certificate to show.
-	empty := serving(t, newFixtureOf(t, near.ca, control.Ingress{}), func(in *ingress) { in.route = near.in.route })
+	empty := serving(t, newFixtureWith(t, near.ca, control.Ingress{}), func(in *ingress) { in.route = near.in.route })
 	r, _ = empty.signed(t, "http://"+empty.address, "quote", "{}")
 	if p := do(t, empty.speaking(t, "1", "", nil), r).problem(t); p.Code != countersign.CodeUnavailable {
 		t.Errorf("answered with %+v", p)

@@ -8,12 +8,16 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"countersign/artifact"
 	"countersign/host/control"
+	"countersign/host/link"
 	"countersign/host/wasm"
 	"countersign/router"
+	"countersign/router/catalog"
+	"countersign/telemetry"
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity/issue"
 	"countersign/vaultsign/keyring"
@@ -30,14 +34,22 @@ type Host struct {
 	info   control.Info
 	log    *slog.Logger
 
-	trust    *issue.TrustStore
-	cache    *artifact.Cache
-	engine   *wasm.Engine
-	table    router.Table[*task]
-	rings    *keyring.Store
-	verifier callsig.Verifier // of calls from outside
-	sessions sessions
-	events   events
+	trust  *issue.TrustStore
+	cache  *artifact.Cache
+	engine *wasm.Engine
+	rings  *keyring.Store
+	events events
+
+	node      string // this host in metrics and traces: its address
+	router    router.Router[*task]
+	catalog   *catalog.Watcher // nil without Consul
+	functions atomic.Int64     // that Consul knows
+	sessions  sessions         // of calls within this host
+	links     *link.Pool       // to other hosts
+	linked    *link.Server     // from other hosts
+	replay    *callsig.ReplayCache
+	verifier  callsig.Verifier // of calls from outside
+	telemetry *telemetry.Telemetry
 
 	mu    sync.Mutex
 	tasks map[string]*task // by task ID
@@ -46,7 +58,7 @@ type Host struct {
 
 // New prepares a host below config.DataDir. Nothing runs and nothing is asked over the network yet.
 func New(ctx context.Context, config control.HostConfig, log *slog.Logger) (*Host, error) {
-	h := &Host{config: config, log: log, tasks: map[string]*task{}}
+	h := &Host{config: config, node: config.Bind, log: log, tasks: map[string]*task{}}
 	h.ctx, h.cancel = context.WithCancel(ctx)
 	if err := os.MkdirAll(config.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the host's data directory: %w", err)
@@ -64,8 +76,15 @@ func New(ctx context.Context, config control.HostConfig, log *slog.Logger) (*Hos
 	if h.trust, err = issue.OpenTrust(h.vault(), config.TrustDomain, filepath.Join(config.DataDir, "trust.pem")); err != nil {
 		return nil, err
 	}
-	h.verifier.Trust = h.trust.Bundle
-	h.verifier.Replay = callsig.NewReplayCache(0, time.Now())
+	h.replay = callsig.NewReplayCache(0, time.Now())
+	h.verifier.Trust, h.verifier.Replay = h.trust.Bundle, h.replay
+	if err := h.observe(); err != nil {
+		return nil, err
+	}
+	h.openLinks()
+	if err := h.watch(); err != nil {
+		return nil, err
+	}
 	h.idle = time.AfterFunc(idleTime, h.cancel)
 	return h, nil
 }

@@ -10,26 +10,6 @@ import (
 	"countersign/vaultsign/callsig"
 )
 
-// receive is the callee's side of a call on this node: verify, run, sign the return. An error means that the call was
-// refused before the instance accepted it, so nothing is signed; what fails after that is a signed return.
-func (t *task) receive(ctx context.Context, session *callsig.Session, call *callsig.SignedCall) (*callsig.SignedReturn, error) {
-	if err := t.checkSize(int64(len(call.Call.Body))); err != nil {
-		return nil, err
-	}
-	if err := callsig.VerifyCall(session, t.svid, call, time.Now()); err != nil {
-		return nil, refusal(t.Function(), err)
-	}
-	result, err := t.run(ctx, &call.Call)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := callsig.SignReturn(session, call, result, time.Now())
-	if err != nil {
-		return nil, refusal(t.Function(), err)
-	}
-	return answer, nil
-}
-
 // run executes a verified call. An error means that the instance did not accept it.
 func (t *task) run(ctx context.Context, call *callsig.Call) (callsig.Return, error) {
 	return t.runFor(ctx, call.Caller.String(), call)
@@ -44,7 +24,10 @@ func (t *task) runFor(ctx context.Context, caller string, call *callsig.Call) (c
 		return callsig.Return{}, err
 	}
 	defer t.end()
-	return returnOf(t.execute(ctx, caller, call)), nil
+	t.served.Begin()
+	reply, err := t.execute(ctx, caller, call)
+	t.served.End(countersign.CodeOf(err))
+	return returnOf(reply, err), nil
 }
 
 // execute runs the function for at most the time that the caller and the spec give it.

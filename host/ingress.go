@@ -56,7 +56,7 @@ type ingress struct {
 // newIngress prepares to answer calls from outside. Nothing is asked over the network yet.
 func newIngress(h *Host) (*ingress, error) {
 	config := h.config.Ingress
-	in := &ingress{host: h, mux: http.NewServeMux(), names: map[string]bool{}, route: h.routeHere,
+	in := &ingress{host: h, mux: http.NewServeMux(), names: map[string]bool{}, route: h.routeIngress,
 		bodies: semaphore.NewWeighted(maxBodies), openTimeout: openTimeout, maxOpening: maxOpening, maxConnections: maxConnections}
 	if config.MaxCalls <= 0 {
 		config.MaxCalls = defaultMaxCalls
@@ -72,15 +72,17 @@ func newIngress(h *Host) (*ingress, error) {
 		}
 		var err error
 		if in.tokens, err = token.New(issuers); err != nil {
-			return nil, fmt.Errorf("preparing to verify tokens: %w; mend `issuer` in the driver's plugin block", err)
+			return nil, fmt.Errorf("preparing to verify tokens: %w; mend `ingress.jwt` in the driver's plugin block", err)
 		}
 	}
 	in.forward = newForwarder(h)
+	in.links = in.serveLink
 	h.verifier.Authority = in.isOwn
 	in.mux.HandleFunc("POST /call/{function}", in.serveCall)
 	in.mux.HandleFunc("/call/{function}", in.serveNoCall)
 	in.mux.HandleFunc("/", in.serveNothing)
 	in.mux.HandleFunc("GET /v1/health/{allocation}", in.serveHealth)
+	in.mux.Handle("/v1/metrics", h.telemetry.Handler())
 	in.server = in.newServer()
 	return in, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"countersign"
 	"countersign/hclspec"
+	"countersign/telemetry"
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
 )
@@ -40,6 +41,7 @@ func (in *ingress) serveCall(w http.ResponseWriter, r *http.Request) {
 	a := &arrival{in: in, w: w, r: r}
 	defer func() { in.bodies.Release(int64(len(a.body))) }()
 	if err := a.serve(); err != nil {
+		in.host.refused(in.host.named(r.PathValue("function")), telemetry.SideIngress, err)
 		in.refuse(w, r, err)
 	}
 }
@@ -146,8 +148,19 @@ func (a *arrival) runSigned(t *task) error {
 
 // run runs a verified call and writes the return that sign signed.
 func (a *arrival) run(t *task, caller string, call *callsig.Call, sign func(callsig.Signer, callsig.Return) error) error {
+	began := time.Now()
 	ctx, hops := explain(a.r.Context())
+	tm := a.in.host.telemetry
+	ctx, span := tm.Start(ctx, call.Traceparent, telemetry.Server, t.Function(), telemetry.Caller(""),
+		telemetry.Route(telemetry.RouteIngress), telemetry.Allocation(t.ID()), telemetry.Node(a.in.host.node))
+	call.Traceparent = span.Traceparent()
 	result, err := t.runFor(ctx, caller, call)
+	code := result.Code
+	if err != nil {
+		code = countersign.CodeOf(err)
+	}
+	span.End(code)
+	tm.Hop("", t.Function(), telemetry.RouteIngress).Done(code, time.Since(began))
 	if err != nil {
 		return err
 	}

@@ -146,8 +146,8 @@ func (n *node) mustVerify(t *testing.T, got *answer, r *http.Request, sent *call
 func twoNodes(t *testing.T, config control.Ingress) (near, far *node) {
 	t.Helper()
 	ca := newAuthority(t)
-	far = serving(t, newFixtureOf(t, ca, config), nil)
-	f := newFixtureOf(t, ca, config)
+	far = serving(t, newFixtureWith(t, ca, config), nil)
+	f := newFixtureWith(t, ca, config)
 	f.run("other", open, running(echo))
 	near = serving(t, f, func(in *ingress) { in.route = to(targetOf(far, "quote")) })
 	return near, far

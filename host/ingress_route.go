@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"countersign"
+	"countersign/router"
 )
 
 // routeFunc begins the routing of one call from outside. header returns fields of the request. The function that it
@@ -25,16 +26,29 @@ type target struct {
 	End        func(failed bool) // called when it was answered, or could not be; or nil
 }
 
-// routeHere is a routeFunc that knows the instances of this host only.
-func (h *Host) routeHere(function string, _ func(string) string) func() (place, error) {
-	var tried []*task
+// routeIngress is the routeFunc of a host.
+func (h *Host) routeIngress(function string, header func(string) string) func() (place, error) {
+	query := router.Query{Callee: function, Header: header}
 	return func() (place, error) {
-		t, err := h.pick(function, tried)
-		if err != nil {
+		choice, err := h.router.Route(&query)
+		switch {
+		case err != nil && h.router.Standalone && !h.knows(function):
+			return place{}, countersign.Errorf(countersign.CodeUnknownFunction, function, "no function of this name runs here")
+		case err != nil:
 			return place{}, err
+		case choice.Function != function:
+			// The call is signed for the function that it names: no other can answer it.
+			return place{}, countersign.Errorf(countersign.CodeUnavailable, function,
+				"Consul leads the call to function %q: a call from outside can't be led to another function", choice.Function)
 		}
-		tried = append(tried, t)
-		return place{task: t}, nil
+		h.telemetry.Chose(function, choice.IsLocal)
+		if choice.IsLocal {
+			query.LocalTried = append(query.LocalTried, choice.Local.ID())
+			return place{task: choice.Local}, nil
+		}
+		query.Tried = append(query.Tried, choice.Remote)
+		return place{target: &target{Allocation: choice.Remote.Allocation, Address: choice.Remote.Address,
+			Begin: choice.Remote.Begin, End: choice.Remote.End}}, nil
 	}
 }
 
@@ -60,13 +74,6 @@ func (h *Host) routeForwarded(function, serverName string) func() (place, error)
 
 // pick returns an instance of this host that was not tried.
 func (h *Host) pick(function string, tried []*task) (*task, error) {
-	if len(tried) == 0 {
-		t, err := h.table.Pick(function)
-		if err != nil && !h.knows(function) {
-			return nil, countersign.Errorf(countersign.CodeUnknownFunction, function, "no function of this name runs here")
-		}
-		return t, err
-	}
 	for _, t := range h.running() {
 		if t.Function() == function && !slices.Contains(tried, t) && t.accepts() {
 			return t, nil

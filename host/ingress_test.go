@@ -16,7 +16,7 @@ import (
 )
 
 func TestTooManyCalls(t *testing.T) {
-	f := newFixtureOf(t, newAuthority(t), control.Ingress{MaxCalls: 1})
+	f := newFixtureWith(t, newAuthority(t), control.Ingress{MaxCalls: 1})
 	wait, entered, leave := slow()
 	f.run("quote", open, running(wait))
 	n := serving(t, f, nil)
@@ -59,7 +59,7 @@ func TestBodiesHaveABudget(t *testing.T) {
 
 // TestRefusalsAreProblems has each refusal of a node, by docs/errors.md.
 func TestRefusalsAreProblems(t *testing.T) {
-	f := newFixtureOf(t, newAuthority(t), control.Ingress{Names: []string{"Node.Example", "named.example:99"}})
+	f := newFixtureWith(t, newAuthority(t), control.Ingress{Names: []string{"Node.Example", "named.example:99"}})
 	f.run("quote", open, running(echo))
 	f.run("secret", hclspec.Function{}, running(echo))
 	f.run("web", openJWT, running(echo))

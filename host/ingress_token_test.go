@@ -147,7 +147,7 @@ func TestTokensThatAreRefused(t *testing.T) {
 // TestTokensNeedTLS has a request from another machine, for which no socket is needed.
 func TestTokensNeedTLS(t *testing.T) {
 	i := newIssuer(t)
-	f := newFixtureOf(t, newAuthority(t), i.config())
+	f := newFixtureWith(t, newAuthority(t), i.config())
 	f.run("quote", openJWT, running(echo))
 	n := serving(t, f, nil)
 	w := httptest.NewRecorder()
@@ -199,7 +199,7 @@ func TestTokensWithoutIssuerKeys(t *testing.T) {
 	i := newIssuer(t)
 	config := i.config()
 	config.Issuers[0].JWKSURL = "http://127.0.0.1:1/"
-	f := newFixtureOf(t, newAuthority(t), config)
+	f := newFixtureWith(t, newAuthority(t), config)
 	f.run("quote", openJWT, running(echo))
 	n := serving(t, f, nil)
 	r := withToken(t, "https://"+n.address, i.token(t, time.Minute), "{}")

@@ -41,7 +41,7 @@ func TestProtocols(t *testing.T) {
 }
 
 func TestServerNames(t *testing.T) {
-	f := newFixtureOf(t, newAuthority(t), control.Ingress{Names: []string{"node.example"}})
+	f := newFixtureWith(t, newAuthority(t), control.Ingress{Names: []string{"node.example"}})
 	n := serving(t, f, nil)
 	dial := func(name string) (*identity.Certificate, error) {
 		config := identity.TLSConfig(f.host.trust.Bundle, nil)
@@ -89,7 +89,7 @@ func TestLinksAreHandedOn(t *testing.T) {
 			io.WriteString(c, "to "+c.ConnectionState().ServerName+" from "+peer.ID.Name())
 		}
 	})
-	without := serving(t, newFixtureOf(t, f.ca, control.Ingress{}), nil)
+	without := serving(t, newFixtureWith(t, f.ca, control.Ingress{}), func(in *ingress) { in.links = nil })
 	without.run("quote", hclspec.Function{}, running(echo))
 	config := identity.TLSConfig(f.host.trust.Bundle, nil)
 	config.ServerName, config.NextProtos = "quote-alloc.quote", []string{ProtocolLink}

@@ -32,6 +32,7 @@ type start struct {
 	spec     *hclspec.Function
 	renewer  *issue.Renewer
 	task     *task
+	wants    bool // the routes to what the task calls are followed
 }
 
 // Start implements control.Backend: log in as the allocation, admit the artifact, get a call identity, load the
@@ -56,7 +57,7 @@ func (h *Host) Start(ctx context.Context, request control.StartRequest) (reply c
 			}
 		}
 	}()
-	for _, step := range []func(context.Context) error{s.logIn, s.admit, s.identify, s.load} {
+	for _, step := range []func(context.Context) error{s.logIn, s.admit, s.identify, s.load, s.want} {
 		if err := step(ctx); err != nil {
 			return control.StartReply{}, s.failure(err)
 		}
@@ -96,7 +97,7 @@ func (s *start) publish() {
 	h.tasks[s.request.TaskID] = t
 	h.idle.Stop()
 	h.mu.Unlock()
-	h.table.Add(t)
+	h.router.Add(t)
 	h.log.Info("function started", "function", t.Function(), "allocation", t.ID(), "artifact", s.request.Artifact,
 		"commit", s.attested.Commit, "key", s.attested.Key.String())
 }
@@ -105,6 +106,9 @@ func (s *start) publish() {
 func (s *start) undo() {
 	if s.renewer != nil {
 		s.renewer.Stop()
+	}
+	if s.wants {
+		s.host.unwant(s.task)
 	}
 	if s.task != nil {
 		for _, l := range s.task.logs {

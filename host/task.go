@@ -2,12 +2,14 @@ package host
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
 	"countersign"
 	"countersign/hclspec"
 	"countersign/host/control"
+	"countersign/telemetry"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/issue"
 )
@@ -32,6 +34,7 @@ type task struct {
 	runtime  runtime
 	identity *issue.Renewer
 	logs     []*logFile
+	served   *telemetry.Served // counts its calls
 
 	mu     sync.Mutex
 	status control.Status
@@ -58,6 +61,16 @@ func (t *task) Status() control.Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.status
+}
+
+// release is that of what the task runs: the first 12 hexadecimal digits of its artifact's digest.
+func (t *task) release() string { return releaseOf(t.request.Artifact) }
+
+// running tells whether the task can be called.
+func (t *task) running() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.idle == nil && t.status.State == control.Running
 }
 
 // begin accepts a call unless the task is stopping.
@@ -100,7 +113,7 @@ func (t *task) drain(ctx context.Context) {
 // stop ends the task: no new calls, those running get until ctx is done, then the runtime ends them. It is safe to
 // call it more than once; every call returns after the task has ended.
 func (t *task) stop(ctx context.Context) {
-	t.host.table.Remove(t)
+	t.host.router.Remove(t)
 	t.drain(ctx)
 	t.mu.Lock()
 	if t.status.State == control.Exited {
@@ -111,13 +124,14 @@ func (t *task) stop(ctx context.Context) {
 	t.status.State = control.Exited
 	t.status.EndedAt = time.Now()
 	t.mu.Unlock()
-	t.release(ctx)
+	t.giveBack(ctx)
 	close(t.ended)
 }
 
-// release gives back what the task holds. Calls that still run when ctx is done are ended.
-func (t *task) release(ctx context.Context) {
+// giveBack returns what the task holds. Calls that still run when ctx is done are ended.
+func (t *task) giveBack(ctx context.Context) {
 	t.host.sessions.forget(t.ID())
+	t.host.unwant(t)
 	if err := t.runtime.Close(ctx); err != nil {
 		t.host.log.Warn("closing a function's runtime", "function", t.Function(), "allocation", t.ID(), "error", err)
 	}
@@ -125,4 +139,12 @@ func (t *task) release(ctx context.Context) {
 	for _, l := range t.logs {
 		l.Close()
 	}
+}
+
+// releaseOf returns the release that an artifact reference with a digest stands for, as the pipeline renders it into
+// jobs, or "".
+func releaseOf(artifact string) string {
+	const digits = 12
+	_, hex, _ := strings.Cut(artifact, "@sha256:")
+	return hex[:min(digits, len(hex))]
 }

@@ -110,7 +110,24 @@ type HostConfig struct {
 	Vault       Vault  `json:"vault"`
 	LogLevel    string `json:"log_level"`
 
-	Ingress Ingress `json:"ingress"`
+	Consul    Consul    `json:"consul"`
+	Ingress   Ingress   `json:"ingress"`
+	Telemetry Telemetry `json:"telemetry"`
+}
+
+// Consul tells where routing comes from. Without an address a host routes to its own instances only.
+type Consul struct {
+	Address    string `json:"address,omitempty"`    // URL of the node's own agent
+	TokenFile  string `json:"token_file,omitempty"` // path of a file with an ACL token
+	CACert     string `json:"ca_cert,omitempty"`    // path of a PEM file
+	Datacenter string `json:"datacenter,omitempty"` // "": the agent's
+}
+
+// Telemetry tells where traces go. Metrics are served by the call listener, at /v1/metrics.
+type Telemetry struct {
+	OTLPEndpoint string  `json:"otlp_endpoint,omitempty"` // URL of an OTLP/HTTP receiver; "": no traces
+	OTLPCACert   string  `json:"otlp_ca_cert,omitempty"`  // path of a PEM file
+	SampleRatio  float64 `json:"sample_ratio,omitempty"`  // of traces that begin here, 0 to 1; 0: all
 }
 
 // Vault tells where call certificates and key rings come from.

@@ -186,10 +186,11 @@ func TestKeysAreKept(t *testing.T) {
 	i.publish(map[string]crypto.Signer{"1": first})
 	v := verifierOf(t, Config{Issuer: "other", JWKSURL: "http://127.0.0.1:1/", Audience: "x"},
 		Config{Issuer: i.URL, JWKSURL: i.URL + "/keys", Audience: "countersign"})
-	now := time.Now()
-	v.now = func() time.Time { return now }
+	var ahead atomic.Int64 // of the clock: fetches run beside the test
+	v.now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	wait := func(d time.Duration) { ahead.Add(int64(d)) }
 	verify := func(key *ecdsa.PrivateKey, id string) error {
-		_, err := v.Verify(context.Background(), i.token(jose.ES256, key, id, map[string]any{"exp": now.Add(time.Hour).Unix()}))
+		_, err := v.Verify(context.Background(), i.token(jose.ES256, key, id, map[string]any{"exp": v.now().Add(time.Hour).Unix()}))
 		return err
 	}
 	for range 3 {
@@ -205,7 +206,7 @@ func TestKeysAreKept(t *testing.T) {
 			t.Fatal("keys were fetched again at once")
 		}
 	}
-	now = now.Add(fetchPause + time.Second)
+	wait(fetchPause + time.Second)
 	must(t, verify(second, "2"))
 	if n := i.fetches.Load(); n != 2 {
 		t.Errorf("keys were fetched %d times", n)
@@ -213,14 +214,14 @@ func TestKeysAreKept(t *testing.T) {
 	// While the issuer is away its keys are used on, whatever their age.
 	i.away.Store(true)
 	for range 3 {
-		now = now.Add(fetchPeriod + time.Second)
+		wait(fetchPeriod + time.Second)
 		must(t, verify(first, "1"))
 	}
 	// A key that was withdrawn is gone a while after the issuer is back: the fetch runs beside the first calls.
 	i.publish(map[string]crypto.Signer{"2": second})
 	i.away.Store(false)
 	for end := time.Now().Add(5 * time.Second); ; {
-		now = now.Add(fetchPause + time.Second)
+		wait(fetchPause + time.Second)
 		if err := verify(first, "1"); err != nil {
 			break
 		}

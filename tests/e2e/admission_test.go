@@ -34,7 +34,7 @@ type candidate struct {
 // its own. Nothing is published yet.
 func newCandidate(t *testing.T, name string) *candidate {
 	t.Helper()
-	module, err := os.ReadFile(wasmOf(t, "chaos"))
+	module, err := os.ReadFile(h.WasmOf(t, "chaos"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -130,8 +130,8 @@ func TestFunctionsSurviveTheAgent(t *testing.T) {
 	if !answers(t) {
 		t.Error("the function does not answer while the agent is away")
 	}
-	again, err := cluster.Up(t.Context(), cluster.Options{Dir: env.Dir, CLI: cli,
-		DriverBinary: filepath.Join(scratch, "nomad-driver-countersign")})
+	again, err := cluster.Up(t.Context(), cluster.Options{Dir: env.Dir, CLI: h.CLI,
+		DriverBinary: filepath.Join(h.Scratch, "nomad-driver-countersign")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestJobByHand(t *testing.T) {
 	if out, code := run(t, "", nomad, "job", "stop", "-purge", "chaos"); code != 0 {
 		t.Fatalf("nomad job stop: exit code %d\n%s", code, out)
 	}
-	if out, code := run(t, "", nomad, "job", "run", filepath.Join(scratch, "jobs", "chaos.nomad.hcl")); code != 0 {
+	if out, code := run(t, "", nomad, "job", "run", h.JobFile("chaos")); code != 0 {
 		t.Fatalf("nomad job run: exit code %d\n%s", code, out)
 	}
 	eventually(t, "the function answers", func() bool { return answers(t) })

@@ -69,7 +69,11 @@ type Certificate struct {
 
 	public ed25519.PublicKey
 	x509   *x509.Certificate
+	digest [sha256.Size]byte
 }
+
+// Digest returns the SHA-256 of the DER: the thumbprint without its encoding.
+func (c *Certificate) Digest() [sha256.Size]byte { return c.digest }
 
 // PublicKey returns the certified key.
 func (c *Certificate) PublicKey() ed25519.PublicKey { return c.public }
@@ -125,7 +129,7 @@ func ParseCertificate(der []byte) (*Certificate, error) {
 	own := append([]byte(nil), der...)
 	return &Certificate{
 		ID: id, DER: own, Thumbprint: Thumbprint(own), NotBefore: parsed.NotBefore, NotAfter: parsed.NotAfter,
-		public: public, x509: parsed,
+		public: public, x509: parsed, digest: sha256.Sum256(own),
 	}, nil
 }
 

@@ -29,6 +29,7 @@ type TrustStore struct {
 
 	refreshing sync.Mutex
 	bundle     atomic.Pointer[identity.Bundle]
+	fetched    atomic.Pointer[time.Time]
 }
 
 // OpenTrust opens the store whose cache is file, a PEM file of mode 0600 in a directory that exists. It asks nobody: a
@@ -80,6 +81,14 @@ func newTrust(config Config, trustDomain string) (*TrustStore, error) {
 // Bundle returns the current bundle, or nil if there never was one. It keeps its address while its content is the same.
 func (t *TrustStore) Bundle() *identity.Bundle { return t.bundle.Load() }
 
+// Fetched returns when Vault last told the bundle, or the zero time if it did not since the store was opened.
+func (t *TrustStore) Fetched() time.Time {
+	if at := t.fetched.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
+
 // Refresh fetches the bundle: all authorities of the PKI mount, so that certificates of an authority that was just
 // replaced stay valid. If it fails the old bundle stays.
 func (t *TrustStore) Refresh(ctx context.Context) error {
@@ -89,6 +98,8 @@ func (t *TrustStore) Refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	now := time.Now()
+	t.fetched.Store(&now)
 	if bundle.Equal(t.bundle.Load()) {
 		return nil
 	}

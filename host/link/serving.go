@@ -1,0 +1,245 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"countersign"
+	"countersign/vaultsign/callsig"
+	"countersign/vaultsign/identity"
+)
+
+// serving is the called end of one connection.
+type serving struct {
+	*conn
+	server     *Server
+	base       context.Context // values for the calls, no cancellation
+	callee     Callee
+	self       identity.ID
+	allocation string
+	function   string
+	terms      Terms
+	names      names
+	binding    []byte
+	held       atomic.Int64 // bytes of calls under way
+
+	mu        sync.Mutex
+	running   map[uint64]context.CancelFunc // by stream
+	last      uint64                        // stream of the last call
+	draining  bool
+	gone      bool // no call is begun any more
+	presented presented
+}
+
+func (c *serving) busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.running) > 0
+}
+
+// idle closes a connection that is not used.
+func (c *serving) idle(unused time.Duration) {
+	c.mu.Lock()
+	draining := c.draining
+	c.mu.Unlock()
+	if draining || unused >= serverIdle {
+		c.out.finish()
+	}
+}
+
+func (c *serving) drain(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.draining {
+		c.draining = true
+		c.out.push(outgoing{kind: kindGoAway, payload: encodeRefused(countersign.CodeUnavailable, reason)})
+	}
+}
+
+// cancelAll ends the calls under way: nobody waits for their returns.
+func (c *serving) cancelAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = true
+	for _, cancel := range c.running {
+		cancel()
+	}
+}
+
+// limit is how long the payloads are that a caller may send.
+func (c *serving) limit(k kind) int64 {
+	switch k {
+	case kindCall:
+		return c.terms.MaxRequest + maxHead
+	case kindCertificate:
+		return maxControl
+	case kindCancel, kindPing, kindPong:
+		return 0
+	}
+	return -1
+}
+
+// read handles what the caller sends until the connection ends, and returns why.
+func (c *serving) read() error {
+	for {
+		f, err := c.next(c.limit)
+		if err != nil {
+			return err
+		}
+		if done, err := c.control(f, c.server.config.Now()); err != nil {
+			return err
+		} else if done {
+			continue
+		}
+		switch f.kind {
+		case kindCall:
+			err = c.begin(f)
+		case kindCancel:
+			c.mu.Lock()
+			if cancel := c.running[f.stream]; cancel != nil {
+				cancel()
+			}
+			c.mu.Unlock()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// begin takes a call and runs it on its own goroutine.
+func (c *serving) begin(f frame) error {
+	call, err := c.names.parseCall(f.payload)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(c.base)
+	if call.explain {
+		ctx = Explain(ctx)
+	}
+	size := int64(len(f.payload))
+	held := c.held.Add(size)
+	c.mu.Lock()
+	switch {
+	case f.stream <= c.last:
+		err = malformed("stream %d follows stream %d", f.stream, c.last)
+	case c.draining:
+		err = countersign.Errorf(countersign.CodeUnavailable, c.function, "the instance is stopping")
+	case len(c.running) >= c.server.config.Streams:
+		err = countersign.Errorf(countersign.CodeOverloaded, c.function, "more than %d calls at a time on one connection", c.server.config.Streams)
+	case held > c.server.config.Held && held > size:
+		err = countersign.Errorf(countersign.CodeOverloaded, c.function, "the calls under way on this connection have more than %d bytes", c.server.config.Held)
+	case c.gone:
+		err = errClosed
+	default:
+		c.last = f.stream
+		c.running[f.stream] = cancel
+	}
+	c.mu.Unlock()
+	if err == nil {
+		go func() {
+			c.answer(ctx, f.stream, call)
+			c.end(f.stream, cancel, size)
+		}()
+		return nil
+	}
+	cancel()
+	c.held.Add(-size)
+	var refused *countersign.CallError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	c.mu.Lock()
+	c.last = f.stream
+	c.mu.Unlock()
+	c.refuse(f.stream, err)
+	return nil
+}
+
+func (c *serving) end(stream uint64, cancel context.CancelFunc, size int64) {
+	cancel()
+	c.held.Add(-size)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.running, stream)
+}
+
+// answer verifies, runs and answers a call.
+func (c *serving) answer(ctx context.Context, stream uint64, in *received) {
+	if err := c.verify(in); err != nil {
+		c.refuse(stream, err)
+		return
+	}
+	ret, err := c.callee.Run(ctx, &in.signed.Call)
+	if err != nil {
+		c.refuse(stream, err)
+		return
+	}
+	if most := c.terms.MaxResponse + maxHead/2; int64(len(ret.Body)) > most {
+		ret = tooLarge(len(ret.Body), c.terms.MaxResponse)
+	}
+	self := c.callee.Identity()
+	signed, err := callsig.SignReturn(callsig.NewSigner(self), &in.signed, ret, c.server.config.Now())
+	if err != nil {
+		c.server.config.Log.Error("a return could not be signed", "function", c.function, "allocation", c.allocation, "error", err)
+		c.fail(fmt.Errorf("sign a return: %w", err)) // the call was executed, so it was not refused
+		return
+	}
+	c.send(stream, self, signed)
+}
+
+// verify says whether a call may run. What it is tied to is the connection: its caller is the TLS peer and its key is
+// one of the peer's; its callee is whom the TLS server name names.
+func (c *serving) verify(in *received) error {
+	call, now := &in.signed, c.server.config.Now()
+	if n := int64(len(call.Call.Body)); n > c.terms.MaxRequest {
+		return countersign.Errorf(countersign.CodeTooLarge, c.function,
+			"the request has %d bytes, the function's spec allows %d (max_request)", n, c.terms.MaxRequest)
+	}
+	if err := c.callee.Permit(c.peer.peer); err != nil {
+		return err
+	}
+	key, err := c.peer.find(in.key, now)
+	if err != nil {
+		return err
+	}
+	call.Signature.KeyID = key.Thumbprint()
+	return callsig.VerifyCall(key, c.self, call, now)
+}
+
+// send sends a return, after the certificate that it is signed with if the caller does not know that.
+func (c *serving) send(stream uint64, self *identity.Identity, signed *callsig.SignedReturn) {
+	key := digestOf(self.Certificate)
+	frames := []outgoing{{kind: kindReturn, stream: stream, ret: signed, key: key}}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.presented.add(key) {
+		payload := encodeCertificate(self, roleCallee, c.binding)
+		frames = []outgoing{{kind: kindCertificate, payload: payload}, frames[0]}
+	}
+	c.out.push(frames...) // the caller of a connection that has ended is not there
+}
+
+func (c *serving) refuse(stream uint64, err error) {
+	refused := refusalOf(c.function, err)
+	c.server.config.Refused(c.function, err)
+	c.out.push(outgoing{kind: kindRefused, stream: stream, payload: encodeRefused(refused.Code, refused.Reason)})
+}
+
+// tooLarge is the return of a call whose reply is longer than its caller takes.
+func tooLarge(n int, most int64) callsig.Return {
+	const status = http.StatusRequestEntityTooLarge
+	body := fmt.Sprintf(`{"type":"about:blank","title":%q,"status":%d,"code":%[1]q,"detail":"the reply has %d bytes, `+
+		`the function's spec allows %d (max_response)"}`, countersign.CodeTooLarge, status, n, most)
+	return callsig.Return{Status: status, Code: countersign.CodeTooLarge, Body: []byte(body)}
+}
+
+// isClosed reports whether a connection ended because somebody closed it between frames.
+func isClosed(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) }

@@ -1,0 +1,135 @@
+package router
+
+import (
+	"math/rand/v2"
+
+	"countersign"
+)
+
+// Route decides where a call goes. It does no I/O and, when it succeeds, allocates nothing.
+//
+// The error is a *countersign.CallError. CodeNotPermitted: Consul's intentions do not allow the call, or the chain leads
+// to a function that the caller's spec does not list. CodeUnknownFunction: nothing in Consul has the callee's name.
+// CodeUnavailable: there is no healthy instance that was not tried, or Consul's answers about the callee are not in yet.
+func (r *Router[T]) Route(q *Query) (Choice[T], error) {
+	t := r.current.Load()
+	if t == nil {
+		return Choice[T]{}, noInstanceHere(q.Callee)
+	}
+	if r.Standalone || !t.loaded {
+		s := t.local[q.Callee]
+		if s == nil {
+			return Choice[T]{}, noInstanceHere(q.Callee)
+		}
+		return t.pick(s, q)
+	}
+	if err := t.mayCall(q); err != nil {
+		return Choice[T]{}, err
+	}
+	s, found := t.chains[q.Callee]
+	if !found {
+		// Consul has not answered about the callee yet. What runs here may be called all the same.
+		if s = t.local[q.Callee]; s == nil {
+			return Choice[T]{}, t.absent(q)
+		}
+	}
+	return t.walk(s, q)
+}
+
+// mayCall tells whether a call may be made at all: by the intentions or, from outside, by the callee's ingress. An
+// instance of this host is called from outside without regard to what Consul says of its ingress: the host knows its
+// spec.
+func (t *table[T]) mayCall(q *Query) error {
+	if q.Caller != "" {
+		if ok, why := t.intentions.permit(q.Caller, q.Callee); !ok {
+			return notPermitted(q.Caller, q.Callee, why)
+		}
+		return nil
+	}
+	if f, registered := t.functions[q.Callee]; registered && !f.ingress && t.local[q.Callee] == nil {
+		return countersign.Errorf(countersign.CodeNotPermitted, q.Callee,
+			"function %q can't be called from outside: its spec has no ingress", q.Callee)
+	}
+	return nil
+}
+
+// walk follows the chain from s to an instance.
+func (t *table[T]) walk(s *step[T], q *Query) (Choice[T], error) {
+	for s != nil && s.groups == nil {
+		if s.routes != nil {
+			s = followRoute(s.routes, q)
+		} else {
+			s = followSplit(s.splits)
+		}
+	}
+	if s == nil {
+		return Choice[T]{}, countersign.Errorf(countersign.CodeUnavailable, q.Callee,
+			"the discovery chain of %q in Consul leads nowhere for this call; look at its service-router, "+
+				"service-splitter and service-resolver", q.Callee)
+	}
+	return t.pick(s, q)
+}
+
+func followRoute[T Instance](routes []route[T], q *Query) *step[T] {
+	for i := range routes {
+		if matches(routes[i].headers, q.Header) {
+			return routes[i].next
+		}
+	}
+	return nil
+}
+
+func followSplit[T Instance](splits []split[T]) *step[T] {
+	// The weights add up to 100 %. If they do not, each has its share of what they add up to.
+	n := rand.IntN(splits[len(splits)-1].upTo)
+	for i := range splits {
+		if n < splits[i].upTo {
+			return splits[i].next
+		}
+	}
+	return nil
+}
+
+// pick chooses an instance of the first target that has one: first among those that are not ejected, then, if there are
+// none of these anywhere, among all.
+func (t *table[T]) pick(s *step[T], q *Query) (Choice[T], error) {
+	for _, ignoreEjection := range [2]bool{false, true} {
+		for k, g := range s.groups {
+			if g.function != q.Callee {
+				if err := t.mayFollow(g.function, q); err != nil {
+					if k == 0 {
+						return Choice[T]{}, err
+					}
+					continue
+				}
+			}
+			if m := choose(&s.balance, g, q, ignoreEjection); m >= 0 {
+				member := &g.members[m]
+				return Choice[T]{Local: member.local, IsLocal: member.remote == nil, Remote: member.remote,
+					Function: g.function, Policy: &s.policy}, nil
+			}
+		}
+	}
+	return Choice[T]{}, t.unavailable(s, q)
+}
+
+// mayFollow tells whether the chain may lead the call to another function than its callee. Consul is not trusted to make
+// a caller call what its signed spec does not list, nor to open to the outside what has no ingress.
+func (t *table[T]) mayFollow(function string, q *Query) error {
+	if q.Caller == "" {
+		if t.functions[function].ingress {
+			return nil
+		}
+		return countersign.Errorf(countersign.CodeNotPermitted, q.Callee,
+			"the discovery chain of %q leads to %q, which can't be called from outside", q.Callee, function)
+	}
+	if q.Allowed == nil || !q.Allowed(function) {
+		return countersign.Errorf(countersign.CodeNotPermitted, q.Callee,
+			"the discovery chain of %q leads to %q, which the spec of %q does not list in calls", q.Callee, function,
+			q.Caller)
+	}
+	if ok, why := t.intentions.permit(q.Caller, function); !ok {
+		return notPermitted(q.Caller, function, why)
+	}
+	return nil
+}

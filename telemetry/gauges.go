@@ -1,0 +1,96 @@
+package telemetry
+
+import (
+	"math"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Gauges is the state of a host at the moment of a scrape.
+type Gauges struct {
+	Instances     []Instance
+	TrustBundle   time.Time // when the trusted authorities were last read from Vault; zero: never
+	Snapshot      *Snapshot // nil on a host that has no Consul
+	ReplayEntries int
+	Links         int // open connections between instances of this host and of others
+}
+
+// Instance is one running allocation.
+type Instance struct {
+	Function, Allocation, Release string
+	Issued, Expires               time.Time // of its call certificate; zero: it has none yet
+}
+
+// Snapshot is the routing snapshot.
+type Snapshot struct {
+	Confirmed time.Time // when Consul last answered; zero: never
+	Services  int
+}
+
+// Gauges sets where the state is read from at each scrape. f is called from one goroutine at a time per scrape and must
+// not wait for calls.
+func (t *Telemetry) Gauges(f func() Gauges) { t.state.Store(&f) }
+
+// collector exposes the state of the host.
+type collector struct {
+	t     *Telemetry
+	descs map[string]*prometheus.Desc
+}
+
+func newCollector(t *Telemetry) *collector {
+	c := &collector{t: t, descs: map[string]*prometheus.Desc{}}
+	for _, name := range []string{MetricInstances, MetricCertificateAge, MetricCertificateExpiry, MetricTrustBundleAge,
+		MetricSnapshotAge, MetricSnapshotServices, MetricReplayEntries, MetricLinks} {
+		m := describe(name)
+		c.descs[name] = prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
+	}
+	return c
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	f := c.t.state.Load()
+	if f == nil {
+		return
+	}
+	g, now := (*f)(), time.Now()
+	gauge := func(name string, value float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(c.descs[name], prometheus.GaugeValue, value, labels...)
+	}
+	running := map[labels]int{}
+	for _, in := range g.Instances {
+		running[labels{in.Function, in.Release}]++
+		if in.Issued.IsZero() {
+			continue
+		}
+		gauge(MetricCertificateAge, now.Sub(in.Issued).Seconds(), in.Function, in.Allocation)
+		gauge(MetricCertificateExpiry, float64(in.Expires.UnixMilli())/1000, in.Function, in.Allocation)
+	}
+	for l, n := range running {
+		gauge(MetricInstances, float64(n), l[0], l[1])
+	}
+	gauge(MetricTrustBundleAge, age(g.TrustBundle, now))
+	if g.Snapshot != nil {
+		gauge(MetricSnapshotAge, age(g.Snapshot.Confirmed, now))
+		gauge(MetricSnapshotServices, float64(g.Snapshot.Services))
+	}
+	gauge(MetricReplayEntries, float64(g.ReplayEntries))
+	gauge(MetricLinks, float64(g.Links))
+	c.t.dropEnded(g.Instances, now)
+}
+
+// age is the time since at in seconds. What never was is infinitely old, so that an alert on the age fires.
+func age(at, now time.Time) float64 {
+	if at.IsZero() {
+		return math.Inf(1)
+	}
+	return now.Sub(at).Seconds()
+}

@@ -1,0 +1,140 @@
+//go:build integration
+
+package harness
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"countersign/pipeline"
+)
+
+// sources are where functions come from: directory of the module and package of the function.
+var sources = map[string]struct{ dir, pkg string }{
+	"quote":     {"examples/quote", "./function"},
+	"tax":       {"examples/tax", "./function"},
+	"fx":        {"examples/fx", "./function"},
+	"thumbnail": {"examples/thumbnail", "./function"},
+	"chaos":     {"tests/functions/chaos", "."},
+	"hasher":    {"tests/functions/hasher", "."},
+	"relay":     {"tests/functions/relay", "."},
+}
+
+// Examples are the functions of the demo.
+func Examples() []string {
+	names := slices.Sorted(maps.Keys(sources))
+	return slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(sources[n].dir, "examples/") })
+}
+
+// Edit changes the spec of a function before it is deployed.
+type Edit func(function, spec string) string
+
+// SpecPath returns the file of a function's spec.
+func (r *Run) SpecPath(function string) string {
+	return filepath.Join(r.Checkout, sources[function].dir, function+".hcl")
+}
+
+// JobFile returns where the rendered job of a function is.
+func (r *Run) JobFile(function string) string {
+	return filepath.Join(r.Scratch, "jobs", function+".nomad.hcl")
+}
+
+// WasmOf compiles a function once and returns the module's path.
+func (r *Run) WasmOf(t testing.TB, function string) string {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if path := r.wasm[function]; path != "" {
+		return path
+	}
+	source := sources[function]
+	path := filepath.Join(r.Scratch, function+".wasm")
+	if err := r.build(t.Context(), filepath.Join(r.Checkout, source.dir), path, source.pkg, "GOOS=wasip1", "GOARCH=wasm"); err != nil {
+		t.Fatal(err)
+	}
+	r.wasm[function] = path
+	return path
+}
+
+// nativeOf compiles a function as a static executable and returns its path.
+func (r *Run) nativeOf(t testing.TB, function string) string {
+	t.Helper()
+	path := filepath.Join(r.Scratch, function)
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, sources[function].pkg)
+	cmd.Dir, cmd.Env = filepath.Join(r.Checkout, sources[function].dir), append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build %s: %v\n%s", function, err, out)
+	}
+	return path
+}
+
+// Manifest writes the build manifest of functions, as Bazel's deploy rule would. edit may be nil.
+func (r *Run) Manifest(t testing.TB, edit Edit, functions ...string) string {
+	t.Helper()
+	head, err := exec.Command("git", "-C", r.Checkout, "rev-parse", "HEAD").Output()
+	if err != nil {
+		t.Fatalf("git rev-parse HEAD: %v", err)
+	}
+	dir := t.TempDir()
+	var m pipeline.Manifest
+	for _, name := range functions {
+		source := filepath.Join(r.Checkout, sources[name].dir)
+		f := pipeline.Built{Name: name, Target: "@" + name + "//:" + name, Runtime: "wasm", Wasm: r.WasmOf(t, name),
+			Spec: r.SpecPath(name), Repository: "file://" + source, Commit: strings.TrimSpace(string(head))}
+		if edit != nil {
+			f.Spec = edited(t, dir, name, f.Spec, edit)
+		}
+		if name == "hasher" {
+			f.Runtime, f.Native = "native", map[string]string{"linux/" + runtime.GOARCH: r.nativeOf(t, name)}
+		}
+		m.Functions = append(m.Functions, f)
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "manifest.json")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// edited writes a changed copy of a spec and returns its path.
+func edited(t testing.TB, dir, function, spec string, edit Edit) string {
+	t.Helper()
+	src, err := os.ReadFile(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, function+".hcl")
+	if err := os.WriteFile(path, []byte(edit(function, string(src))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Deploy deploys functions and fails the test if they do not become healthy. What runs already is left alone.
+func (r *Run) Deploy(t testing.TB, functions ...string) string {
+	t.Helper()
+	return r.DeployEdited(t, nil, functions)
+}
+
+// DeployEdited deploys functions with changed specs, and with further flags of the command.
+func (r *Run) DeployEdited(t testing.TB, edit Edit, functions []string, flags ...string) string {
+	t.Helper()
+	functions = slices.Sorted(slices.Values(functions))
+	args := append([]string{"deploy", "-manifest", r.Manifest(t, edit, functions...), "-jobs-dir", filepath.Join(r.Scratch, "jobs")}, flags...)
+	out, code := r.Command(t, "", args...)
+	if code != 0 {
+		t.Fatalf("deploy of %v: exit code %d\n%s", functions, code, out)
+	}
+	return out
+}
