@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"countersign"
@@ -20,7 +21,7 @@ import (
 // maxAnswer bounds how much of an answer is read.
 const maxAnswer = 64 << 20
 
-// Client calls functions. It is safe for concurrent use.
+// Client calls functions. It is safe for concurrent use; its fields must not be changed after the first call.
 type Client struct {
 	// Identity signs the calls.
 	Identity *identity.Identity
@@ -28,10 +29,14 @@ type Client struct {
 	Trust *identity.Bundle
 	// Nodes returns the addresses (host:port) of nodes that run a function, best first.
 	Nodes func(ctx context.Context, function string) ([]string, error)
-	// HTTP sends requests; nil means http.DefaultClient.
-	HTTP *http.Client
+	// Plain sends calls over HTTP without TLS. Calls and returns are signed all the same, but anybody on the way can read
+	// them. Without it, a node that does not speak TLS, or shows no function's certificate, is not called.
+	Plain bool
 	// Explain asks for the hops below each call.
 	Explain bool
+
+	once      sync.Once
+	transport *http.Transport
 }
 
 // Answer is a verified return.
@@ -63,7 +68,8 @@ func (e *UnreachableError) Unreachable() bool { return true }
 
 // Call runs function with a JSON request. What it returns was verified: the answer, or a *countersign.CallError that
 // the function's instance signed. Other errors: *RefusedError for what a node answered without a signature,
-// *callsig.Error for an answer that does not verify, *UnreachableError.
+// *callsig.Error for an answer that does not verify, *UnreachableError if there was no connection to any node, and errors
+// of a connection that broke, after which the call may have been executed.
 func (c *Client) Call(ctx context.Context, function string, body []byte) (*Answer, error) {
 	nodes, err := c.Nodes(ctx, function)
 	if err != nil {
@@ -91,7 +97,11 @@ func (c *Client) callNode(ctx context.Context, node, function string, body []byt
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+node+callsig.Path(callee), nil)
+	scheme := "https://"
+	if c.Plain {
+		scheme = "http://"
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+node+callsig.Path(callee), nil)
 	if err != nil {
 		return nil, fmt.Errorf("making the request: %w", err)
 	}
@@ -99,7 +109,8 @@ func (c *Client) callNode(ctx context.Context, node, function string, body []byt
 	if !ok {
 		deadline = began.Add(callsig.DefaultLifetime)
 	}
-	call := callsig.Call{Caller: c.Identity.ID(), Callee: callee, Deadline: deadline, ID: rand.Text(), Body: body}
+	call := callsig.Call{Caller: c.Identity.ID(), Callee: callee, Authority: callsig.AuthorityOf(request), Deadline: deadline,
+		ID: rand.Text(), Body: body}
 	signed, err := callsig.SignRequest(request, callsig.NewSigner(c.Identity), call, began)
 	if err != nil {
 		return nil, fmt.Errorf("signing the call of function %q: %w", function, err)
@@ -117,18 +128,15 @@ func (c *Client) callNode(ctx context.Context, node, function string, body []byt
 
 // exchange sends the request and fills in what the verified return says.
 func (c *Client) exchange(request *http.Request, signed *callsig.SignedCall, function string, answer *Answer) error {
-	h := c.HTTP
-	if h == nil {
-		h = http.DefaultClient
-	}
-	response, err := h.Do(request)
+	c.once.Do(c.connect)
+	response, err := c.transport.RoundTrip(request)
 	if err != nil {
-		return &UnreachableError{Function: function, Err: err}
+		return notAnswered(function, request.URL.Host, err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
-		return &UnreachableError{Function: function, Err: fmt.Errorf("reading the answer: %w", err)}
+		return notAnswered(function, request.URL.Host, fmt.Errorf("reading the answer: %w", err))
 	}
 	if len(body) > maxAnswer {
 		return countersign.Errorf(countersign.CodeTooLarge, function, "the answer has more than %d bytes", maxAnswer)

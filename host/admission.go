@@ -123,7 +123,7 @@ func (s *start) readSpec() error {
 		return invalid("function %q has runtime \"native\", and its artifact has no executable for %s", s.spec.Name, platform)
 	case s.spec.Ingress != nil && s.spec.Ingress.Auth == hclspec.AuthJWT && len(s.host.config.Ingress.Issuers) == 0:
 		return invalid("function %q has ingress auth \"jwt\", and this host trusts no issuer of tokens: "+
-			"add an issuer to ingress in the driver's plugin block", s.spec.Name)
+			"set `ingress.jwt` in the driver's plugin block", s.spec.Name)
 	case s.request.MemoryBytes < s.spec.Resources.Memory:
 		return invalid("Nomad reserved %d bytes of memory, the spec of function %q needs %d: raise `memory` in the job",
 			s.request.MemoryBytes, s.spec.Name, s.spec.Resources.Memory)

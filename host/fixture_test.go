@@ -93,6 +93,12 @@ func newFixture(tb testing.TB) *fixture {
 // newFixtureOf makes a host of the trust domain that ca stands for.
 func newFixtureOf(tb testing.TB, ca *authority) *fixture {
 	tb.Helper()
+	return newFixtureWith(tb, ca, control.Ingress{})
+}
+
+// newFixtureWith is newFixtureOf with a configuration of calls from outside.
+func newFixtureWith(tb testing.TB, ca *authority, ingress control.Ingress) *fixture {
+	tb.Helper()
 	f := &fixture{tb: tb, ca: ca}
 	dir := tb.TempDir()
 	bundle := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.ca.certificate.Raw})
@@ -100,7 +106,7 @@ func newFixtureOf(tb testing.TB, ca *authority) *fixture {
 		tb.Fatal(err)
 	}
 	h, err := New(context.Background(), control.HostConfig{DataDir: dir, Bind: "127.0.0.1", TrustDomain: trustDomain,
-		Vault: control.Vault{Address: "http://127.0.0.1:1", PKIMount: "pki"}}, slog.New(slog.DiscardHandler))
+		Ingress: ingress, Vault: control.Vault{Address: "http://127.0.0.1:1", PKIMount: "pki"}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatal(err)
 	}

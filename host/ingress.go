@@ -48,13 +48,16 @@ type ingress struct {
 
 	slots  chan struct{}       // a place for each call that is answered at a time
 	bodies *semaphore.Weighted // bytes of request bodies in memory
+
+	openTimeout                time.Duration // of a connection
+	maxOpening, maxConnections int
 }
 
 // newIngress prepares to answer calls from outside. Nothing is asked over the network yet.
 func newIngress(h *Host) (*ingress, error) {
 	config := h.config.Ingress
 	in := &ingress{host: h, mux: http.NewServeMux(), names: map[string]bool{}, route: h.routeIngress,
-		bodies: semaphore.NewWeighted(maxBodies)}
+		bodies: semaphore.NewWeighted(maxBodies), openTimeout: openTimeout, maxOpening: maxOpening, maxConnections: maxConnections}
 	if config.MaxCalls <= 0 {
 		config.MaxCalls = defaultMaxCalls
 	}
@@ -69,7 +72,7 @@ func newIngress(h *Host) (*ingress, error) {
 		}
 		var err error
 		if in.tokens, err = token.New(issuers); err != nil {
-			return nil, fmt.Errorf("preparing to verify tokens: %w; mend `issuer` in the driver's plugin block", err)
+			return nil, fmt.Errorf("preparing to verify tokens: %w; mend `ingress.jwt` in the driver's plugin block", err)
 		}
 	}
 	in.forward = newForwarder(h)
@@ -99,7 +102,7 @@ func (in *ingress) newServer() *http.Server {
 // Serve answers what comes to l until Close, or until the host stops.
 func (in *ingress) Serve(l net.Listener) error {
 	in.addNames(l.Addr())
-	g := newGate(in.host.ctx, l, in.tlsConfig(), in.links)
+	g := in.newGate(l)
 	defer g.Close()
 	return in.server.Serve(g)
 }

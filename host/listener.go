@@ -22,8 +22,10 @@ const (
 	openTimeout    = 5 * time.Second // for the first byte and the TLS handshake
 	maxOpening     = 512             // connections in that state at once
 	maxConnections = 4096            // HTTP connections at once
-	tlsHandshake   = 0x16            // first byte of a TLS connection (RFC 8446 section 5.1); no HTTP method begins with it
 )
+
+// tlsHandshake is the first byte of a TLS connection (RFC 8446 section 5.1). No HTTP method begins with it.
+const tlsHandshake = 0x16
 
 // gate is the listener of a host's one port. It tells by the first byte whether a connection speaks TLS, does the
 // handshake, hands connections of other hosts to links, and gives the rest to the HTTP server, which calls Accept.
@@ -34,18 +36,21 @@ type gate struct {
 	tls    *tls.Config
 	links  func(context.Context, *tls.Conn)
 
+	timeout time.Duration
 	opening chan struct{} // a place for each connection whose first bytes are awaited
 	open    chan struct{} // a place for each HTTP connection
 	ready   chan net.Conn
 	failed  chan error
 }
 
-func newGate(ctx context.Context, l net.Listener, config *tls.Config, links func(context.Context, *tls.Conn)) *gate {
-	g := &gate{Listener: l, tls: config, links: links, opening: make(chan struct{}, maxOpening),
-		open: make(chan struct{}, maxConnections), ready: make(chan net.Conn), failed: make(chan error, 1)}
-	g.ctx, g.cancel = context.WithCancel(ctx)
-	if config.NextProtos = []string{"h2", "http/1.1"}; links != nil {
-		config.NextProtos = append([]string{ProtocolLink}, config.NextProtos...)
+// newGate begins to accept connections from l until Close.
+func (in *ingress) newGate(l net.Listener) *gate {
+	g := &gate{Listener: l, tls: in.tlsConfig(), links: in.links, timeout: in.openTimeout,
+		opening: make(chan struct{}, in.maxOpening), open: make(chan struct{}, in.maxConnections),
+		ready: make(chan net.Conn), failed: make(chan error, 1)}
+	g.ctx, g.cancel = context.WithCancel(in.host.ctx)
+	if g.tls.NextProtos = []string{"h2", "http/1.1"}; g.links != nil {
+		g.tls.NextProtos = append([]string{ProtocolLink}, g.tls.NextProtos...)
 	}
 	go g.run()
 	return g
@@ -118,7 +123,7 @@ func (g *gate) welcome(raw net.Conn) {
 // identify reads the first byte and does the handshake of a TLS connection. A connection for the HTTP server has taken
 // a place in open, which it gives back when it is closed.
 func (g *gate) identify(raw net.Conn) (net.Conn, *tls.Conn, error) {
-	if err := raw.SetDeadline(time.Now().Add(openTimeout)); err != nil {
+	if err := raw.SetDeadline(time.Now().Add(g.timeout)); err != nil {
 		return nil, nil, err
 	}
 	c := &peeked{Conn: raw}

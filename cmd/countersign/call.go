@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/user"
@@ -15,11 +19,8 @@ import (
 	"time"
 
 	consul "github.com/hashicorp/consul/api"
-	vault "github.com/hashicorp/vault/api"
 
 	"countersign/client"
-	"countersign/vaultsign/identity"
-	"countersign/vaultsign/identity/issue"
 )
 
 const (
@@ -31,18 +32,19 @@ func init() { register(command{"call", callArgs, callSummary, call}) }
 
 // callOptions are the flags of the verb.
 type callOptions struct {
-	name, node, trustDomain, pkiMount string
-	timeout                           time.Duration
-	explain                           bool
+	identityOptions
+	node           string
+	timeout        time.Duration
+	explain, plain bool
+	named          bool // -as was given
 }
 
 func (o *callOptions) flags(fs *flag.FlagSet) {
-	fs.StringVar(&o.name, "as", clientName(), "`name` of the client identity to call as")
+	o.identityOptions.flags(fs)
 	fs.StringVar(&o.node, "node", "", "`host:port` of the node to ask (default: those that Consul knows)")
-	fs.StringVar(&o.trustDomain, "trust-domain", envOr("COUNTERSIGN_TRUST_DOMAIN", "countersign.local"), "SPIFFE trust domain `name`")
-	fs.StringVar(&o.pkiMount, "pki-mount", "pki", "`path` of Vault's PKI mount for call certificates")
 	fs.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long to wait for the return")
 	fs.BoolVar(&o.explain, "explain", false, "show what was verified on the way, to standard error")
+	fs.BoolVar(&o.plain, "plain", false, "call over HTTP without TLS: signed all the same, but readable on the way")
 }
 
 func call(ctx context.Context, s streams, args []string) error {
@@ -60,12 +62,15 @@ func call(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
+	fs.Visit(func(f *flag.Flag) { o.named = o.named || f.Name == "as" })
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	c, err := o.client(ctx)
+	self, err := o.self(ctx, s.err)
 	if err != nil {
 		return err
 	}
+	c := &client.Client{Identity: self.Identity, Trust: self.Trust, Nodes: o.nodes, Explain: o.explain, Plain: o.plain}
+	defer c.Close()
 	answer, err := c.Call(ctx, rest[0], body)
 	if answer != nil && o.explain {
 		explain(s.err, c, answer)
@@ -96,26 +101,44 @@ func requestBody(in io.Reader, arg string) ([]byte, error) {
 	return []byte(arg), nil
 }
 
-// client gets a client identity from Vault and the ways to nodes from Consul.
-func (o *callOptions) client(ctx context.Context) (*client.Client, error) {
-	v, err := vault.NewClient(vault.DefaultConfig())
-	if err != nil {
-		return nil, fmt.Errorf("making a Vault client from the environment (VAULT_ADDR, VAULT_TOKEN): %w", err)
-	}
-	id, err := identity.ClientID(o.trustDomain, o.name)
-	if err != nil {
-		return nil, &usageError{fmt.Sprintf("-as %q: %v", o.name, err)}
-	}
-	self, err := issue.Client(ctx, v, o.pkiMount, id, 0)
-	if err != nil {
-		return nil, fmt.Errorf("getting a certificate for client %q: %w", o.name, err)
-	}
-	trust, err := issue.FetchBundle(ctx, issue.Config{Address: v.Address(), Namespace: v.Namespace(),
-		CACert: os.Getenv("VAULT_CACERT"), PKIMount: o.pkiMount}, o.trustDomain)
+// self returns whom to call as: who is logged in, or, if nobody is, or somebody else than -as, whom Vault certifies now.
+func (o *callOptions) self(ctx context.Context, notes io.Writer) (*client.Login, error) {
+	id, err := o.id()
 	if err != nil {
 		return nil, err
 	}
-	return &client.Client{Identity: self, Trust: trust, Nodes: o.nodes, Explain: o.explain}, nil
+	file, err := o.file(vaultAddress())
+	if err != nil {
+		return nil, err
+	}
+	kept, err := client.LoadLogin(file, o.trustDomain)
+	over := ""
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, err
+	case o.named && kept.Identity.ID() != id:
+	case kept.Identity.Certificate.CheckTime(time.Now()) == nil:
+		return kept, nil
+	default:
+		over = fmt.Sprintf("the login as %s ended %s; `countersign login` renews it", kept.Identity.ID(),
+			kept.Identity.Certificate.NotAfter.Local().Format(time.DateTime+" MST"))
+	}
+	v, err := vaultClient()
+	if err != nil && over != "" {
+		return nil, fmt.Errorf("%s (%w)", over, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if over != "" {
+		fmt.Fprintln(notes, "countersign call:", over)
+	}
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("making a key: %w", err)
+	}
+	return o.issue(ctx, v, private, id, 0)
 }
 
 // nodes returns where function can be called: nearest first, as Consul sorts them from its agent.

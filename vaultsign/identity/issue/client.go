@@ -17,9 +17,20 @@ const ClientRole = "client"
 func Client(
 	ctx context.Context, vault *api.Client, pkiMount string, id identity.ID, ttl time.Duration,
 ) (*identity.Identity, error) {
+	key, err := identity.NewCallKey()
+	if err != nil {
+		return nil, err
+	}
+	return ClientOf(ctx, vault, pkiMount, key, id, ttl)
+}
+
+// ClientOf is Client for a key that the caller keeps.
+func ClientOf(
+	ctx context.Context, vault *api.Client, pkiMount string, key *identity.CallKey, id identity.ID, ttl time.Duration,
+) (*identity.Identity, error) {
 	config := Config{Address: vault.Address(), PKIMount: pkiMount, PKIRole: ClientRole}
 	if err := config.check("PKI mount", "PKI role"); err != nil {
 		return nil, err
 	}
-	return sign(ctx, vault, pkiMount+"/sign/"+ClientRole, id, ttl)
+	return sign(ctx, vault, pkiMount+"/sign/"+ClientRole, key, id, ttl)
 }

@@ -119,8 +119,12 @@ func (l *Login) Client() *api.Client { return l.client }
 // the caller to verify.
 func (l *Login) Issue(ctx context.Context, id identity.ID) (*identity.Identity, error) {
 	var issued *identity.Identity
-	err := retry(ctx, func() (err error) {
-		issued, err = sign(ctx, l.client, l.config.PKIMount+"/sign/"+l.config.PKIRole, id, 0)
+	err := retry(ctx, func() error {
+		key, err := identity.NewCallKey()
+		if err != nil {
+			return err
+		}
+		issued, err = sign(ctx, l.client, l.config.PKIMount+"/sign/"+l.config.PKIRole, key, id, 0)
 		return err
 	})
 	return issued, err
@@ -139,15 +143,11 @@ func (l *Login) Close(ctx context.Context) error {
 	return nil
 }
 
-// sign has a fresh call key certified. The key never leaves this process. ttl 0 is the PKI role's.
+// sign has a call key certified. The key is not sent. ttl 0 is the PKI role's.
 func sign(
-	ctx context.Context, client *api.Client, path string, id identity.ID, ttl time.Duration,
+	ctx context.Context, client *api.Client, path string, key *identity.CallKey, id identity.ID, ttl time.Duration,
 ) (*identity.Identity, error) {
 	op := fmt.Sprintf("get a certificate for %s", id)
-	key, err := identity.NewCallKey()
-	if err != nil {
-		return nil, err
-	}
 	csr, err := key.CSR(id)
 	if err != nil {
 		return nil, err

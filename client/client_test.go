@@ -1,0 +1,290 @@
+package client
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"io/fs"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/vaultsign/callsig"
+	"countersign/vaultsign/identity"
+)
+
+const trustDomain = "test.example"
+
+// world is an authority and what it certifies.
+type world struct {
+	t           *testing.T
+	certificate *x509.Certificate
+	key         ed25519.PrivateKey
+	bundle      *identity.Bundle
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	must(t, err)
+	certificate, err := x509.ParseCertificate(der)
+	must(t, err)
+	bundle, err := identity.ParseBundle(trustDomain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	must(t, err)
+	return &world{t, certificate, key, bundle}
+}
+
+// certify makes a key and its certificate, valid until a time.
+func (w *world) certify(id string, until time.Time) (ed25519.PrivateKey, *identity.Identity) {
+	w.t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	must(w.t, err)
+	uri, err := url.Parse("spiffe://" + trustDomain + "/" + id)
+	must(w.t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(2), URIs: []*url.URL{uri}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: until, KeyUsage: x509.KeyUsageDigitalSignature}
+	der, err := x509.CreateCertificate(rand.Reader, template, w.certificate, private.Public(), w.key)
+	must(w.t, err)
+	key, err := identity.CallKeyFrom(private)
+	must(w.t, err)
+	self, err := identity.NewIdentity(key, der)
+	must(w.t, err)
+	return private, self
+}
+
+func (w *world) identity(id string) *identity.Identity {
+	_, self := w.certify(id, time.Now().Add(time.Hour))
+	return self
+}
+
+// node answers calls as function quote does, over TLS with the certificate of shows unless that is nil.
+func (w *world) node(shows *identity.Identity, seen func(*http.Request)) *httptest.Server {
+	w.t.Helper()
+	trust := func() *identity.Bundle { return w.bundle }
+	verifier := &callsig.Verifier{Trust: trust, Replay: callsig.NewReplayCache(0, time.Now())}
+	quote := w.identity("function/quote")
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		seen(r)
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			w.t.Error(err)
+		}
+		call, err := verifier.VerifyRequest(r, body, quote.ID())
+		if err != nil {
+			w.t.Error(err)
+			return
+		}
+		if _, err := callsig.SignResponse(rw.Header(), callsig.NewSigner(quote), call, callsig.Return{Status: 200, Body: body}, time.Now()); err != nil {
+			w.t.Error(err)
+		}
+		rw.Write(body)
+	}))
+	if shows != nil {
+		server.EnableHTTP2 = true
+		server.TLS = identity.TLSConfig(trust, nil)
+		server.TLS.Certificates = []tls.Certificate{*shows.TLSCertificate()}
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
+	w.t.Cleanup(server.Close)
+	return server
+}
+
+// client calls at nodes.
+func (w *world) client(nodes ...string) *Client {
+	c := &Client{Identity: w.identity("client/ann"), Trust: w.bundle,
+		Nodes: func(context.Context, string) ([]string, error) { return nodes, nil }}
+	w.t.Cleanup(c.Close)
+	return c
+}
+
+func TestCallsUseTLS(t *testing.T) {
+	w := newWorld(t)
+	var got *http.Request
+	see := func(r *http.Request) { got = r }
+	node := w.node(w.identity("function/other"), see)
+	address := node.Listener.Addr().String()
+	c := w.client(address)
+	answer, err := c.Call(t.Context(), "quote", []byte(`{"a":1}`))
+	must(t, err)
+	if string(answer.Body) != `{"a":1}` || got.TLS == nil || got.ProtoMajor != 2 || got.TLS.ServerName != "" {
+		t.Errorf("answer %s by %s over TLS %v", answer.Body, got.Proto, got.TLS != nil)
+	}
+	if answer.Call.Call.Authority != address || !strings.Contains(got.Header.Get("Signature-Input"), `"@authority"`) {
+		t.Errorf("the call is for %q; it covers %s", answer.Call.Call.Authority, got.Header.Get("Signature-Input"))
+	}
+	plain := w.node(nil, see)
+	c = w.client(plain.Listener.Addr().String())
+	c.Plain = true
+	answer, err = c.Call(t.Context(), "quote", []byte(`{}`))
+	must(t, err)
+	if string(answer.Body) != `{}` || got.TLS != nil {
+		t.Errorf("answer %s over TLS %v", answer.Body, got.TLS != nil)
+	}
+}
+
+// TestPlainHTTPIsNotFallenBackTo has a node without TLS, and a client that was not told to do without.
+func TestPlainHTTPIsNotFallenBackTo(t *testing.T) {
+	w := newWorld(t)
+	node := w.node(nil, func(*http.Request) { t.Error("the node was called") })
+	_, err := w.client(node.Listener.Addr().String()).Call(t.Context(), "quote", []byte(`{}`))
+	var unreachable *UnreachableError
+	if !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "-plain") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestNodesWithWrongCertificates has nodes that show what is no function's: a refusal, not a node to pass over.
+func TestNodesWithWrongCertificates(t *testing.T) {
+	w, stranger := newWorld(t), newWorld(t)
+	good := w.node(w.identity("function/quote"), func(*http.Request) { t.Error("another node was called") })
+	_, expired := w.certify("function/quote", time.Now().Add(-time.Minute))
+	for name, shows := range map[string]*identity.Identity{
+		"a client's": w.identity("client/eve"), "a stranger's": stranger.identity("function/quote"), "expired": expired,
+	} {
+		node := w.node(shows, func(*http.Request) { t.Errorf("%s: the node was called", name) })
+		c := w.client(node.Listener.Addr().String(), good.Listener.Addr().String())
+		_, err := c.Call(t.Context(), "quote", []byte(`{}`))
+		var refused *identity.CertificateError
+		if !errors.As(err, &refused) || !refused.Unverified() {
+			t.Errorf("%s: error %v; want a refusal", name, err)
+		}
+	}
+}
+
+// TestOnlyUnreachedNodesArePassedOver has a node that breaks off, and one that nobody is at, before a good one.
+func TestOnlyUnreachedNodesArePassedOver(t *testing.T) {
+	w := newWorld(t)
+	calls := 0
+	good := w.node(w.identity("function/quote"), func(*http.Request) { calls++ })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	closed := l.Addr().String()
+	must(t, l.Close())
+	_, err = w.client(closed, good.Listener.Addr().String()).Call(t.Context(), "quote", []byte(`{}`))
+	must(t, err)
+	breaking := w.node(w.identity("function/quote"), func(*http.Request) { panic(http.ErrAbortHandler) })
+	_, err = w.client(breaking.Listener.Addr().String(), good.Listener.Addr().String()).Call(t.Context(), "quote", []byte(`{}`))
+	var unreachable *UnreachableError
+	if err == nil || errors.As(err, &unreachable) || calls != 1 {
+		t.Errorf("error %v after %d calls of the good node", err, calls)
+	}
+}
+
+func TestLogin(t *testing.T) {
+	w := newWorld(t)
+	t.Setenv("XDG_STATE_HOME", filepath.Join(t.TempDir(), "state"))
+	file, err := LoginFile(trustDomain, "http://vault.example")
+	must(t, err)
+	other, err := LoginFile(trustDomain, "http://other.example")
+	must(t, err)
+	if file == other || !strings.HasPrefix(file, os.Getenv("XDG_STATE_HOME")) {
+		t.Errorf("the files are %s and %s", file, other)
+	}
+	if _, err := LoadLogin(file, trustDomain); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+	for _, id := range []string{"client/ann", "client/bob"} { // the second replaces the first
+		private, self := w.certify(id, time.Now().Add(time.Minute))
+		must(t, SaveLogin(file, private, &Login{self, w.bundle}))
+		got, err := LoadLogin(file, trustDomain)
+		must(t, err)
+		if got.Identity.ID() != self.ID() || !got.Trust.Equal(w.bundle) {
+			t.Errorf("kept %s, read %s", self.ID(), got.Identity.ID())
+		}
+	}
+	info, err := os.Stat(file)
+	must(t, err)
+	dir, err := os.ReadDir(filepath.Dir(file))
+	must(t, err)
+	if info.Mode().Perm() != 0o600 || len(dir) != 1 {
+		t.Errorf("mode %v, %d files", info.Mode(), len(dir))
+	}
+	for name, spoil := range map[string]func() error{
+		"others may read": func() error { return os.Chmod(file, 0o640) },
+		"a link": func() error {
+			return errors.Join(os.Rename(file, file+".real"), os.Symlink(file+".real", file))
+		},
+		"a directory":            func() error { return errors.Join(os.Remove(file), os.Mkdir(file, 0o700)) },
+		"cut":                    func() error { return os.Truncate(file, 200) },
+		"empty":                  func() error { return os.Truncate(file, 0) },
+		"large":                  func() error { return os.Truncate(file, maxLogin+1) },
+		"another trust domain's": func() error { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			must(t, os.RemoveAll(file))
+			private, self := w.certify("client/ann", time.Now().Add(time.Minute))
+			must(t, SaveLogin(file, private, &Login{self, w.bundle}))
+			must(t, spoil())
+			domain := trustDomain
+			if name == "another trust domain's" {
+				domain = "other.example"
+			}
+			if _, err := LoadLogin(file, domain); err == nil || errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+	must(t, os.RemoveAll(file))
+	for name, made := range map[string]func() (ed25519.PrivateKey, *Login){
+		"a function's": func() (ed25519.PrivateKey, *Login) {
+			private, self := w.certify("function/quote", time.Now().Add(time.Minute))
+			return private, &Login{self, w.bundle}
+		},
+		"another authority's": func() (ed25519.PrivateKey, *Login) {
+			private, self := newWorld(t).certify("client/ann", time.Now().Add(time.Minute))
+			return private, &Login{self, w.bundle}
+		},
+		"another key's": func() (ed25519.PrivateKey, *Login) {
+			private, _ := w.certify("client/ann", time.Now().Add(time.Minute))
+			return private, &Login{w.identity("client/ann"), w.bundle}
+		},
+	} {
+		private, login := made()
+		must(t, SaveLogin(file, private, login))
+		if _, err := LoadLogin(file, trustDomain); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	must(t, RemoveLogin(file))
+	if err := RemoveLogin(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestEndedLogin can be read, so that people can be told whose it was.
+func TestEndedLogin(t *testing.T) {
+	w := newWorld(t)
+	file := filepath.Join(t.TempDir(), "login.pem")
+	private, self := w.certify("client/ann", time.Now().Add(-time.Minute))
+	must(t, SaveLogin(file, private, &Login{self, w.bundle}))
+	got, err := LoadLogin(file, trustDomain)
+	must(t, err)
+	if got.Identity.Certificate.CheckTime(time.Now()) == nil {
+		t.Error("its time is not over")
+	}
+}

@@ -1,0 +1,255 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"countersign"
+	"countersign/hclspec"
+	"countersign/host/control"
+	"countersign/vaultsign/identity"
+)
+
+func TestAnyNodeAnswers(t *testing.T) {
+	near, far := twoNodes(t, control.Ingress{})
+	var got atomic.Pointer[countersign.Invocation]
+	far.run("quote", open, running(func(_ context.Context, in *countersign.Invocation) ([]byte, error) {
+		got.Store(in)
+		if bytes.Contains(in.Body, []byte("fail")) {
+			return nil, countersign.Errorf(countersign.CodeFailed, "quote", "as it was asked to")
+		}
+		return in.Body, nil
+	}))
+	large := `"` + strings.Repeat("x", 900_000) + `"`
+	for _, test := range []struct{ protocol, base string }{
+		{"1", "http://"}, {"h2c", "http://"}, {"1 TLS", "https://"}, {"h2", "https://"},
+	} {
+		c := near.speaking(t, test.protocol, "", nil)
+		for _, body := range []string{`{"a":1}`, large} {
+			r, sent := near.signed(t, test.base+near.address, "quote", body)
+			near.mustVerify(t, do(t, c, r), r, sent, body)
+		}
+		r, sent := near.signed(t, test.base+near.address, "quote", `"fail"`)
+		failed := do(t, c, r)
+		near.mustVerify(t, failed, r, sent, string(failed.body))
+		if p := failed.problem(t); p.Code != countersign.CodeFailed || failed.StatusCode != 422 {
+			t.Errorf("a failure is answered with %+v", p)
+		}
+	}
+	if in := got.Load(); in.Caller != clientID(t).String() || in.Hops != 0 {
+		t.Errorf("the function saw %+v", in)
+	}
+	// The node that was asked remembers the nonce, too.
+	c := near.speaking(t, "1", "", nil)
+	r, _ := near.signed(t, "http://"+near.address, "quote", "{}")
+	again := r.Clone(t.Context())
+	again.Body, _ = r.GetBody()
+	do(t, c, r)
+	if p := do(t, c, again).problem(t); p.Code != countersign.CodeReplayed {
+		t.Errorf("a replay is answered with %+v", p)
+	}
+	// What does not verify is not passed on.
+	got.Store(nil)
+	r, _ = near.signed(t, "http://"+near.address, "quote", "{}")
+	r.Header.Set("Countersign-Id", `"other"`)
+	if p := do(t, c, r).problem(t); p.Code != countersign.CodeUnverified || got.Load() != nil {
+		t.Errorf("a forged call is answered with %+v; the function saw %+v", p, got.Load())
+	}
+}
+
+// TestUnsignedRefusalsPass has what only the other node knows.
+func TestUnsignedRefusalsPass(t *testing.T) {
+	near, far := twoNodes(t, control.Ingress{})
+	far.run("quote", hclspec.Function{}, running(echo))
+	c := near.speaking(t, "1", "", nil)
+	r, _ := near.signed(t, "http://"+near.address, "quote", "{}")
+	if p := do(t, c, r).problem(t); p.Code != countersign.CodeNotPermitted || !strings.Contains(p.Detail, "ingress") {
+		t.Errorf("answered with %+v", p)
+	}
+}
+
+// TestOnlyNodesForward has everybody else claim to pass a call on, to get around the rule about the authority.
+func TestOnlyNodesForward(t *testing.T) {
+	near, far := twoNodes(t, control.Ingress{})
+	far.run("quote", open, running(echo))
+	stranger := newFixture(t)
+	function := near.ca.identity(t, functionID(t, "other"))
+	for name, test := range map[string]struct {
+		base, protocol string
+		self           *identity.Identity
+		value          string
+		want           string // in the reason; "" if the call is answered
+	}{
+		"plain HTTP":             {"http://", "1", nil, "http", "they use TLS"},
+		"plain HTTP/2":           {"http://", "h2c", nil, "http", "they use TLS"},
+		"no certificate":         {"https://", "h2", nil, "http", "present a function's certificate"},
+		"a client's certificate": {"https://", "h2", near.ca.identity(t, clientID(t)), "http", "is no function"},
+		"a wrong value":          {"https://", "h2", function, "1", "http or https"},
+		"a node":                 {"https://", "h2", function, "http", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := far.speaking(t, test.protocol, "quote-alloc.quote", test.self)
+			// Signed for near, over plain HTTP, and carried to far.
+			r, sent := near.signed(t, "http://"+near.address, "quote", "{}")
+			carried := r.Clone(t.Context())
+			carried.URL.Scheme, carried.URL.Host, carried.Host = strings.TrimSuffix(test.base, "://"), far.address, near.address
+			carried.Header.Set(forwardedHeader, test.value)
+			got := do(t, c, carried)
+			if test.want == "" {
+				near.mustVerify(t, got, r, sent, "{}")
+				return
+			}
+			if p := got.problem(t); p.Code != countersign.CodeNotPermitted || !strings.Contains(p.Detail, test.want) {
+				t.Errorf("answered with %+v; want %q", p, test.want)
+			}
+		})
+	}
+	t.Run("a certificate of another authority", func(t *testing.T) {
+		c := far.speaking(t, "h2", "", stranger.ca.identity(t, functionID(t, "other")))
+		r, _ := near.signed(t, "https://"+far.address, "quote", "{}")
+		if _, err := c.Do(r); err == nil {
+			t.Error("the handshake succeeds")
+		}
+	})
+	t.Run("not marked", func(t *testing.T) {
+		c := far.speaking(t, "h2", "quote-alloc.quote", function)
+		r, _ := near.signed(t, "https://"+near.address, "quote", "{}")
+		r.URL.Host, r.Host = far.address, near.address
+		if p := do(t, c, r).problem(t); p.Code != countersign.CodeUnverified || !strings.Contains(p.Detail, "wrong_callee") {
+			t.Errorf("answered with %+v", p)
+		}
+	})
+}
+
+// TestForwardedCallsGoNoFurther has two nodes that each think the other runs the function.
+func TestForwardedCallsGoNoFurther(t *testing.T) {
+	near, far := twoNodes(t, control.Ingress{})
+	far.run("else", open, running(echo))
+	far.in.route = to(&target{Allocation: "other-alloc", Address: near.address})
+	near.in.route = to(&target{Allocation: "else-alloc", Address: far.address})
+	far.run("quote", open, running(echo)).drain(t.Context())
+	near.in.route = to(targetOf(far, "quote"))
+	c := near.speaking(t, "1", "", nil)
+	r, _ := near.signed(t, "http://"+near.address, "quote", "{}")
+	if p := do(t, c, r).problem(t); p.Code != countersign.CodeUnavailable || !strings.Contains(p.Detail, "asked for does not run here") {
+		t.Errorf("answered with %+v", p)
+	}
+}
+
+// TestForwardingTriesElsewhere has targets that do not take the call before one that does.
+func TestForwardingTriesElsewhere(t *testing.T) {
+	near, far := twoNodes(t, control.Ingress{})
+	far.run("quote", open, running(echo))
+	var began, ended, failed atomic.Int32
+	counted := func(to *target) *target {
+		to.Begin = func() { began.Add(1) }
+		to.End = func(f bool) {
+			ended.Add(1)
+			if f {
+				failed.Add(1)
+			}
+		}
+		return to
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	closed := l.Addr().String()
+	must(t, l.Close())
+	stopping := far.run("quote", open, func(t *task) {
+		t.runtime = echo
+		t.request.AllocID, t.request.TaskID = "stopping-alloc", "stopping-task"
+	})
+	stopping.drain(t.Context())
+	nobody := &target{Allocation: "nobody-alloc", Address: closed}
+	gone := &target{Allocation: "gone-alloc", Address: far.address}
+	refusing := &target{Allocation: "stopping-alloc", Address: far.address}
+	wrong := &target{Allocation: "other-alloc", Address: near.address} // runs another function
+	for name, first := range map[string]*target{"nobody listens": nobody, "no such instance": gone, "stopping": refusing, "another function": wrong} {
+		t.Run(name, func(t *testing.T) {
+			began.Store(0)
+			ended.Store(0)
+			failed.Store(0)
+			near.in.route = to(counted(first), counted(targetOf(far, "quote")))
+			r, sent := near.signed(t, "http://"+near.address, "quote", "{}")
+			near.mustVerify(t, do(t, near.speaking(t, "1", "", nil), r), r, sent, "{}")
+			if began.Load() != 2 || ended.Load() != 2 || failed.Load() != 1 {
+				t.Errorf("%d begun, %d ended, %d failed", began.Load(), ended.Load(), failed.Load())
+			}
+		})
+	}
+	near.in.route = to(nobody, gone, refusing, nobody)
+	r, _ := near.signed(t, "http://"+near.address, "quote", "{}")
+	if p := do(t, near.speaking(t, "1", "", nil), r).problem(t); p.Code != countersign.CodeUnavailable {
+		t.Errorf("answered with %+v", p)
+	}
+}
+
+// TestBrokenForwards has the node that runs the function break off, after it has begun.
+func TestBrokenForwards(t *testing.T) {
+	near, far := twoNodes(t, control.Ingress{})
+	wait, entered, leave := slow()
+	defer close(leave)
+	far.run("quote", open, running(wait))
+	c := near.speaking(t, "1", "", nil)
+	r, _ := near.signed(t, "http://"+near.address, "quote", "{}")
+	got := make(chan *answer)
+	go func() { got <- do(t, c, r) }()
+	<-entered
+	must(t, far.in.server.Close())
+	if p := (<-got).problem(t); p.Code != countersign.CodeInternal || !strings.Contains(p.Detail, "may have been executed") {
+		t.Errorf("answered with %+v", p)
+	}
+}
+
+// TestForwardsEndWithTheirDeadline has a node that accepts connections and says nothing.
+func TestForwardsEndWithTheirDeadline(t *testing.T) {
+	near, _ := twoNodes(t, control.Ingress{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	near.in.route = to(&target{Allocation: "quote-alloc", Address: l.Addr().String()})
+	r, _ := near.signed(t, "http://"+near.address, "quote", "{}")
+	began := time.Now()
+	p := do(t, near.speaking(t, "1", "", nil), r).problem(t)
+	if took := time.Since(began); p.Code != countersign.CodeUnavailable || took > 2*forwardDial {
+		t.Errorf("answered after %s with %+v", took, p)
+	}
+	// A node that runs nothing has no certificate to show.
+	empty := serving(t, newFixtureWith(t, near.ca, control.Ingress{}), func(in *ingress) { in.route = near.in.route })
+	r, _ = empty.signed(t, "http://"+empty.address, "quote", "{}")
+	if p := do(t, empty.speaking(t, "1", "", nil), r).problem(t); p.Code != countersign.CodeUnavailable {
+		t.Errorf("answered with %+v", p)
+	}
+}
+
+// TestHeadersPassUnchanged looks at what arrives at the other node, and at what comes back.
+func TestHeadersPassUnchanged(t *testing.T) {
+	near, far := twoNodes(t, control.Ingress{})
+	far.run("quote", open, running(echo))
+	var arrived atomic.Pointer[http.Request]
+	handler := far.in.server.Handler
+	far.in.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		arrived.Store(r.Clone(context.Background()))
+		w.Header()["X-Many"] = []string{"one", "two"}
+		handler.ServeHTTP(w, r)
+	})
+	r, sent := near.signed(t, "http://"+near.address, "quote", "{}")
+	r.Header["X-Many"] = []string{"one", "two"}
+	r.Header.Set("User-Agent", "")
+	got := do(t, near.speaking(t, "1", "", nil), r)
+	near.mustVerify(t, got, r, sent, "{}")
+	if lines := got.Header["X-Many"]; len(lines) != 2 {
+		t.Errorf("the answer's lines came as %q", lines)
+	}
+	in := arrived.Load()
+	if in.Header.Get("User-Agent") != "" || len(in.Header["X-Many"]) != 2 || in.Host != near.address || in.ProtoMajor != 2 ||
+		in.Header.Get(forwardedHeader) != "http" || in.TLS.ServerName != "quote-alloc.quote" {
+		t.Errorf("%s for %s by SNI %s arrived with %v", in.Proto, in.Host, in.TLS.ServerName, in.Header)
+	}
+}

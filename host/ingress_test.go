@@ -1,0 +1,158 @@
+package host
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"golang.org/x/sync/semaphore"
+
+	"countersign"
+	"countersign/hclspec"
+	"countersign/host/control"
+	"countersign/vaultsign/callsig"
+)
+
+func TestTooManyCalls(t *testing.T) {
+	f := newFixtureWith(t, newAuthority(t), control.Ingress{MaxCalls: 1})
+	wait, entered, leave := slow()
+	f.run("quote", open, running(wait))
+	n := serving(t, f, nil)
+	c := n.speaking(t, "h2c", "", nil)
+	r, sent := n.signed(t, "http://"+n.address, "quote", "{}")
+	first := make(chan *answer)
+	go func() { first <- do(t, c, r) }()
+	<-entered
+	second, _ := n.signed(t, "http://"+n.address, "quote", "{}")
+	got := do(t, c, second)
+	if p := got.problem(t); got.StatusCode != http.StatusTooManyRequests || p.Code != countersign.CodeOverloaded {
+		t.Errorf("a second call is answered with %d %s", got.StatusCode, got.body)
+	}
+	close(leave)
+	n.mustVerify(t, <-first, r, sent, "{}")
+	third, sent := n.signed(t, "http://"+n.address, "quote", "{}")
+	go func() { <-entered }()
+	n.mustVerify(t, do(t, c, third), third, sent, "{}")
+}
+
+func TestBodiesHaveABudget(t *testing.T) {
+	f := newFixture(t)
+	f.run("quote", open, running(echo))
+	n := serving(t, f, func(in *ingress) { in.bodies = semaphore.NewWeighted(100) })
+	c := n.speaking(t, "1", "", nil)
+	large := `"` + strings.Repeat("x", 200) + `"`
+	for _, length := range []int64{int64(len(large)), -1} {
+		r, _ := n.signed(t, "http://"+n.address, "quote", large)
+		r.ContentLength = length
+		if p := do(t, c, r).problem(t); p.Code != countersign.CodeOverloaded {
+			t.Errorf("a body that is too large is answered with %+v", p)
+		}
+	}
+	for range 5 { // each gives back what it took
+		r, sent := n.signed(t, "http://"+n.address, "quote", `"`+strings.Repeat("x", 60)+`"`)
+		got := do(t, c, r)
+		n.mustVerify(t, got, r, sent, string(sent.Call.Body))
+	}
+}
+
+// TestRefusalsAreProblems has each refusal of a node, by docs/errors.md.
+func TestRefusalsAreProblems(t *testing.T) {
+	f := newFixtureWith(t, newAuthority(t), control.Ingress{Names: []string{"Node.Example", "named.example:99"}})
+	f.run("quote", open, running(echo))
+	f.run("secret", hclspec.Function{}, running(echo))
+	f.run("web", openJWT, running(echo))
+	n := serving(t, f, nil)
+	c := n.speaking(t, "1", "", nil)
+	replayed, _ := n.signed(t, "http://"+n.address, "quote", "{}")
+	do(t, c, replayed)
+	again := replayed.Clone(t.Context())
+	again.Body, _ = replayed.GetBody()
+	request := func(function string, edit func(*http.Request)) *http.Request {
+		r, _ := n.signed(t, "http://"+n.address, function, "{}")
+		if edit != nil {
+			edit(r)
+		}
+		return r
+	}
+	_, port, _ := strings.Cut(n.address, ":")
+	for name, test := range map[string]struct {
+		r      *http.Request
+		status int
+		code   countersign.Code
+		reason string
+	}{
+		"replayed":         {again, 401, countersign.CodeReplayed, "replayed"},
+		"for another node": {request("quote", func(r *http.Request) { r.Host = "other.example" }), 401, countersign.CodeUnverified, "wrong_callee"},
+		"named":            {request("quote", func(r *http.Request) { r.Host = "node.example:" + port }), 401, countersign.CodeUnverified, "bad_signature"},
+		"named with port":  {request("quote", func(r *http.Request) { r.Host = "named.example:99" }), 401, countersign.CodeUnverified, "bad_signature"},
+		"no such function": {request("nobody", nil), 404, countersign.CodeUnknownFunction, "no function of this name"},
+		"no function":      {request("quote", func(r *http.Request) { r.URL.Path = "/call/-" }), 404, countersign.CodeUnknownFunction, "no function"},
+		"not open":         {request("secret", nil), 403, countersign.CodeNotPermitted, "ingress"},
+		"no token":         {request("web", nil), 401, countersign.CodeUnverified, "Authorization"},
+		"no issuer": {request("web", func(r *http.Request) { r.Header.Set("Authorization", "Bearer x.y.z") }), 401,
+			countersign.CodeUnverified, "trusts no issuer"},
+		"a token instead": {request("quote", func(r *http.Request) {
+			r.Header.Del("Signature")
+			r.Header.Set("Authorization", "Bearer x.y.z")
+		}), 401, countersign.CodeUnverified, "unsigned"},
+		"GET":           {request("quote", func(r *http.Request) { r.Method = http.MethodGet }), 405, countersign.CodeBadRequest, "POST"},
+		"nothing":       {request("quote", func(r *http.Request) { r.URL.Path = "/call" }), 404, countersign.CodeBadRequest, "nothing is here"},
+		"a slash after": {request("quote", func(r *http.Request) { r.URL.Path += "/" }), 404, countersign.CodeBadRequest, "nothing is here"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := do(t, c, test.r)
+			p := got.problem(t)
+			if got.StatusCode != test.status || p.Code != test.code || !strings.Contains(p.Detail, test.reason) {
+				t.Errorf("answered with %d %s; want %d %s with %q", got.StatusCode, got.body, test.status, test.code, test.reason)
+			}
+			if bearer := test.r.Header.Get("Authorization") != "" && test.status == 401; bearer != (got.Header.Get("WWW-Authenticate") == "Bearer") {
+				t.Errorf("WWW-Authenticate is %q", got.Header.Get("WWW-Authenticate"))
+			}
+		})
+	}
+}
+
+// TestStoppingInstancePassesItsCallsOn has a call meet an instance that stops, beside one that does not.
+func TestStoppingInstancePassesItsCallsOn(t *testing.T) {
+	f := newFixture(t)
+	first := f.run("quote", open, running(echo))
+	n := serving(t, f, nil)
+	first.drain(t.Context()) // in the table, and refusing
+	second := f.run("quote", open, func(t *task) {
+		t.runtime = echo
+		t.request.AllocID, t.request.TaskID = "second-alloc", "second-task"
+	})
+	c := n.speaking(t, "1", "", nil)
+	for range 20 {
+		r, sent := n.signed(t, "http://"+n.address, "quote", "{}")
+		n.mustVerify(t, do(t, c, r), r, sent, "{}")
+	}
+	second.drain(t.Context())
+	r, _ := n.signed(t, "http://"+n.address, "quote", "{}")
+	if p := do(t, c, r).problem(t); p.Code != countersign.CodeUnavailable {
+		t.Errorf("answered with %+v", p)
+	}
+}
+
+// TestDefaultPorts has names of a host that listens on a scheme's port, which an authority leaves out.
+func TestDefaultPorts(t *testing.T) {
+	f := newFixture(t)
+	in, err := newIngress(f.host)
+	must(t, err)
+	in.addNames(address("192.0.2.1:443"))
+	if !in.isOwn("192.0.2.1") || !in.isOwn("192.0.2.1:443") || in.isOwn("192.0.2.2") {
+		t.Errorf("the host's names are %v", in.names)
+	}
+	r := httptest.NewRequest(http.MethodPost, "https://192.0.2.1:443/call/quote", bytes.NewReader(nil))
+	if !in.isOwn(callsig.AuthorityOf(r)) {
+		t.Errorf("%q is not one of %v", callsig.AuthorityOf(r), in.names)
+	}
+}
+
+// address is a net.Addr.
+type address string
+
+func (a address) Network() string { return "tcp" }
+func (a address) String() string  { return string(a) }

@@ -1,0 +1,208 @@
+package host
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/hclspec"
+	"countersign/host/control"
+	"countersign/vaultsign/identity"
+)
+
+func TestProtocols(t *testing.T) {
+	f := newFixture(t)
+	f.run("quote", open, running(echo))
+	n := serving(t, f, nil)
+	for name, test := range map[string]struct {
+		base  string
+		major int
+	}{
+		"1": {"http://", 1}, "h2c": {"http://", 2}, "1 TLS": {"https://", 1}, "h2": {"https://", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := n.speaking(t, name, "", nil)
+			for range 2 { // the second over the same connection
+				r, sent := n.signed(t, test.base+n.address, "quote", `{"a":1}`)
+				got := do(t, c, r)
+				n.mustVerify(t, got, r, sent, `{"a":1}`)
+				if got.ProtoMajor != test.major {
+					t.Errorf("spoke %s", got.Proto)
+				}
+			}
+		})
+	}
+}
+
+func TestServerNames(t *testing.T) {
+	f := newFixtureWith(t, newAuthority(t), control.Ingress{Names: []string{"node.example"}})
+	n := serving(t, f, nil)
+	dial := func(name string) (*identity.Certificate, error) {
+		config := identity.TLSConfig(f.host.trust.Bundle, nil)
+		config.ServerName = name
+		c, err := tls.Dial("tcp", n.address, config)
+		if err != nil {
+			return nil, err
+		}
+		defer c.Close()
+		return identity.PeerOf(c.ConnectionState())
+	}
+	if _, err := dial(""); err == nil {
+		t.Error("a host without functions does a handshake")
+	}
+	f.run("quote", hclspec.Function{}, running(echo))
+	f.run("tax", hclspec.Function{}, running(echo))
+	for name, want := range map[string]string{
+		"quote-alloc.quote": "quote", "tax-alloc.tax": "tax", "tax": "tax", "quote": "quote", "": "any", "nobody": "any",
+		"node.example": "any", "quote-alloc.tax": "", "gone-alloc.quote": "", "other.example": "",
+	} {
+		got, err := dial(name)
+		switch {
+		case want == "" && err == nil:
+			t.Errorf("%q: %s answers", name, got.ID)
+		case want != "" && err != nil:
+			t.Errorf("%q: %v", name, err)
+		case want != "" && want != "any" && got.ID.Name() != want:
+			t.Errorf("%q: %s answers", name, got.ID)
+		}
+	}
+}
+
+// TestLinksAreHandedOn has a connection with the ALPN name of links, and one where no links are taken.
+func TestLinksAreHandedOn(t *testing.T) {
+	f := newFixture(t)
+	quote := f.run("quote", hclspec.Function{}, running(echo))
+	n := serving(t, f, func(in *ingress) {
+		in.links = func(_ context.Context, c *tls.Conn) {
+			defer c.Close()
+			peer, err := identity.PeerOf(c.ConnectionState())
+			if err != nil || peer == nil {
+				t.Errorf("peer %v, error %v", peer, err)
+				return
+			}
+			io.WriteString(c, "to "+c.ConnectionState().ServerName+" from "+peer.ID.Name())
+		}
+	})
+	without := serving(t, newFixtureWith(t, f.ca, control.Ingress{}), func(in *ingress) { in.links = nil })
+	without.run("quote", hclspec.Function{}, running(echo))
+	config := identity.TLSConfig(f.host.trust.Bundle, nil)
+	config.ServerName, config.NextProtos = "quote-alloc.quote", []string{ProtocolLink}
+	config.Certificates = []tls.Certificate{*quote.identity.Current().TLSCertificate()}
+	c, err := tls.Dial("tcp", n.address, config)
+	must(t, err)
+	defer c.Close()
+	got, err := io.ReadAll(c)
+	must(t, err)
+	if string(got) != "to quote-alloc.quote from quote" {
+		t.Errorf("the link says %q", got)
+	}
+	if _, err := tls.Dial("tcp", without.address, config); err == nil {
+		t.Error("a host that takes no links accepts one")
+	}
+}
+
+// silent tells how long a connection stays open to which only text is written.
+func silent(t *testing.T, address, text string) time.Duration {
+	t.Helper()
+	began := time.Now()
+	c, err := net.Dial("tcp", address)
+	must(t, err)
+	defer c.Close()
+	_, err = io.WriteString(c, text)
+	must(t, err)
+	must(t, c.SetReadDeadline(began.Add(20*time.Second)))
+	io.Copy(io.Discard, c)
+	return time.Since(began)
+}
+
+func TestSlowClientsAreCutOff(t *testing.T) {
+	f := newFixture(t)
+	f.run("quote", open, running(echo))
+	const short = 200 * time.Millisecond
+	n := serving(t, f, func(in *ingress) {
+		in.openTimeout, in.server.ReadHeaderTimeout, in.server.ReadTimeout, in.server.IdleTimeout = short, short, 2*short, short
+	})
+	for name, text := range map[string]string{
+		"no byte":           "",
+		"a TLS record":      "\x16\x03\x01\x02\x00",
+		"half a header":     "POST /call/quote HTTP/1.1\r\nHost: x\r\n",
+		"half a body":       "POST /call/quote HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345",
+		"idle after a call": "GET /v1/health/x HTTP/1.1\r\nHost: x\r\n\r\n",
+		"a preface":         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if took := silent(t, n.address, text); took > 10*time.Second {
+				t.Errorf("the connection stayed open for %s", took)
+			}
+		})
+	}
+}
+
+func TestTooManyConnections(t *testing.T) {
+	f := newFixture(t)
+	n := serving(t, f, func(in *ingress) { in.maxConnections = 2 })
+	health := func(c net.Conn) error {
+		if _, err := io.WriteString(c, "GET /v1/health/x HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			return err
+		}
+		response, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err == nil {
+			_, err = io.Copy(io.Discard, response.Body)
+		}
+		return err
+	}
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", n.address)
+		must(t, err)
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	first, second := dial(), dial()
+	must(t, health(first))
+	must(t, health(second))
+	if err := health(dial()); err == nil {
+		t.Error("a third connection is served")
+	}
+	must(t, health(first))
+	first.Close()
+	for end := time.Now().Add(5 * time.Second); health(dial()) != nil; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the place of a closed connection is not given back")
+		}
+	}
+}
+
+func TestHeaderLimits(t *testing.T) {
+	f := newFixture(t)
+	f.run("quote", open, running(echo))
+	n := serving(t, f, nil)
+	for _, protocol := range []string{"1", "h2c"} {
+		c := n.speaking(t, protocol, "", nil)
+		r, _ := n.signed(t, "http://"+n.address, "quote", "{}")
+		for range maxHeaderFields {
+			r.Header.Add("X-Many", "x")
+		}
+		got := do(t, c, r)
+		if p := got.problem(t); got.StatusCode != http.StatusRequestHeaderFieldsTooLarge || p.Code != "too_large" {
+			t.Errorf("%s: many fields are answered with %d %s", protocol, got.StatusCode, got.body)
+		}
+		r, _ = n.signed(t, "http://"+n.address, "quote", "{}")
+		r.Header.Set("X-Large", strings.Repeat("x", 2*maxHeaderBytes))
+		response, err := c.Do(r)
+		if err != nil && protocol == "h2c" && strings.Contains(err.Error(), "limit") {
+			continue // the client knows the server's limit and does not even send it
+		}
+		must(t, err)
+		response.Body.Close()
+		if response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("%s: a large header is answered with %d", protocol, response.StatusCode)
+		}
+	}
+}
