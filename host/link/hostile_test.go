@@ -374,7 +374,9 @@ func TestForgedReturns(t *testing.T) {
 		answer func(stream uint64, sc *callsig.SignedCall) []byte
 		reason callsig.Reason
 	}{
-		"good": {func(stream uint64, sc *callsig.SignedCall) []byte { return returnFrame(stream, sign(self, sc, time.Now()), self) }, ""},
+		"good": {func(stream uint64, sc *callsig.SignedCall) []byte {
+			return returnFrame(stream, sign(self, sc, time.Now()), self)
+		}, ""},
 		"another body": {func(stream uint64, sc *callsig.SignedCall) []byte {
 			sr := sign(self, sc, time.Now())
 			sr.Return.Body = []byte("no")

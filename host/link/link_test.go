@@ -179,7 +179,9 @@ func TestPermit(t *testing.T) {
 func TestRunRefuses(t *testing.T) {
 	f := newFixture(t)
 	quote, tax := f.instance("quote"), f.callee("tax")
-	tax.run = func(context.Context, *callsig.Call) (callsig.Return, error) { return callsig.Return{}, errors.New("secret") }
+	tax.run = func(context.Context, *callsig.Call) (callsig.Return, error) {
+		return callsig.Return{}, errors.New("secret")
+	}
 	_, err := f.call(f.pool(), quote, tax, "x")
 	wantCode(t, err, countersign.CodeInternal)
 	if strings.Contains(err.Error(), "secret") {
