@@ -184,6 +184,39 @@ func TestReplays(t *testing.T) {
 	}
 }
 
+// TestReplayedBatch sends a call again that shares its signature with others, and one whose place in the batch is forged.
+func TestReplayedBatch(t *testing.T) {
+	f := newFixture(t)
+	tax := f.callee("tax")
+	quote := f.instance("quote").Identity()
+	signer := callsig.NewSigner(quote)
+	batch := make([]callsig.Unsigned, 3)
+	for i := range batch {
+		call := callsig.Call{Caller: quote.ID(), Callee: tax.Identity().ID(), Deadline: time.Now().Add(time.Minute), ID: "rogue"}
+		sc, err := callsig.PrepareCall(signer, call, time.Now())
+		must(t, err)
+		batch[i].Call = sc
+	}
+	must(t, callsig.SignBatch(signer, batch))
+	r := f.dial(quote, tax)
+	for i, m := range batch[:2] {
+		r.write(frameOf(uint64(i+1), m.Call, quote))
+		if k, _, _ := r.read(); k != kindReturn {
+			t.Fatalf("a call was answered with a frame of kind %d", k)
+		}
+	}
+	r.write(frameOf(3, batch[1].Call, quote))
+	r.wantRefused(3, countersign.CodeReplayed)
+	f.wantReported(callsig.ReasonReplayed)
+	batch[2].Call.Signature.Value = batch[0].Call.Signature.Value
+	r.write(frameOf(4, batch[2].Call, quote))
+	r.wantRefused(4, countersign.CodeUnverified)
+	f.wantReported(callsig.ReasonBadSignature)
+	if tax.runs.Load() != 2 {
+		t.Errorf("executed %d times", tax.runs.Load())
+	}
+}
+
 // TestCertificateFrames sends certificates that are not the peer's to show.
 func TestCertificateFrames(t *testing.T) {
 	f := newFixture(t)

@@ -124,7 +124,7 @@ type fixture struct {
 }
 
 // quick is the timing of tests that wait for a dead peer.
-var quick = timing{tick: 50 * time.Millisecond, probe: 5, dead: 6, write: 300 * time.Millisecond}
+var quick = timing{tick: 50 * time.Millisecond, probe: 5, dead: 6, write: time.Second}
 
 func newFixture(tb testing.TB, edit ...func(*ServerConfig)) *fixture {
 	tb.Helper()
