@@ -154,9 +154,9 @@ func TestForgedCalls(t *testing.T) {
 
 // TestReplays sends one call again: on the same connection, on another one, to another instance, and late.
 func TestReplays(t *testing.T) {
-	now := time.Now()
-	ahead := time.Duration(0)
-	f := newFixture(t, func(c *ServerConfig) { c.Now = func() time.Time { return now.Add(ahead) } })
+	var now time.Time
+	f := newFixture(t, func(c *ServerConfig) { c.Now = func() time.Time { return now } })
+	now = time.Now()
 	tax, tax2 := f.callee("tax"), f.callee("tax")
 	quote := f.instance("quote").Identity()
 	sc := f.sign(quote, tax.Identity().ID(), now)
@@ -175,7 +175,7 @@ func TestReplays(t *testing.T) {
 		f.wantReported(callsig.ReasonReplayed)
 	}
 	r = f.dial(quote, tax)
-	ahead = 2 * callsig.MaxLifetime
+	now = now.Add(2 * callsig.MaxLifetime)
 	r.write(frameOf(1, sc, quote))
 	r.wantRefused(1, countersign.CodeExpired)
 	f.wantReported(callsig.ReasonExpired)

@@ -241,9 +241,9 @@ func (f *fixture) refusals() []error {
 // eventually waits for a condition.
 func eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			tb.Fatalf("%s: not after 5 s", what)
+			tb.Fatalf("%s: not after 30 s", what)
 		}
 	}
 }
