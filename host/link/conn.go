@@ -44,10 +44,10 @@ type conn struct {
 	cause error // set before ended is closed
 }
 
-func newConn(c *tls.Conn, peer *keys, t timing) *conn {
+func newConn(c *tls.Conn, peer *keys, batch int, t timing) *conn {
 	out := &conn{tls: c, timing: t, peer: peer, ended: make(chan struct{})}
 	out.in = bufio.NewReaderSize(out, 32<<10)
-	out.out = newWriter(c, t.write, func() { out.activity.Add(1) })
+	out.out = newWriter(c, batch, t.write, func() { out.activity.Add(1) })
 	return out
 }
 

@@ -80,7 +80,7 @@ func (p *Pool) greet(ctx context.Context, raw net.Conn, from Caller, to Target) 
 	if err != nil {
 		return nil, err
 	}
-	l := &link{conn: newConn(conn, peer, p.config.timing), pool: p, ends: ends{from.ID(), to.Allocation}, from: from,
+	l := &link{conn: newConn(conn, peer, p.config.Batch, p.config.timing), pool: p, ends: ends{from.ID(), to.Allocation}, from: from,
 		target: to, binding: peer.binding, streams: map[uint64]*stream{}}
 	l.presented.add(digestOf(self.Certificate))
 	if deadline, ok := ctx.Deadline(); ok {

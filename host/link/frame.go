@@ -110,7 +110,7 @@ func parseRefused(payload []byte) (*RefusedError, error) {
 }
 
 // The algorithms of signatures.
-var algorithms = map[uint64]callsig.Algorithm{1: callsig.Ed25519}
+var algorithms = map[uint64]callsig.Algorithm{1: callsig.Ed25519, 2: callsig.Ed25519Batch}
 
 func numberOf(a callsig.Algorithm) byte {
 	for n, known := range algorithms {

@@ -154,9 +154,9 @@ func TestForgedCalls(t *testing.T) {
 
 // TestReplays sends one call again: on the same connection, on another one, to another instance, and late.
 func TestReplays(t *testing.T) {
-	now := time.Now()
-	ahead := time.Duration(0)
-	f := newFixture(t, func(c *ServerConfig) { c.Now = func() time.Time { return now.Add(ahead) } })
+	var now time.Time
+	f := newFixture(t, func(c *ServerConfig) { c.Now = func() time.Time { return now } })
+	now = time.Now()
 	tax, tax2 := f.callee("tax"), f.callee("tax")
 	quote := f.instance("quote").Identity()
 	sc := f.sign(quote, tax.Identity().ID(), now)
@@ -175,12 +175,45 @@ func TestReplays(t *testing.T) {
 		f.wantReported(callsig.ReasonReplayed)
 	}
 	r = f.dial(quote, tax)
-	ahead = 2 * callsig.MaxLifetime
+	now = now.Add(2 * callsig.MaxLifetime)
 	r.write(frameOf(1, sc, quote))
 	r.wantRefused(1, countersign.CodeExpired)
 	f.wantReported(callsig.ReasonExpired)
 	if tax.runs.Load() != 1 || tax2.runs.Load() != 0 {
 		t.Errorf("executed %d and %d times", tax.runs.Load(), tax2.runs.Load())
+	}
+}
+
+// TestReplayedBatch sends a call again that shares its signature with others, and one whose place in the batch is forged.
+func TestReplayedBatch(t *testing.T) {
+	f := newFixture(t)
+	tax := f.callee("tax")
+	quote := f.instance("quote").Identity()
+	signer := callsig.NewSigner(quote)
+	batch := make([]callsig.Unsigned, 3)
+	for i := range batch {
+		call := callsig.Call{Caller: quote.ID(), Callee: tax.Identity().ID(), Deadline: time.Now().Add(time.Minute), ID: "rogue"}
+		sc, err := callsig.PrepareCall(signer, call, time.Now())
+		must(t, err)
+		batch[i].Call = sc
+	}
+	must(t, callsig.SignBatch(signer, batch))
+	r := f.dial(quote, tax)
+	for i, m := range batch[:2] {
+		r.write(frameOf(uint64(i+1), m.Call, quote))
+		if k, _, _ := r.read(); k != kindReturn {
+			t.Fatalf("a call was answered with a frame of kind %d", k)
+		}
+	}
+	r.write(frameOf(3, batch[1].Call, quote))
+	r.wantRefused(3, countersign.CodeReplayed)
+	f.wantReported(callsig.ReasonReplayed)
+	batch[2].Call.Signature.Value = batch[0].Call.Signature.Value
+	r.write(frameOf(4, batch[2].Call, quote))
+	r.wantRefused(4, countersign.CodeUnverified)
+	f.wantReported(callsig.ReasonBadSignature)
+	if tax.runs.Load() != 2 {
+		t.Errorf("executed %d times", tax.runs.Load())
 	}
 }
 
@@ -374,7 +407,9 @@ func TestForgedReturns(t *testing.T) {
 		answer func(stream uint64, sc *callsig.SignedCall) []byte
 		reason callsig.Reason
 	}{
-		"good": {func(stream uint64, sc *callsig.SignedCall) []byte { return returnFrame(stream, sign(self, sc, time.Now()), self) }, ""},
+		"good": {func(stream uint64, sc *callsig.SignedCall) []byte {
+			return returnFrame(stream, sign(self, sc, time.Now()), self)
+		}, ""},
 		"another body": {func(stream uint64, sc *callsig.SignedCall) []byte {
 			sr := sign(self, sc, time.Now())
 			sr.Return.Body = []byte("no")

@@ -33,6 +33,7 @@ type known struct {
 	digest      digest
 	certificate *identity.Certificate
 	key         *callsig.CertificateKey
+	batch       *callsig.BatchKey
 }
 
 // Which end of a connection somebody is.
@@ -68,22 +69,30 @@ func (k *keys) keep(c *identity.Certificate) {
 	if len(k.known) == maxCertificates {
 		k.known = slices.Delete(k.known, 0, 1)
 	}
-	k.known = append(k.known, known{digestOf(c), c, callsig.NewKey(c, k.replay)})
+	key := callsig.NewKey(c, k.replay)
+	k.known = append(k.known, known{digestOf(c), c, key, callsig.NewBatchKey(key)})
 }
 
 func digestOf(c *identity.Certificate) digest { return c.Digest() }
 
-// find returns the key that a signature names, if the current trust bundle verifies its certificate.
-func (k *keys) find(d digest, now time.Time) (*callsig.CertificateKey, error) {
+// find returns the key that a signature names, if the current trust bundle verifies its certificate, and completes the
+// signature with the key's ID.
+func (k *keys) find(d digest, s *callsig.Signature, now time.Time) (callsig.Key, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if bundle := k.trust(); bundle != k.bundle {
 		k.verify(bundle, now)
 	}
 	for i := range k.known {
-		if k.known[i].digest == d {
-			return k.known[i].key, nil
+		known := &k.known[i]
+		if known.digest != d {
+			continue
 		}
+		s.KeyID = known.certificate.Thumbprint
+		if s.Algorithm == callsig.Ed25519Batch {
+			return known.batch, nil
+		}
+		return known.key, nil
 	}
 	return nil, refuse(callsig.ReasonUnknownKey, "the signature names a certificate that the %s has not sent, or that is "+
 		"not trusted any more", k.role)

@@ -155,6 +155,9 @@ func (l *link) finish(id uint64, r result) error {
 		return malformed("an answer on stream %d, on which there was no call", id)
 	}
 	if s := l.streams[id]; s != nil {
+		if !l.out.done(s.batch) {
+			return malformed("an answer on stream %d, whose call was not sent yet", id)
+		}
 		l.remove(s)
 		s.done <- r
 	}
@@ -179,11 +182,12 @@ func (l *link) call(ctx context.Context, call callsig.Call) (*Answer, error) {
 		return nil, refuse(callsig.ReasonWrongCallee, "the call is for %s, the connection to %s", call.Callee, l.target.Function)
 	}
 	self := l.from.Identity()
-	signed, err := callsig.SignCall(callsig.NewSigner(self), call, now)
+	signer := callsig.NewSigner(self)
+	signed, err := callsig.PrepareCall(signer, call, now)
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.send(self, signed, Explained(ctx))
+	s, err := l.send(self, outgoing{kind: kindCall, call: signed, signer: signer, key: digestOf(self.Certificate), explain: Explained(ctx)})
 	if err != nil {
 		return nil, err
 	}
@@ -197,22 +201,20 @@ func (l *link) call(ctx context.Context, call callsig.Call) (*Answer, error) {
 		return nil, &lostError{sent: l.out.taken(s.batch), err: l.cause}
 	}
 	now = l.pool.config.Now()
-	key, err := l.peer.find(r.key, now)
+	key, err := l.peer.find(r.key, &r.ret.Signature, now)
 	if err != nil {
 		return nil, err
 	}
-	r.ret.Signature.KeyID = key.Thumbprint()
 	if err := callsig.VerifyReturn(key, signed, r.ret, now); err != nil {
 		return nil, err
 	}
 	return &Answer{Call: signed, Return: r.ret, Terms: l.terms}, nil
 }
 
-// send queues a call, after the certificate that it is signed with if the callee does not know that.
-func (l *link) send(self *identity.Identity, signed *callsig.SignedCall, explain bool) (*stream, error) {
-	key := digestOf(self.Certificate)
+// send has a call signed and sent, after the certificate of its key if the callee does not know that.
+func (l *link) send(self *identity.Identity, call outgoing) (*stream, error) {
 	s := &stream{done: make(chan result, 1)}
-	l.used.Store(signed.Signature.Created * int64(time.Second))
+	l.used.Store(call.call.Signature.Created * int64(time.Second))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -224,10 +226,11 @@ func (l *link) send(self *identity.Identity, signed *callsig.SignedCall, explain
 		return nil, &RefusedError{Code: countersign.CodeOverloaded, Reason: "too many calls of this instance to that one are under way"}
 	}
 	s.id = l.last + 1
-	frames := []outgoing{{kind: kindCall, stream: s.id, call: signed, key: key, explain: explain}}
-	if l.presented.add(key) {
+	call.stream = s.id
+	frames := []outgoing{call}
+	if l.presented.add(call.key) {
 		payload := encodeCertificate(self, roleCaller, l.binding)
-		frames = []outgoing{{kind: kindCertificate, payload: payload}, frames[0]}
+		frames = []outgoing{{kind: kindCertificate, payload: payload}, call}
 	}
 	var err error
 	if s.batch, err = l.out.push(frames...); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,6 +75,7 @@ func TestManyAtOnce(t *testing.T) {
 	quote, tax := f.instance("quote"), f.callee("tax")
 	p := f.pool()
 	var wg sync.WaitGroup
+	var shared atomic.Int64
 	for g := range 32 {
 		wg.Go(func() {
 			for i := range 20 {
@@ -83,6 +85,9 @@ func TestManyAtOnce(t *testing.T) {
 					t.Error(err)
 					return
 				}
+				if a.Call.Signature.Algorithm == callsig.Ed25519Batch && a.Return.Signature.Algorithm == callsig.Ed25519Batch {
+					shared.Add(1)
+				}
 				if string(a.Return.Return.Body) != "re: "+body {
 					t.Errorf("got %.40q for %.40q", a.Return.Return.Body, body)
 				}
@@ -90,8 +95,8 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if p.Open() != 1 || tax.runs.Load() != 32*20 {
-		t.Errorf("%d connections, %d calls executed", p.Open(), tax.runs.Load())
+	if p.Open() != 1 || tax.runs.Load() != 32*20 || shared.Load() == 0 {
+		t.Errorf("%d connections, %d calls executed, %d shared a signature both ways", p.Open(), tax.runs.Load(), shared.Load())
 	}
 }
 
@@ -179,7 +184,9 @@ func TestPermit(t *testing.T) {
 func TestRunRefuses(t *testing.T) {
 	f := newFixture(t)
 	quote, tax := f.instance("quote"), f.callee("tax")
-	tax.run = func(context.Context, *callsig.Call) (callsig.Return, error) { return callsig.Return{}, errors.New("secret") }
+	tax.run = func(context.Context, *callsig.Call) (callsig.Return, error) {
+		return callsig.Return{}, errors.New("secret")
+	}
 	_, err := f.call(f.pool(), quote, tax, "x")
 	wantCode(t, err, countersign.CodeInternal)
 	if strings.Contains(err.Error(), "secret") {

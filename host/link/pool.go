@@ -32,6 +32,7 @@ type PoolConfig struct {
 
 	Streams     int // most calls under way on a connection; 0: DefaultStreams
 	Connections int // most connections; 0: DefaultConnections
+	Batch       int // most calls that one signature covers; 0: callsig.MaxBatch
 
 	timing timing
 }

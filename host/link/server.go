@@ -38,6 +38,7 @@ type ServerConfig struct {
 	Streams     int   // most calls under way on a connection; 0: DefaultStreams
 	Held        int64 // most bytes of calls under way on a connection, except for one; 0: DefaultHeld
 	Connections int   // most connections; 0: DefaultConnections
+	Batch       int   // most returns that one signature covers; 0: callsig.MaxBatch
 
 	timing timing
 }
@@ -165,7 +166,7 @@ func (s *Server) accept(conn *tls.Conn) (*serving, error) {
 	if peer.peer.Kind() != identity.KindFunction {
 		return nil, fmt.Errorf("serve link: %s is not a function", peer.peer)
 	}
-	c := &serving{conn: newConn(conn, peer, s.config.timing), server: s, callee: callee, terms: callee.Terms(),
+	c := &serving{conn: newConn(conn, peer, s.config.Batch, s.config.timing), server: s, callee: callee, terms: callee.Terms(),
 		running: map[uint64]context.CancelFunc{}}
 	c.allocation, c.function, _ = ParseServerName(state.ServerName)
 	self := callee.Identity()

@@ -186,13 +186,14 @@ func (c *serving) answer(ctx context.Context, stream uint64, in *received) {
 		ret = tooLarge(len(ret.Body), c.terms.MaxResponse)
 	}
 	self := c.callee.Identity()
-	signed, err := callsig.SignReturn(callsig.NewSigner(self), &in.signed, ret, c.server.config.Now())
+	signer := callsig.NewSigner(self)
+	signed, err := callsig.PrepareReturn(signer, &in.signed, ret, c.server.config.Now())
 	if err != nil {
 		c.server.config.Log.Error("a return could not be signed", "function", c.function, "allocation", c.allocation, "error", err)
 		c.fail(fmt.Errorf("sign a return: %w", err)) // the call was executed, so it was not refused
 		return
 	}
-	c.send(stream, self, signed)
+	c.send(self, outgoing{kind: kindReturn, stream: stream, call: &in.signed, ret: signed, signer: signer, key: digestOf(self.Certificate)})
 }
 
 // verify says whether a call may run. What it is tied to is the connection: its caller is the TLS peer and its key is
@@ -206,23 +207,21 @@ func (c *serving) verify(in *received) error {
 	if err := c.callee.Permit(c.peer.peer); err != nil {
 		return err
 	}
-	key, err := c.peer.find(in.key, now)
+	key, err := c.peer.find(in.key, &call.Signature, now)
 	if err != nil {
 		return err
 	}
-	call.Signature.KeyID = key.Thumbprint()
 	return callsig.VerifyCall(key, c.self, call, now)
 }
 
-// send sends a return, after the certificate that it is signed with if the caller does not know that.
-func (c *serving) send(stream uint64, self *identity.Identity, signed *callsig.SignedReturn) {
-	key := digestOf(self.Certificate)
-	frames := []outgoing{{kind: kindReturn, stream: stream, ret: signed, key: key}}
+// send has a return signed and sent, after the certificate of its key if the caller does not know that.
+func (c *serving) send(self *identity.Identity, ret outgoing) {
+	frames := []outgoing{ret}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.presented.add(key) {
+	if c.presented.add(ret.key) {
 		payload := encodeCertificate(self, roleCallee, c.binding)
-		frames = []outgoing{{kind: kindCertificate, payload: payload}, frames[0]}
+		frames = []outgoing{{kind: kindCertificate, payload: payload}, ret}
 	}
 	c.out.push(frames...) // the caller of a connection that has ended is not there
 }

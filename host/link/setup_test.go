@@ -124,7 +124,7 @@ type fixture struct {
 }
 
 // quick is the timing of tests that wait for a dead peer.
-var quick = timing{tick: 50 * time.Millisecond, probe: 5, dead: 6, write: 300 * time.Millisecond}
+var quick = timing{tick: 50 * time.Millisecond, probe: 5, dead: 6, write: time.Second}
 
 func newFixture(tb testing.TB, edit ...func(*ServerConfig)) *fixture {
 	tb.Helper()
@@ -241,9 +241,9 @@ func (f *fixture) refusals() []error {
 // eventually waits for a condition.
 func eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			tb.Fatalf("%s: not after 5 s", what)
+			tb.Fatalf("%s: not after 30 s", what)
 		}
 	}
 }

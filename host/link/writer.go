@@ -3,6 +3,7 @@ package link
 import (
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -17,48 +18,56 @@ const (
 	writeSize = 128 << 10
 )
 
-// outgoing is a frame that waits to be written: a call, a return, or a payload of another kind.
+// outgoing is a frame that waits to be signed and written: a call, a return, or a payload of another kind.
 type outgoing struct {
 	kind    kind
 	stream  uint64
 	payload []byte
 	call    *callsig.SignedCall
 	ret     *callsig.SignedReturn
-	key     digest // that call or ret is signed with
+	signer  *callsig.IdentitySigner // of call, or of ret, which answers call
+	key     digest                  // of the signer's certificate
 	explain bool
 }
 
 func (o *outgoing) body() []byte {
 	switch {
-	case o.call != nil:
-		return o.call.Call.Body
 	case o.ret != nil:
 		return o.ret.Return.Body
+	case o.call != nil:
+		return o.call.Call.Body
 	}
 	return nil
 }
 
-// writer is the one goroutine that writes to a connection. What waits while it writes goes out together next.
+// writer is the one goroutine that signs for and writes to a connection. What waits while it does is signed together
+// and goes out together next.
 type writer struct {
 	conn    net.Conn
+	most    int           // messages that one signature covers
 	timeout time.Duration // within which a peer takes writeSize bytes
 
 	mu      sync.Mutex
 	wake    sync.Cond
 	queue   []outgoing
 	batch   uint64 // counts how often the queue was taken
+	signed  uint64 // the latest batch that is signed
 	stopped error
 	flushed bool // the queue is to be written, and then no more
 
-	buffer []byte
+	buffer   []byte
+	unsigned []callsig.Unsigned
 	// progress counts chunks that the peer took in the middle of a frame.
 	progress func()
 }
 
 var errQueue = errors.New("the peer does not read")
 
-func newWriter(conn net.Conn, timeout time.Duration, progress func()) *writer {
-	w := &writer{conn: conn, timeout: timeout, progress: progress}
+func newWriter(conn net.Conn, most int, timeout time.Duration, progress func()) *writer {
+	if most <= 0 || most > callsig.MaxBatch {
+		most = callsig.MaxBatch
+	}
+	w := &writer{conn: conn, most: most, timeout: timeout, progress: progress}
 	w.wake.L = &w.mu
 	return w
 }
@@ -88,6 +97,13 @@ func (w *writer) taken(batch uint64) bool {
 	return batch <= w.batch
 }
 
+// done reports whether a batch is signed, so that what was signed in it can be read.
+func (w *writer) done(batch uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return batch <= w.signed
+}
+
 // stop ends the writer. What waits is dropped.
 func (w *writer) stop(err error) {
 	w.mu.Lock()
@@ -114,6 +130,10 @@ func (w *writer) run() error {
 		for len(w.queue) == 0 && w.stopped == nil && !w.flushed {
 			w.wake.Wait()
 		}
+		// Those who are ready to run may have something to send as well.
+		w.mu.Unlock()
+		runtime.Gosched()
+		w.mu.Lock()
 		frames := w.queue
 		if err := w.stopped; err != nil || len(frames) == 0 {
 			w.stopped = errors.Join(err, net.ErrClosed)
@@ -123,7 +143,14 @@ func (w *writer) run() error {
 		w.queue = spare[:0]
 		w.batch++
 		w.mu.Unlock()
-		if err := w.write(frames); err != nil {
+		err := w.sign(frames)
+		if err == nil {
+			w.mu.Lock()
+			w.signed = w.batch
+			w.mu.Unlock()
+			err = w.write(frames)
+		}
+		if err != nil {
 			w.stop(err)
 			return err
 		}
@@ -132,14 +159,44 @@ func (w *writer) run() error {
 	}
 }
 
+// sign signs the calls and returns of a batch: those of one signer together.
+func (w *writer) sign(frames []outgoing) error {
+	var signer *callsig.IdentitySigner
+	var key digest
+	for i := range frames {
+		o := &frames[i]
+		if o.signer == nil {
+			continue
+		}
+		if len(w.unsigned) == w.most || signer != nil && key != o.key {
+			if err := w.signTogether(signer); err != nil {
+				return err
+			}
+		}
+		signer, key = o.signer, o.key
+		w.unsigned = append(w.unsigned, callsig.Unsigned{Call: o.call, Return: o.ret})
+	}
+	return w.signTogether(signer)
+}
+
+func (w *writer) signTogether(signer *callsig.IdentitySigner) error {
+	if len(w.unsigned) == 0 {
+		return nil
+	}
+	err := callsig.SignBatch(signer, w.unsigned)
+	clear(w.unsigned)
+	w.unsigned = w.unsigned[:0]
+	return err
+}
+
 func (w *writer) write(frames []outgoing) error {
 	for i := range frames {
 		o := &frames[i]
 		switch {
-		case o.call != nil:
-			w.buffer = appendCall(w.buffer, o.stream, o.call, o.key, o.explain)
 		case o.ret != nil:
 			w.buffer = appendReturn(w.buffer, o.stream, o.ret, o.key)
+		case o.call != nil:
+			w.buffer = appendCall(w.buffer, o.stream, o.call, o.key, o.explain)
 		default:
 			w.buffer = appendControl(w.buffer, o.kind, o.stream, o.payload)
 		}

@@ -94,12 +94,9 @@ func NewKey(certificate *identity.Certificate, replay *ReplayCache) *Certificate
 // Peer implements Key.
 func (k *CertificateKey) Peer() identity.ID { return k.certificate.ID }
 
-// Thumbprint returns the thumbprint of the key's certificate: the key ID of what it signs.
-func (k *CertificateKey) Thumbprint() string { return k.certificate.Thumbprint }
-
 func (k *CertificateKey) algorithm() Algorithm { return Ed25519 }
 
-func (k *CertificateKey) keyID() string { return k.Thumbprint() }
+func (k *CertificateKey) keyID() string { return k.certificate.Thumbprint }
 
 func (k *CertificateKey) canVerify(_ direction, now time.Time) error {
 	if err := k.certificate.CheckTime(now); err != nil {

@@ -50,6 +50,9 @@ type Algorithm string
 const (
 	Ed25519    Algorithm = "ed25519"     // call keys; RFC 9421 section 3.3.6
 	HMACSHA256 Algorithm = "hmac-sha256" // local sessions; section 3.3.3
+	// Ed25519Batch is one Ed25519 signature for several messages that were ready at the same moment. It is agreed on
+	// between nodes only (docs/call-format.md), and refused from outside.
+	Ed25519Batch Algorithm = "ed25519-batch"
 )
 
 // Tags of the two kinds of signatures (RFC 9421 section 2.3): no call passes for a return, nor a stranger's signature
@@ -73,7 +76,7 @@ type Signature struct {
 	Nonce     string    // "" on a return: none, since the call's nonce is covered
 	Algorithm Algorithm // "" if the signer left it to the key
 	KeyID     string    // certificate thumbprint, or session ID
-	Value     []byte    // 64 bytes (ed25519) or 32 bytes (hmac-sha256)
+	Value     []byte    // 64 bytes (ed25519), 32 bytes (hmac-sha256), 72 and a Merkle path (ed25519-batch)
 }
 
 // SignedCall is a call with its signature.

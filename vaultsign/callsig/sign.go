@@ -10,6 +10,21 @@ import (
 
 // SignCall signs a call that signer makes. The call is valid for DefaultLifetime.
 func SignCall(signer Signer, call Call, now time.Time) (*SignedCall, error) {
+	sc, err := prepareCall(signer, call, now)
+	if err != nil {
+		return nil, err
+	}
+	s := scratches.Get().(*scratch)
+	defer s.release()
+	if err := s.callBase(sc); err != nil {
+		return nil, err
+	}
+	sc.Signature.Value = signer.appendSignature(sc.value[:0], calls, s.base)
+	return sc, nil
+}
+
+// prepareCall checks a call and makes all of it but the signature's value.
+func prepareCall(signer Signer, call Call, now time.Time) (*SignedCall, error) {
 	sc := &SignedCall{Call: call}
 	sc.Call.complete()
 	if err := sc.Call.check(); err != nil {
@@ -27,12 +42,6 @@ func SignCall(signer Signer, call Call, now time.Time) (*SignedCall, error) {
 		Label: LabelCall, Created: created, Expires: created + int64(DefaultLifetime/time.Second),
 		Nonce: signer.newNonce(), Algorithm: signer.algorithm(), KeyID: signer.keyID(),
 	}
-	s := scratches.Get().(*scratch)
-	defer s.release()
-	if err := s.callBase(sc); err != nil {
-		return nil, err
-	}
-	sc.Signature.Value = signer.appendSignature(sc.value[:0], calls, s.base)
 	return sc, nil
 }
 
@@ -76,6 +85,21 @@ func verifyCall(key Key, callee identity.ID, sc *SignedCall, base []byte, now ti
 
 // SignReturn signs the return of a call. signer speaks for the callee.
 func SignReturn(signer Signer, sc *SignedCall, ret Return, now time.Time) (*SignedReturn, error) {
+	sr, err := prepareReturn(signer, sc, ret, now)
+	if err != nil {
+		return nil, err
+	}
+	s := scratches.Get().(*scratch)
+	defer s.release()
+	if err := s.returnBase(sc, sr); err != nil {
+		return nil, err
+	}
+	sr.Signature.Value = signer.appendSignature(sr.value[:0], returns, s.base)
+	return sr, nil
+}
+
+// prepareReturn checks a return and makes all of it but the signature's value.
+func prepareReturn(signer Signer, sc *SignedCall, ret Return, now time.Time) (*SignedReturn, error) {
 	sr := &SignedReturn{Return: ret, CallID: sc.Call.ID}
 	sr.Return.complete()
 	if err := sr.Return.check(); err != nil {
@@ -91,12 +115,6 @@ func SignReturn(signer Signer, sc *SignedCall, ret Return, now time.Time) (*Sign
 	sr.Signature = Signature{
 		Label: LabelReturn, Created: now.Unix(), Algorithm: signer.algorithm(), KeyID: signer.keyID(),
 	}
-	s := scratches.Get().(*scratch)
-	defer s.release()
-	if err := s.returnBase(sc, sr); err != nil {
-		return nil, err
-	}
-	sr.Signature.Value = signer.appendSignature(sr.value[:0], returns, s.base)
 	return sr, nil
 }
 
