@@ -34,9 +34,13 @@ type Client struct {
 	Plain bool
 	// Explain asks for the hops below each call.
 	Explain bool
+	// Idempotent says that the functions may execute a call twice: then it is made again at the next node when the
+	// connection breaks before the return is there.
+	Idempotent bool
 
 	once      sync.Once
 	transport *http.Transport
+	verifier  callsig.Verifier // of returns; remembers certificates
 }
 
 // Answer is a verified return.
@@ -68,8 +72,8 @@ func (e *UnreachableError) Unreachable() bool { return true }
 
 // Call runs function with a JSON request. What it returns was verified: the answer, or a *countersign.CallError that
 // the function's instance signed. Other errors: *RefusedError for what a node answered without a signature,
-// *callsig.Error for an answer that does not verify, *UnreachableError if there was no connection to any node, and errors
-// of a connection that broke, after which the call may have been executed.
+// *callsig.Error for an answer that does not verify, *UnreachableError if there was no connection to any node, and
+// *BrokenError if a connection broke, after which the call may have been executed.
 func (c *Client) Call(ctx context.Context, function string, body []byte) (*Answer, error) {
 	nodes, err := c.Nodes(ctx, function)
 	if err != nil {
@@ -81,13 +85,29 @@ func (c *Client) Call(ctx context.Context, function string, body []byte) (*Answe
 	var failed []error
 	for _, node := range nodes {
 		answer, err := c.callNode(ctx, node, function, body)
-		var unreachable *UnreachableError
-		if !errors.As(err, &unreachable) {
+		if ctx.Err() != nil || !c.elsewhere(err) {
 			return answer, err
 		}
-		failed = append(failed, unreachable.Err)
+		failed = append(failed, err)
 	}
 	return nil, &UnreachableError{Function: function, Err: errors.Join(failed...)}
+}
+
+// elsewhere tells whether a call that failed may be made again at another node: nothing was executed, or the caller said
+// that it may be twice.
+func (c *Client) elsewhere(err error) bool {
+	var unreachable *UnreachableError
+	var broken *BrokenError
+	var refused *RefusedError
+	switch {
+	case errors.As(err, &unreachable):
+		return true
+	case errors.As(err, &broken):
+		return c.Idempotent
+	case errors.As(err, &refused):
+		return refused.Code == countersign.CodeUnavailable || refused.Code == countersign.CodeOverloaded
+	}
+	return false
 }
 
 // callNode signs a call, sends it to one node and verifies the return.
@@ -141,8 +161,7 @@ func (c *Client) exchange(request *http.Request, signed *callsig.SignedCall, fun
 	if len(body) > maxAnswer {
 		return countersign.Errorf(countersign.CodeTooLarge, function, "the answer has more than %d bytes", maxAnswer)
 	}
-	verifier := callsig.Verifier{Trust: func() *identity.Bundle { return c.Trust }}
-	answer.Return, err = verifier.VerifyResponse(response, body, request, signed)
+	answer.Return, err = c.verifier.VerifyResponse(response, body, request, signed)
 	if err != nil {
 		return unverified(response, body, function, err)
 	}

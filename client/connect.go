@@ -19,6 +19,7 @@ const (
 
 // connect makes the transport, which keeps connections.
 func (c *Client) connect() {
+	c.verifier.Trust = func() *identity.Bundle { return c.Trust }
 	dialer := &net.Dialer{Timeout: connectTimeout}
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dialer.DialContext(ctx, network, address)
@@ -83,5 +84,23 @@ func notAnswered(function, node string, err error) error {
 	case errors.As(err, &unconnected):
 		return &UnreachableError{Function: function, Err: err}
 	}
-	return fmt.Errorf("calling function %q at %s: no answer; the call may have been executed: %w", function, node, err)
+	return &BrokenError{Function: function, Node: node, Err: err}
 }
+
+// BrokenError says that the connection to a node broke before the return was there. The call may have been executed.
+type BrokenError struct {
+	Function string
+	Node     string // host:port
+	Err      error
+}
+
+// Error implements error.
+func (e *BrokenError) Error() string {
+	return fmt.Sprintf("calling function %q at %s: no answer; the call may have been executed: %v", e.Function, e.Node, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *BrokenError) Unwrap() error { return e.Err }
+
+// Unreachable marks the error as one that trying again may cure, if the function may execute a call twice.
+func (e *BrokenError) Unreachable() bool { return true }

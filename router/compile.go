@@ -3,6 +3,7 @@ package router
 import (
 	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,34 +19,41 @@ type table[T Instance] struct {
 // callee is what is known of a function.
 type callee[T Instance] struct {
 	rules      []rule // of the intentions with this destination
-	start      *step[T]
-	chained    bool // there is a chain; start is nil if it is broken
+	start      step[T]
+	chained    bool // there is a chain; start leads nowhere if it is broken
 	registered bool // with Consul
 	ingress    bool
 	named      bool     // there are intentions with this destination
-	local      *step[T] // to the instances here, for as long as there is no chain; nil without any
+	local      *leaf[T] // the instances here, for as long as there is no chain; nil without any
+	few        [1]rule  // the memory of rules if they are so few
 }
 
-// step is a compiled node of a chain. It is a router, a splitter or, with neither routes nor splits, a resolver. The
-// nodes behind a route are compiled for that route, so that what it says about timeouts is found in the policy.
+// step is a compiled node of a chain: a router, a splitter or a resolver. The zero value leads nowhere: the chain is
+// broken there.
 type step[T Instance] struct {
-	routes   []route[T]
-	splits   []split[T]
-	group    *group[T]   // of the target
-	failover []*group[T] // of further ones
-	policy   Policy
-	balance  balance
+	routes []route[T]
+	splits []split[T]
+	leaf   *leaf[T]
 }
 
 type route[T Instance] struct {
 	headers []headerMatch
-	next    *step[T] // nil: the chain is broken here
+	next    step[T]
 }
 
 // split is a branch of a splitter. upTo is the sum of the weights up to and with this one.
 type split[T Instance] struct {
 	upTo int
-	next *step[T]
+	next step[T]
+}
+
+// leaf is a compiled resolver. Resolvers are compiled for each route that leads to them, so that what the route says
+// about timeouts is found in the policy.
+type leaf[T Instance] struct {
+	group    group[T] // of the target
+	balance  balance
+	policy   Policy
+	failover []*group[T] // of further targets
 }
 
 // weightUnit is the number of parts of a weight of one per cent: weights have two decimals.
@@ -74,8 +82,7 @@ func (c *compiler[T]) table(s *Snapshot) *table[T] {
 			g.addLocal(in)
 		}
 		g.finish(nil)
-		t.callee(name).local = &step[T]{group: g,
-			policy: Policy{ConnectTimeout: DefaultConnectTimeout, Retries: DefaultRetries}}
+		t.callee(name).local = newLeaf(g, Policy{ConnectTimeout: DefaultConnectTimeout, Retries: DefaultRetries})
 	}
 	if s == nil {
 		return t
@@ -93,6 +100,9 @@ func (c *compiler[T]) table(s *Snapshot) *table[T] {
 	for name, rules := range t.intentions {
 		known := t.callee(name)
 		known.named, known.rules = true, rules
+		if len(rules) <= len(known.few) {
+			known.rules = known.few[:copy(known.few[:], rules)]
+		}
 	}
 	t.any = t.intentions[anyName]
 	return t
@@ -108,12 +118,20 @@ func (t *table[T]) callee(name string) *callee[T] {
 	return known
 }
 
-// chain compiles a chain. The result is nil if it is broken.
-func (c *compiler[T]) chain(ch *Chain) *step[T] {
+// newLeaf returns a leaf with a copy of g.
+func newLeaf[T Instance](g *group[T], p Policy) *leaf[T] {
+	l := &leaf[T]{group: *g, policy: p}
+	if n := len(g.members); n <= len(l.group.few) {
+		l.group.members = l.group.few[:copy(l.group.few[:], g.members)]
+	}
+	return l
+}
+
+func (c *compiler[T]) chain(ch *Chain) step[T] {
 	cc := &chainCompiler[T]{compiler: c, chain: ch, groups: map[string]*group[T]{}}
 	return cc.node(ch.Start, &path[T]{
 		policy: Policy{ConnectTimeout: DefaultConnectTimeout, Retries: DefaultRetries},
-		done:   map[string]*step[T]{},
+		done:   map[string]step[T]{},
 	}, 0)
 }
 
@@ -123,33 +141,33 @@ type chainCompiler[T Instance] struct {
 	groups map[string]*group[T] // by key of the target
 }
 
-// path is what holds for the nodes behind a route: each is compiled once. A node that is being compiled is there as nil,
-// so a loop leads to nil.
+// path is what holds for the nodes behind a route: each is compiled once. One that is being compiled is there as the zero
+// step, so a loop leads nowhere.
 type path[T Instance] struct {
 	policy Policy
-	done   map[string]*step[T]
+	done   map[string]step[T]
 }
 
-func (c *chainCompiler[T]) node(key string, p *path[T], depth int) *step[T] {
+func (c *chainCompiler[T]) node(key string, p *path[T], depth int) step[T] {
 	if s, ok := p.done[key]; ok {
 		return s
 	}
 	n, ok := c.chain.Nodes[key]
 	if !ok || depth > maxChain {
-		return nil
+		return step[T]{}
 	}
-	p.done[key] = nil
+	p.done[key] = step[T]{}
 	s := c.compileNode(n, p, depth)
 	p.done[key] = s
 	return s
 }
 
-func (c *chainCompiler[T]) compileNode(n Node, p *path[T], depth int) *step[T] {
+func (c *chainCompiler[T]) compileNode(n Node, p *path[T], depth int) step[T] {
 	switch {
 	case len(n.Routes) > 0:
 		return c.router(n.Routes, p, depth)
 	case len(n.Splits) > 0:
-		s, sum := &step[T]{}, 0
+		s, sum := step[T]{}, 0
 		for _, sp := range n.Splits {
 			if !(sp.Weight > 0 && sp.Weight <= 100) { // 0, or not a number
 				continue
@@ -158,24 +176,24 @@ func (c *chainCompiler[T]) compileNode(n Node, p *path[T], depth int) *step[T] {
 			s.splits = append(s.splits, split[T]{sum, c.node(sp.Next, p, depth+1)})
 		}
 		if sum == 0 {
-			return nil
+			return step[T]{}
 		}
 		return s
 	case n.Resolver != nil:
-		return c.resolver(n, p)
+		return step[T]{leaf: c.resolver(n, p)}
 	}
-	return nil
+	return step[T]{}
 }
 
 // router keeps the routes that can match a call of this chain's function, up to the first that always does.
-func (c *chainCompiler[T]) router(routes []Route, p *path[T], depth int) *step[T] {
-	s := &step[T]{}
+func (c *chainCompiler[T]) router(routes []Route, p *path[T], depth int) step[T] {
+	s := step[T]{}
 	for _, r := range routes {
 		headers, ok := compileMatch(&r.Match, callPath(c.chain.Function))
 		if !ok {
 			continue
 		}
-		behind := &path[T]{policy: p.policy, done: map[string]*step[T]{}}
+		behind := &path[T]{policy: p.policy, done: map[string]step[T]{}}
 		if depth > 0 { // Consul has routers at the start only; elsewhere a loop must be found
 			behind.done = p.done
 		}
@@ -190,31 +208,29 @@ func (c *chainCompiler[T]) router(routes []Route, p *path[T], depth int) *step[T
 			break
 		}
 	}
-	if len(s.routes) == 0 {
-		return nil
-	}
 	return s
 }
 
-func (c *chainCompiler[T]) resolver(n Node, p *path[T]) *step[T] {
-	s := &step[T]{policy: p.policy, balance: compileBalance(n.Balance)}
-	if n.Resolver.ConnectTimeout > 0 {
-		s.policy.ConnectTimeout = n.Resolver.ConnectTimeout
-	}
-	if s.policy.RequestTimeout == 0 {
-		s.policy.RequestTimeout = max(n.Resolver.RequestTimeout, 0)
-	}
+// resolver returns nil if the chain does not have the target.
+func (c *chainCompiler[T]) resolver(n Node, p *path[T]) *leaf[T] {
 	primary := c.target(n.Resolver.Target)
 	if primary == nil {
 		return nil
 	}
-	s.group = primary
+	l := newLeaf(primary, p.policy)
+	l.balance = compileBalance(n.Balance)
+	if n.Resolver.ConnectTimeout > 0 {
+		l.policy.ConnectTimeout = n.Resolver.ConnectTimeout
+	}
+	if l.policy.RequestTimeout == 0 {
+		l.policy.RequestTimeout = max(n.Resolver.RequestTimeout, 0)
+	}
 	for _, key := range n.Resolver.Failover {
 		if g := c.target(key); g != nil {
-			s.failover = append(s.failover, g)
+			l.failover = append(l.failover, g)
 		}
 	}
-	return s
+	return l
 }
 
 // target compiles a target once per chain. It is nil if the chain has none with this key.
@@ -226,7 +242,7 @@ func (c *chainCompiler[T]) target(key string) *group[T] {
 	if !ok {
 		return nil
 	}
-	g := &group[T]{function: t.Function, subset: t.Subset}
+	g := &group[T]{function: t.Function, subset: t.Subset, turn: new(atomic.Uint32)}
 	c.addLocals(g, &t)
 	local := c.local[t.Function]
 	var remote []distant

@@ -18,14 +18,14 @@ func (c *callee[T]) absent(q *Query) error {
 }
 
 // unavailable tells why none of the instances of a resolver's targets can be chosen.
-func (t *table[T]) unavailable(s *step[T], q *Query) error {
-	g := s.group
+func (t *table[T]) unavailable(l *leaf[T], q *Query) error {
+	g := &l.group
 	healthy := len(g.members)
-	for _, f := range s.failover {
+	for _, f := range l.failover {
 		healthy += len(f.members)
 	}
 	known := t.callees[q.Callee]
-	if healthy == 0 && len(s.failover) == 0 && g.function == q.Callee && !known.registered && !known.named {
+	if healthy == 0 && len(l.failover) == 0 && g.function == q.Callee && !known.registered && !known.named {
 		return known.absent(q)
 	}
 	name := g.function

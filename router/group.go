@@ -11,11 +11,13 @@ import (
 // group holds the healthy instances of a target.
 type group[T Instance] struct {
 	function string
+	members  []member[T]    // those of this host, then the others from near to far
+	first    int            // end of the first of the runs of members that are about as near as each other
+	tiers    []int          // ends of the other runs
+	few      [3]member[T]   // in a leaf, the memory of members if they are so few
+	local    int            // how many members are of this host
+	turn     *atomic.Uint32 // of round_robin; nil if there is no policy
 	subset   string
-	members  []member[T]   // those of this host, then the others from near to far
-	local    int           // how many are of this host
-	tiers    []int         // ends of the runs of members that are about as near as each other
-	turn     atomic.Uint32 // of round_robin
 }
 
 // member is an instance that can be chosen: remote, or one of this host if that is nil.
@@ -49,8 +51,9 @@ func (g *group[T]) finish(remote []distant) {
 	slices.SortFunc(remote, func(a, b distant) int {
 		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.Allocation, b.Allocation))
 	})
+	var ends []int
 	if g.local > 0 {
-		g.tiers = append(g.tiers, g.local)
+		ends = append(ends, g.local)
 	}
 	g.members = slices.Grow(g.members, len(remote))
 	for i := 0; i < len(remote); {
@@ -63,7 +66,10 @@ func (g *group[T]) finish(remote []distant) {
 			e := remote[i].Endpoint
 			g.members = append(g.members, member[T]{remote: e, state: e.state, hash: hash(e.Allocation)})
 		}
-		g.tiers = append(g.tiers, len(g.members))
+		ends = append(ends, len(g.members))
+	}
+	if len(ends) > 0 {
+		g.first, g.tiers = ends[0], ends[1:]
 	}
 }
 
@@ -140,7 +146,10 @@ func (g *group[T]) leastBusy(lo, hi, choices int, q *Query, ignoreEjection bool)
 
 // nearest returns a member by the platform's own policy, -1 if none is eligible.
 func (g *group[T]) nearest(q *Query, ignoreEjection bool) int {
-	lo := 0
+	if i := g.leastBusy(0, g.first, 2, q, ignoreEjection); i >= 0 {
+		return i
+	}
+	lo := g.first
 	for _, hi := range g.tiers {
 		if i := g.leastBusy(lo, hi, 2, q, ignoreEjection); i >= 0 {
 			return i

@@ -30,7 +30,7 @@ func (r *Router[T]) Route(q *Query) (Choice[T], error) {
 		return Choice[T]{}, err
 	}
 	if known.chained {
-		return t.walk(known.start, q)
+		return t.walk(&known.start, q)
 	}
 	// Consul has not answered about the callee yet. What runs here may be called all the same.
 	if known.local != nil {
@@ -58,11 +58,14 @@ func (t *table[T]) mayCall(known *callee[T], q *Query) error {
 
 // walk follows the chain from s to an instance.
 func (t *table[T]) walk(s *step[T], q *Query) (Choice[T], error) {
-	for s != nil && s.group == nil {
-		if s.routes != nil {
+	for s != nil && s.leaf == nil {
+		switch {
+		case s.routes != nil:
 			s = followRoute(s.routes, q)
-		} else {
+		case s.splits != nil:
 			s = followSplit(s.splits)
+		default:
+			s = nil
 		}
 	}
 	if s == nil {
@@ -70,13 +73,13 @@ func (t *table[T]) walk(s *step[T], q *Query) (Choice[T], error) {
 			"the discovery chain of %q in Consul leads nowhere for this call; look at its service-router, "+
 				"service-splitter and service-resolver", q.Callee)
 	}
-	return t.pick(s, q)
+	return t.pick(s.leaf, q)
 }
 
 func followRoute[T Instance](routes []route[T], q *Query) *step[T] {
 	for i := range routes {
 		if matches(routes[i].headers, q.Header) {
-			return routes[i].next
+			return &routes[i].next
 		}
 	}
 	return nil
@@ -85,40 +88,39 @@ func followRoute[T Instance](routes []route[T], q *Query) *step[T] {
 func followSplit[T Instance](splits []split[T]) *step[T] {
 	// The weights add up to 100 %. If they do not, each has its share of what they add up to.
 	n := rand.IntN(splits[len(splits)-1].upTo)
-	for i := range splits {
-		if n < splits[i].upTo {
-			return splits[i].next
-		}
+	i := 0
+	for splits[i].upTo <= n {
+		i++
 	}
-	return nil
+	return &splits[i].next
 }
 
 // pick chooses an instance of the first target that has one: first among those that are not ejected, then, if there are
 // none of these anywhere, among all.
-func (t *table[T]) pick(s *step[T], q *Query) (Choice[T], error) {
-	if err := t.mayFollow(s.group, q); err != nil {
+func (t *table[T]) pick(l *leaf[T], q *Query) (Choice[T], error) {
+	if err := t.mayFollow(&l.group, q); err != nil {
 		return Choice[T]{}, err
 	}
 	for _, ignoreEjection := range [2]bool{false, true} {
-		if m := choose(&s.balance, s.group, q, ignoreEjection); m >= 0 {
-			return s.choice(s.group, m), nil
+		if m := choose(&l.balance, &l.group, q, ignoreEjection); m >= 0 {
+			return l.choice(&l.group, m), nil
 		}
-		for _, g := range s.failover {
+		for _, g := range l.failover {
 			if t.mayFollow(g, q) != nil {
 				continue
 			}
-			if m := choose(&s.balance, g, q, ignoreEjection); m >= 0 {
-				return s.choice(g, m), nil
+			if m := choose(&l.balance, g, q, ignoreEjection); m >= 0 {
+				return l.choice(g, m), nil
 			}
 		}
 	}
-	return Choice[T]{}, t.unavailable(s, q)
+	return Choice[T]{}, t.unavailable(l, q)
 }
 
-func (s *step[T]) choice(g *group[T], i int) Choice[T] {
+func (l *leaf[T]) choice(g *group[T], i int) Choice[T] {
 	m := &g.members[i]
 	return Choice[T]{Local: m.local, IsLocal: m.remote == nil, Remote: m.remote, Function: g.function,
-		Policy: &s.policy}
+		Policy: &l.policy}
 }
 
 // mayFollow tells whether the chain may lead the call to another function than its callee. Consul is not trusted to make

@@ -161,13 +161,13 @@ func (w *Watcher) Age() time.Duration {
 // waited and how Consul failed, if it did.
 func (w *Watcher) Wait(ctx context.Context, functions ...string) error {
 	for {
-		missing, delivery, cause := w.missing(functions)
+		missing, delivery := w.missing(functions)
 		if len(missing) == 0 {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			if cause != nil {
+			if cause := w.failure(); cause != nil {
 				return fmt.Errorf("wait for %s from Consul at %s: %w; its last answer: %w", strings.Join(missing, ", "),
 					w.config.Address, ctx.Err(), cause)
 			}
@@ -179,7 +179,7 @@ func (w *Watcher) Wait(ctx context.Context, functions ...string) error {
 }
 
 // missing returns what of functions is not in the last snapshot, and what to wait for.
-func (w *Watcher) missing(functions []string) (missing []string, delivery <-chan struct{}, cause error) {
+func (w *Watcher) missing(functions []string) (missing []string, delivery <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.delivered == nil {
@@ -190,7 +190,14 @@ func (w *Watcher) missing(functions []string) (missing []string, delivery <-chan
 			missing = append(missing, f)
 		}
 	}
-	return missing, w.delivery, w.lastErr
+	return missing, w.delivery
+}
+
+// failure returns how the last query that has not been answered since failed, or nil.
+func (w *Watcher) failure() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lastErr
 }
 
 // wake tells Run that there is something to do. The caller holds w.mu, or does not care.
