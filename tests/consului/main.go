@@ -72,7 +72,7 @@ func parse(arguments []string, stderr io.Writer) (o options, err error) {
 	flags.StringVar(&o.out, "out", "", "`directory` for the screenshots")
 	flags.Int64Var(&o.width, "width", 1280, "width of the window in pixels")
 	flags.Int64Var(&o.height, "height", 800, "height of the window in pixels")
-	flags.DurationVar(&o.timeout, "timeout", 3*time.Minute, "for everything; the browser is ended then")
+	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "for everything; the browser is ended then")
 	if err := flags.Parse(arguments); err != nil {
 		return o, err
 	}
@@ -126,15 +126,13 @@ type tab struct {
 	look func() ([]check.Result, error)
 }
 
+// tabs has the Instances last, since they lead to pages of instances, and coming from one the UI may leave out the
+// Intentions tab until it is loaded again.
 func tabs(want *check.Expectations, pages *page.Pages) []tab {
 	return []tab{
 		{"Topology", func() ([]check.Result, error) {
 			shown, err := pages.Topology()
 			return want.Topology.Compare(shown), err
-		}},
-		{"Instances", func() ([]check.Result, error) {
-			shown, err := pages.Instances()
-			return check.Instances(want.Instances, shown), err
 		}},
 		{"Intentions", func() ([]check.Result, error) {
 			shown, err := pages.Intentions()
@@ -143,6 +141,10 @@ func tabs(want *check.Expectations, pages *page.Pages) []tab {
 		{"Routing", func() ([]check.Result, error) {
 			shown, err := pages.Routing()
 			return want.Routing.Compare(shown), err
+		}},
+		{"Instances", func() ([]check.Result, error) {
+			shown, err := pages.Instances()
+			return check.Instances(want.Instances, shown), err
 		}},
 	}
 }

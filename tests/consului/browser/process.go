@@ -27,6 +27,10 @@ func Find() (string, error) {
 	return "", fmt.Errorf("find a browser: none of %q is on PATH; install one with tools/install-chromium", commands)
 }
 
+// longestParent is how long, in bytes, the path of a directory may be that a profile is made in. The profile has a socket,
+// whose path has to fit into 107 bytes.
+const longestParent = 40
+
 // Browser is a running Chromium with one tab.
 type Browser struct {
 	ctx     context.Context
@@ -45,7 +49,11 @@ func Start(ctx context.Context, width, height int64) (*Browser, error) {
 	if err != nil {
 		return nil, err
 	}
-	profile, err := os.MkdirTemp("", "consului-chromium-*")
+	parent := os.TempDir()
+	if len(parent) > longestParent {
+		parent = "/tmp"
+	}
+	profile, err := os.MkdirTemp(parent, "consului-*")
 	if err != nil {
 		return nil, fmt.Errorf("make a profile for the browser: %w", err)
 	}

@@ -12,14 +12,14 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Patience is how long a page may take to show what is waited for.
-const Patience = 20 * time.Second
+// Patience is how long a page may take to show what is waited for: a second where there is nothing else to do.
+const Patience = time.Minute
 
 const (
 	pause = 100 * time.Millisecond // between two looks at a page
 	calm  = 600 * time.Millisecond // for which a page has to stay the same to count as drawn
 	// step bounds one command to the browser, which answers in milliseconds unless it hangs.
-	step = 15 * time.Second
+	step = time.Minute
 )
 
 // NotShownError says that a page does not show what it should. It is a finding about the page: the browser and the
@@ -44,11 +44,6 @@ func (b *Browser) Open(url string) error {
 		return fmt.Errorf("open %s: %w", url, err)
 	}
 	return nil
-}
-
-// Location returns the URL that the browser is at.
-func (b *Browser) Location() (string, error) {
-	return Eval[string](b, "location.href")
 }
 
 // Eval evaluates a JavaScript expression in the page.
@@ -83,8 +78,8 @@ func (b *Browser) Wait(what, condition, gone string) error {
 	}
 }
 
-// Settled reads the page until it has stayed the same for a moment, and returns what it then shows. Pages that long-poll
-// are never idle, so that can't be waited for.
+// Settled reads the page until it has stayed the same for a moment, and returns what it then shows. A page that
+// long-polls is never idle, so that can't be waited for.
 func Settled[T any](b *Browser, what, expression string) (T, error) {
 	var last T
 	var since time.Time

@@ -31,14 +31,16 @@ func Instances(want []Instance, shown []page.Instance) (results []Result) {
 	rest := slices.Clone(shown)
 	for _, w := range want {
 		i := slices.IndexFunc(rest, w.matches)
-		if i < 0 {
-			results = append(results, Result{Tab: tab, Wanted: w.String(), Shows: instances(rest)})
-			continue
+		results = append(results, Result{OK: i >= 0, Tab: tab, Wanted: w.String()})
+		if i >= 0 {
+			rest = slices.Delete(rest, i, i+1)
 		}
-		results = append(results, Result{OK: true, Tab: tab, Wanted: w.String()})
-		rest = slices.Delete(rest, i, i+1)
 	}
-	return append(results, Result{OK: len(rest) == 0, Tab: tab, Wanted: "no other instance", Shows: instances(rest)})
+	results = append(results, Result{OK: len(rest) == 0, Tab: tab, Wanted: "no other instance"})
+	for i := range results {
+		results[i].Shows = instances(rest) // in place of what is missing
+	}
+	return results
 }
 
 // matches tells whether an instance shown is this one. What its tags say has to be what its meta says.

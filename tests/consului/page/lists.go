@@ -1,6 +1,7 @@
 package page
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -35,7 +36,8 @@ func (p *Pages) Instances() ([]Instance, error) {
 	if err := p.browser.Tall(); err != nil {
 		return nil, err
 	}
-	if err := p.open("Instances", `document.querySelector(".consul-service-instance-list li .header a")`); err != nil {
+	const tab, drawn = "Instances", `document.querySelector(".consul-service-instance-list li .header a")`
+	if err := p.open(tab, drawn); err != nil {
 		return nil, err
 	}
 	type row struct{ ID, Node, Link string }
@@ -58,39 +60,40 @@ func (p *Pages) Instances() ([]Instance, error) {
 	}
 	instances := make([]Instance, 0, len(rows.Rows))
 	for i, r := range rows.Rows {
-		in, err := p.instance(r.Link)
-		if err != nil {
+		if err := errors.Join(p.browser.Tall(), p.open(tab, drawn)); err != nil {
+			return nil, err
+		}
+		in := Instance{ID: r.ID, Node: r.Node}
+		if err := p.details(&in, r.Link); err != nil {
 			return nil, fmt.Errorf("instance %s: %w", r.ID, err)
 		}
-		in.ID, in.Node = r.ID, r.Node
 		instances = append(instances, in)
 		if i == 0 {
 			if err := p.screenshot("instance"); err != nil {
 				return nil, err
 			}
 		}
+		if err := p.click("the way back", link("main nav a", "Service ("+p.service+")")); err != nil {
+			return nil, err
+		}
 	}
 	return instances, nil
 }
 
-// instance reads tags and meta from the page of an instance. A link to its tab leads to the other tab first.
-func (p *Pages) instance(link string) (in Instance, err error) {
-	if err := p.browser.Tall(); err != nil {
-		return in, err
+// details reads tags and meta of an instance from its page, to which a link of the list leads.
+func (p *Pages) details(in *Instance, href string) error {
+	row := `all(".consul-service-instance-list a").find(a => a.href === ` + quote(href) + ")"
+	if err := p.click("the instance", row); err != nil {
+		return err
 	}
-	if err := p.browser.Open(link); err != nil {
-		return in, err
-	}
-	const tab = `[...document.querySelectorAll(".tab-nav a")].find(a => a.textContent.trim() === "Tags & Meta")`
-	if err := p.browser.Wait("a tab Tags & Meta", tab, lost); err != nil {
-		return in, err
-	}
-	if _, err := browser.Eval[bool](p.browser, "("+tab+".click(), true)"); err != nil {
-		return in, err
+	const tab = "Tags & Meta"
+	here := `text(document.querySelector("main h1")) === ` + quote(in.ID) + " && "
+	if err := p.click("a tab "+tab, here+link(".tab-nav a", tab)); err != nil {
+		return err
 	}
 	const table = `document.querySelector(".consul-metadata-list tbody tr td")`
-	if err := p.browser.Wait("the instance's meta", table, lost); err != nil {
-		return in, err
+	if err := p.browser.Wait("the instance's meta", script("return "+here+table), lost); err != nil {
+		return err
 	}
 	type pair struct{ Key, Value string }
 	type details struct {
@@ -106,16 +109,16 @@ func (p *Pages) instance(link string) (in Instance, err error) {
 				All: room / rows[0].offsetHeight},
 		};`))
 	if err != nil {
-		return in, err
+		return err
 	}
 	if err := d.Meta.complete("instance's meta"); err != nil {
-		return in, err
+		return err
 	}
 	in.Tags, in.Meta = d.Tags, map[string]string{}
 	for _, m := range d.Meta.Rows {
 		in.Meta[m.Key] = m.Value
 	}
-	return in, nil
+	return nil
 }
 
 // Intention is a row of the Intentions tab. "*" stands for all services.

@@ -24,11 +24,9 @@ const lost = `document.querySelector("main .empty-state[class*=status-]")`
 
 // Pages are the pages of one service in the UI.
 type Pages struct {
-	browser    *browser.Browser
-	base       string // URL of the service's pages
-	datacenter string
-	service    string
-	out        string
+	browser *browser.Browser
+	service string
+	out     string // directory
 }
 
 // Visit opens the UI of the Consul agent at a URL such as http://127.0.0.1:8500 and returns the pages of a service in
@@ -48,17 +46,33 @@ func Visit(b *browser.Browser, consul, service, out string) (*Pages, error) {
 		return nil, err
 	}
 	base := consul + "/ui/" + url.PathEscape(datacenter) + "/services/" + url.PathEscape(service)
-	return &Pages{browser: b, base: base, datacenter: datacenter, service: service, out: out}, nil
+	return &Pages{browser: b, service: service, out: out}, b.Open(base)
 }
 
-// open opens a tab of the service's page and waits until condition holds in it.
+// open goes to a tab of the service's page as people do, by a click, which also spares the browser from starting the UI
+// again, and waits until condition holds in it.
 func (p *Pages) open(tab, condition string) error {
-	if err := p.browser.Open(p.base + "/" + strings.ToLower(tab)); err != nil {
+	what := fmt.Sprintf("a tab %s of %s", tab, p.service)
+	title := fmt.Sprintf(`text(document.querySelector("main h1")) === %s`, quote(p.service))
+	if err := p.click(what, title+" && "+link(".tab-nav a", tab)); err != nil {
 		return err
 	}
-	selected := fmt.Sprintf(`[...document.querySelectorAll(".tab-nav li.selected")].
-		some(e => e.textContent.trim() === %s)`, quote(tab))
-	return p.browser.Wait(fmt.Sprintf("the %s tab of %s", tab, p.service), selected+" && ("+condition+")", lost)
+	return p.browser.Wait(what, script("return "+title+" && "+link(".tab-nav .selected a", tab)+
+		" && ("+condition+")"), lost)
+}
+
+// link returns an expression for the element of a selector that has a certain text.
+func link(selector, label string) string {
+	return fmt.Sprintf("all(%s).find(e => text(e) === %s)", quote(selector), quote(label))
+}
+
+// click waits for an element and clicks on it.
+func (p *Pages) click(what, element string) error {
+	if err := p.browser.Wait(what, script("return "+element), lost); err != nil {
+		return err
+	}
+	_, err := browser.Eval[bool](p.browser, script("("+element+").click(); return true"))
+	return err
 }
 
 func (p *Pages) screenshot(name string) error {
