@@ -70,8 +70,8 @@ func parse(arguments []string, stderr io.Writer) (o options, err error) {
 	flags.StringVar(&o.consul, "consul", "", "`URL` of a Consul agent that serves the UI")
 	flags.StringVar(&o.expect, "expect", "", "JSON `file` with the expectations")
 	flags.StringVar(&o.out, "out", "", "`directory` for the screenshots")
-	flags.Int64Var(&o.width, "width", 1280, "width of the window in pixels")
-	flags.Int64Var(&o.height, "height", 800, "height of the window in pixels")
+	flags.Int64Var(&o.width, "width", 1600, "width of the window in pixels; digests and tags are cut off in a narrower one")
+	flags.Int64Var(&o.height, "height", 900, "height of the window in pixels")
 	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "for everything; the browser is ended then")
 	if err := flags.Parse(arguments); err != nil {
 		return o, err

@@ -161,8 +161,8 @@ func checkScreenshot(t *testing.T, path string) {
 	}
 	defer file.Close()
 	picture, err := png.DecodeConfig(file)
-	if err != nil || picture.Width != 1280 || picture.Height != 800 {
-		t.Errorf("%s is %dx%d, %v; want a PNG of 1280x800", path, picture.Width, picture.Height, err)
+	if err != nil || picture.Width != 1600 || picture.Height != 900 {
+		t.Errorf("%s is %dx%d, %v; want a PNG of 1600x900", path, picture.Width, picture.Height, err)
 	}
 }
 

@@ -57,6 +57,10 @@ func (p *Pages) open(tab, condition string) error {
 	if err := p.click(what, title+" && "+link(".tab-nav a", tab)); err != nil {
 		return err
 	}
+	// The mouse is out of the way, so that it marks nothing in the pictures.
+	if err := p.browser.Hover(0, 0); err != nil {
+		return err
+	}
 	return p.browser.Wait(what, script("return "+title+" && "+link(".tab-nav .selected a", tab)+
 		" && ("+condition+")"), lost)
 }
