@@ -3,8 +3,8 @@
 //
 //	go run . -consul http://127.0.0.1:8500 -expect quote.json -out /tmp/screenshots
 //
-// It prints a line for each check and saves a screenshot of each tab: topology, instances, instance (Tags & Meta of the
-// first one), intentions, routing, and routing-<subset> with the mouse on that split. docs/consul-ui.md has the format of
+// It prints a line for each check and saves a screenshot of each tab: topology, intentions, routing, routing-<subset> with
+// the mouse on that split, instances, and instance, the Tags & Meta of the first one. docs/consul-ui.md has the format of
 // the expectations. Exit status: 0 all is as expected, 1 something is not, 2 the browser or the UI could not be reached,
 // or the command was used in a wrong way.
 package main

@@ -27,8 +27,8 @@ func Find() (string, error) {
 	return "", fmt.Errorf("find a browser: none of %q is on PATH; install one with tools/install-chromium", commands)
 }
 
-// longestParent is how long, in bytes, the path of a directory may be that a profile is made in. The profile has a socket,
-// whose path has to fit into 107 bytes.
+// longestParent is how long, in bytes, the path of a directory may be that a profile is made in: the profile has a
+// socket, whose path has to fit into 107 bytes.
 const longestParent = 40
 
 // Browser is a running Chromium with one tab.
