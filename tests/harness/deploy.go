@@ -24,7 +24,6 @@ var sources = map[string]struct{ dir, pkg string }{
 	"thumbnail": {"examples/thumbnail", "./function"},
 	"chaos":     {"tests/functions/chaos", "."},
 	"hasher":    {"tests/functions/hasher", "."},
-	"relay":     {"tests/functions/relay", "."},
 }
 
 // Examples are the functions of the demo.

@@ -1,0 +1,146 @@
+//go:build integration
+
+package nodes
+
+import (
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"countersign/tests/harness"
+	"countersign/tools/cluster"
+)
+
+// faultTime is how long the load of each fault runs: short in tests, a minute for the figures of docs/faults.md.
+func faultTime(t *testing.T) time.Duration {
+	seconds := os.Getenv("COUNTERSIGN_FAULT_SECONDS")
+	if seconds == "" {
+		return 12 * time.Second
+	}
+	n, err := strconv.Atoi(seconds)
+	if err != nil || n < 6 {
+		t.Fatalf("COUNTERSIGN_FAULT_SECONDS=%q: want a number of seconds from 6", seconds)
+	}
+	return time.Duration(n) * time.Second
+}
+
+// TestFaults breaks one part after the other while 200 calls a second run, with instances of all functions on all nodes.
+// most is how many of them may fail; the functions are idempotent and have time left.
+func TestFaults(t *testing.T) {
+	deployed(t)
+	for _, fault := range []struct {
+		name  string
+		nodes []int // that clients call
+		most  int
+		do    func(t *testing.T)
+		undo  func(t *testing.T)
+	}{
+		{"kill -9 of a host", []int{1, 2, 3}, 0, killing(2, cluster.Host), waiting},
+		{"kill -9 of a Nomad client", []int{1, 2, 3}, 0, killing(2, cluster.Nomad), restarting(2, cluster.Nomad)},
+		{"kill -9 of a node's Consul agent", []int{1, 2, 3}, 0, killing(2, cluster.Consul), restarting(2, cluster.Consul)},
+		{"kill -9 of the Consul server", []int{1, 2, 3}, 0, killing(0, cluster.Consul), restarting(0, cluster.Consul)},
+		{"kill -9 of Vault", []int{1, 2, 3}, 0, killing(0, cluster.Vault), restarting(0, cluster.Vault)},
+		{"the network between two nodes is cut", []int{1}, 0, cutting(1, 2), healing},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			load := startLoad(t, fault.nodes...)
+			quarter := faultTime(t) / 4
+			time.Sleep(quarter)
+			if n := load.failures(); n > 0 {
+				load.end()
+				t.Fatalf("before the fault: %s\n%s", load.report(time.Now()), load.example)
+			}
+			broken := time.Now()
+			fault.do(t)
+			time.Sleep(2 * quarter)
+			fault.undo(t)
+			time.Sleep(quarter)
+			load.end()
+			t.Logf("%s: %s", fault.name, load.report(broken))
+			if n := load.failures(); n > fault.most {
+				t.Errorf("%d calls failed, such as: %s", n, load.example)
+			}
+			settled(t)
+		})
+	}
+}
+
+// TestPausedNode stops every process of a node. Calls that were on their way to it wait until their deadline; after
+// that, callers go elsewhere.
+func TestPausedNode(t *testing.T) {
+	deployed(t)
+	place(t, "tax", 2, 3)
+	defer place(t, "tax", 1, 2, 3)
+	load := startLoad(t, 1)
+	time.Sleep(faultTime(t) / 4)
+	broken := time.Now()
+	if err := env.PauseNode(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(faultTime(t) / 2)
+	if err := env.ResumeNode(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(faultTime(t) / 4)
+	load.end()
+	t.Logf("SIGSTOP of a node: %s", load.report(broken))
+	// A silent connection is given up after 3 s, and the endpoint ejected for 5 s, longer each time.
+	const within = 10 * time.Second
+	if took := load.last.Sub(broken); load.failures() > 0 && took > within {
+		t.Errorf("calls failed until %s after the node stopped; want that they go elsewhere within %s: %s", took, within, load.example)
+	}
+	settled(t)
+}
+
+func killing(node int, kind cluster.Kind) func(*testing.T) {
+	return func(t *testing.T) {
+		if err := env.Kill(t.Context(), cluster.Component{Node: node, Kind: kind}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func restarting(node int, kind cluster.Kind) func(*testing.T) {
+	return func(t *testing.T) {
+		if err := env.Restart(t.Context(), cluster.Component{Node: node, Kind: kind}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func waiting(*testing.T) {}
+
+func cutting(a, b int) func(*testing.T) {
+	return func(t *testing.T) {
+		if _, err := env.Cut(t.Context(), a, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func healing(t *testing.T) {
+	if err := env.Heal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// settled waits until everything runs again on every node, so that one fault does not show in the next.
+func settled(t *testing.T) {
+	t.Helper()
+	harness.Eventually(t, "every node runs every function again", 2*time.Minute, func() bool {
+		for _, function := range []string{"quote", "tax", "fx"} {
+			if function == "tax" && t.Name() == "TestPausedNode" {
+				continue
+			}
+			nodes := map[int]bool{}
+			for _, i := range instances(t, function) {
+				nodes[i.node] = true
+			}
+			if len(nodes) != len(env.Nodes) {
+				return false
+			}
+		}
+		return true
+	})
+}

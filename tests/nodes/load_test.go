@@ -1,0 +1,157 @@
+//go:build integration
+
+package nodes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"countersign"
+	"countersign/client"
+	"countersign/vaultsign/callsig"
+)
+
+// load is a steady stream of calls from several clients, and what became of them.
+type load struct {
+	began time.Time
+	stop  context.CancelFunc
+	done  sync.WaitGroup
+
+	mu      sync.Mutex
+	calls   int
+	failed  map[string]int // by code
+	last    time.Time      // when the last call that failed began
+	first   time.Time      // when the first call that failed began
+	slowest time.Duration
+	example string // an error
+}
+
+const (
+	callers = 4
+	// perSecond is the sum over the callers.
+	perSecond = 200
+	patience  = 5 * time.Second // of a caller for one call
+)
+
+// startLoad makes calls of quote, spread over the hosts of nodes, until end. Clients ask another node when theirs can't be
+// reached, as quote is idempotent.
+func startLoad(t testing.TB, nodes ...int) *load {
+	t.Helper()
+	l := &load{began: time.Now(), failed: map[string]int{}}
+	var addresses []string
+	for _, n := range nodes {
+		addresses = append(addresses, hostOf(t, n))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	l.stop = cancel
+	for i := range callers {
+		c := newClient(t, fmt.Sprintf("caller-%d", i))
+		c.Explain, c.Idempotent = false, true
+		turned := append(slices.Clone(addresses[i%len(addresses):]), addresses[:i%len(addresses)]...)
+		c.Nodes = func(context.Context, string) ([]string, error) { return turned, nil }
+		l.done.Go(func() { l.pace(ctx, c) })
+	}
+	return l
+}
+
+// pace begins calls at a steady rate, whatever becomes of those before.
+func (l *load) pace(ctx context.Context, c *client.Client) {
+	ticker := time.NewTicker(time.Second * callers / perSecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			l.done.Go(func() { l.one(c) })
+		}
+	}
+}
+
+func (l *load) one(c *client.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	began := time.Now()
+	_, err := c.Call(ctx, "quote", []byte(basket))
+	took := time.Since(began)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls++
+	l.slowest = max(l.slowest, took)
+	if err == nil {
+		return
+	}
+	l.failed[codeOf(err)]++
+	l.example = err.Error()
+	if l.first.IsZero() {
+		l.first = began
+	}
+	l.last = began
+}
+
+// codeOf names a failure: by the code of the call, or what the client says.
+func codeOf(err error) string {
+	var refused *client.RefusedError
+	var call *countersign.CallError
+	var signature *callsig.Error
+	var broken *client.BrokenError
+	var unreachable *client.UnreachableError
+	switch {
+	case errors.As(err, &refused):
+		return string(refused.Code)
+	case errors.As(err, &call):
+		return string(call.Code)
+	case errors.As(err, &signature):
+		return string(signature.Reason)
+	case errors.Is(err, context.DeadlineExceeded):
+		return string(countersign.CodeDeadline)
+	case errors.As(err, &broken):
+		return "connection broke"
+	case errors.As(err, &unreachable):
+		return "no node reached"
+	}
+	return "other"
+}
+
+// end stops the load and waits for the calls under way.
+func (l *load) end() {
+	l.stop()
+	l.done.Wait()
+}
+
+// failures is how many calls failed.
+func (l *load) failures() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, k := range l.failed {
+		n += k
+	}
+	return n
+}
+
+// report says what became of the calls; fault is when something was broken.
+func (l *load) report(fault time.Time) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var kinds []string
+	n := 0
+	for _, code := range slices.Sorted(maps.Keys(l.failed)) {
+		kinds = append(kinds, fmt.Sprintf("%d %s", l.failed[code], code))
+		n += l.failed[code]
+	}
+	what, recovered := "none", "0 s"
+	if n > 0 {
+		what = strings.Join(kinds, ", ")
+		recovered = l.last.Sub(fault).Round(10 * time.Millisecond).String()
+	}
+	return fmt.Sprintf("%d calls in %s, %d failed (%s), last failure %s after the fault, slowest call %s",
+		l.calls, time.Since(l.began).Round(time.Second), n, what, recovered, l.slowest.Round(time.Millisecond))
+}
