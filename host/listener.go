@@ -11,11 +11,9 @@ import (
 	"time"
 
 	"countersign/host/control"
+	"countersign/host/link"
 	"countersign/vaultsign/identity"
 )
-
-// ProtocolLink is the ALPN name (RFC 7301) of the connections between hosts.
-const ProtocolLink = "countersign/1"
 
 // Limits of the port, documented in docs/ingress.md.
 const (
@@ -50,7 +48,7 @@ func (in *ingress) newGate(l net.Listener) *gate {
 		ready: make(chan net.Conn), failed: make(chan error, 1)}
 	g.ctx, g.cancel = context.WithCancel(in.host.ctx)
 	if g.tls.NextProtos = []string{"h2", "http/1.1"}; g.links != nil {
-		g.tls.NextProtos = append([]string{ProtocolLink}, g.tls.NextProtos...)
+		g.tls.NextProtos = append([]string{link.ALPN}, g.tls.NextProtos...)
 	}
 	go g.run()
 	return g
@@ -100,7 +98,7 @@ func (g *gate) run() {
 // welcome finds out what a connection speaks and hands it on.
 func (g *gate) welcome(raw net.Conn) {
 	stop := context.AfterFunc(g.ctx, func() { raw.Close() })
-	c, link, err := g.identify(raw)
+	c, peer, err := g.identify(raw)
 	<-g.opening
 	if !stop() || err != nil {
 		if c != nil {
@@ -109,8 +107,8 @@ func (g *gate) welcome(raw net.Conn) {
 		raw.Close()
 		return
 	}
-	if link != nil {
-		g.links(g.ctx, link)
+	if peer != nil {
+		g.links(g.ctx, peer)
 		return
 	}
 	select {
@@ -137,7 +135,7 @@ func (g *gate) identify(raw net.Conn) (net.Conn, *tls.Conn, error) {
 		if err := secure.HandshakeContext(g.ctx); err != nil {
 			return nil, nil, err
 		}
-		if secure.ConnectionState().NegotiatedProtocol == ProtocolLink {
+		if secure.ConnectionState().NegotiatedProtocol == link.ALPN {
 			return nil, secure, raw.SetDeadline(time.Time{})
 		}
 		out = secure // exactly a *tls.Conn: the HTTP server looks for one

@@ -13,6 +13,7 @@ import (
 
 	"countersign/hclspec"
 	"countersign/host/control"
+	"countersign/host/link"
 	"countersign/vaultsign/identity"
 )
 
@@ -92,7 +93,7 @@ func TestLinksAreHandedOn(t *testing.T) {
 	without := serving(t, newFixtureWith(t, f.ca, control.Ingress{}), func(in *ingress) { in.links = nil })
 	without.run("quote", hclspec.Function{}, running(echo))
 	config := identity.TLSConfig(f.host.trust.Bundle, nil)
-	config.ServerName, config.NextProtos = "quote-alloc.quote", []string{ProtocolLink}
+	config.ServerName, config.NextProtos = "quote-alloc.quote", []string{link.ALPN}
 	config.Certificates = []tls.Certificate{*quote.identity.Current().TLSCertificate()}
 	c, err := tls.Dial("tcp", n.address, config)
 	must(t, err)

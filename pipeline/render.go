@@ -131,7 +131,7 @@ func (j *Job) CalleesText() string {
 // Tags returns the tags of the Consul service: short, for people and for DNS.
 func (j *Job) Tags() []string {
 	release := Release(j.ArtifactDigest)
-	tags := []string{"countersign", "commit-" + short(j.Commit), "artifact-" + release, "release-" + release}
+	tags := []string{"countersign", "release-" + release}
 	if j.Spec.Ingress != nil && j.Spec.Ingress.HTTP {
 		tags = append(tags, "ingress")
 	}
@@ -141,7 +141,8 @@ func (j *Job) Tags() []string {
 	for _, tag := range j.networkTags() {
 		tags = append(tags, "io-network-"+tag)
 	}
-	return tags
+	// Last, since the Consul UI cuts a long line of tags off.
+	return append(tags, "commit-"+short(j.Commit), "artifact-"+release)
 }
 
 // KillTimeout is how long Nomad waits for running calls to end when it stops an allocation: the longest call, within

@@ -25,6 +25,11 @@ job "quote" {
   group "quote" {
     count = 1
 
+    # On different nodes where there are several: one node less is then one instance less.
+    spread {
+      attribute = "${node.unique.id}"
+    }
+
     # One new allocation has to be healthy before an old one stops. A start that is refused ends the deployment at
     # once, and the old version serves on.
     update {
@@ -69,7 +74,7 @@ job "quote" {
       provider = "consul"
       address  = "${attr.driver.countersign.address}"
       port     = "${attr.driver.countersign.port}"
-      tags     = ["countersign", "commit-012345678901", "artifact-aaaaaaaaaaaa", "release-aaaaaaaaaaaa", "ingress", "io-storage-receipts", "io-storage-rules", "io-network-rates"]
+      tags     = ["countersign", "release-aaaaaaaaaaaa", "ingress", "io-storage-receipts", "io-storage-rules", "io-network-rates", "commit-012345678901", "artifact-aaaaaaaaaaaa"]
 
       connect {
         native = true
