@@ -42,6 +42,23 @@ func explainHop(ctx context.Context, h countersign.Hop) {
 	}
 }
 
+// explainBelow notes the hops below a remote one, which the callee's host verified and its instance signed.
+func explainBelow(ctx context.Context, encoded string) {
+	var hops []countersign.Hop
+	if encoded == "" || json.Unmarshal([]byte(encoded), &hops) != nil {
+		return
+	}
+	for _, h := range hops {
+		explainHop(ctx, h)
+	}
+}
+
+// explaining tells whether somebody asked for an explanation.
+func explaining(ctx context.Context) bool {
+	_, ok := ctx.Value(explanationKey{}).(*explanation)
+	return ok
+}
+
 // encode returns the hops as a JSON array in printable ASCII.
 func (e *explanation) encode() string {
 	e.mu.Lock()

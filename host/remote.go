@@ -19,6 +19,9 @@ func (h *hop) remote(ctx context.Context, choice *router.Choice[*task]) ([]byte,
 		return nil, countersign.Errorf(countersign.CodeInternal, h.callee, "naming the callee: %w", err)
 	}
 	to := choice.Remote
+	if explaining(ctx) {
+		ctx = link.Explain(ctx)
+	}
 	to.Begin()
 	answer, err := h.host.links.Call(ctx, linkCaller{h.from}, link.Target{Address: to.Address, Allocation: to.Allocation,
 		Function: callee, ConnectTimeout: choice.Policy.ConnectTimeout}, func(terms link.Terms) callsig.Call {
@@ -29,6 +32,7 @@ func (h *hop) remote(ctx context.Context, choice *router.Choice[*task]) ([]byte,
 		return nil, h.failure(err)
 	}
 	h.explain(ctx, answer.Call, answer.Return)
+	explainBelow(ctx, answer.Return.Return.Explain)
 	return replyOf(h.callee, &answer.Return.Return)
 }
 
@@ -132,5 +136,11 @@ func (c linkCallee) Run(ctx context.Context, call *callsig.Call) (callsig.Return
 	if err := c.task.checkSize(int64(len(call.Body))); err != nil {
 		return callsig.Return{}, err
 	}
-	return c.task.run(ctx, call)
+	if !link.Explained(ctx) {
+		return c.task.run(ctx, call)
+	}
+	ctx, hops := explain(ctx)
+	result, err := c.task.run(ctx, call)
+	result.Explain = hops.encode()
+	return result, err
 }

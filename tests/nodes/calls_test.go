@@ -80,7 +80,7 @@ func TestIntentionsAreObeyed(t *testing.T) {
 	if err := answers(); err != nil {
 		t.Fatal(err)
 	}
-	entries := consulAt(t, env.ConsulAddr).ConfigEntries()
+	entries := consulClient(t).ConfigEntries()
 	entry, _, err := entries.Get(consul.ServiceIntentions, "tax", nil)
 	if err != nil {
 		t.Fatal(err)

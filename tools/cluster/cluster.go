@@ -57,7 +57,8 @@ type Options struct {
 }
 
 // Up brings the cluster in o.Dir up: it starts what does not run, lets go on what was paused, mends what was cut,
-// configures everything again and returns how to reach it. When it fails or ctx ends, it stops what it started; a cluster that ran before keeps running.
+// configures everything again and returns how to reach it. When it fails or ctx ends, it stops what it
+// started; a cluster that ran before keeps running.
 func Up(ctx context.Context, o Options) (*Env, error) {
 	log := logOf(o.Progress)
 	if err := relocate(o.Dir); err != nil {

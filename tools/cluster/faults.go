@@ -52,7 +52,10 @@ type GoneError struct{ Component Component }
 
 // Error implements error.
 func (e *GoneError) Error() string {
-	return fmt.Sprintf("%s does not run; `countersign cluster status` tells what does", e.Component)
+	if e.Component.Kind == Host {
+		return fmt.Sprintf("%s does not run: no function was placed on the node, or it has just ended", e.Component)
+	}
+	return fmt.Sprintf("%s does not run; `countersign cluster up` starts it", e.Component)
 }
 
 // Kill ends a process with SIGKILL and returns when it is gone. What it started goes on. The error is a *GoneError if
