@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 // kind tells what a frame carries.
 type kind uint8
 
-// The kinds of frames. All but the first three kinds of stream 0 belong to a call.
+// The kinds of frames. Calls, what answers them, and cancellations have a stream; the others have stream 0.
 const (
 	kindTerms       kind = 1 // callee → caller, first
 	kindCall        kind = 2 // caller → callee
@@ -109,17 +110,10 @@ func parseRefused(payload []byte) (*RefusedError, error) {
 	return e, nil
 }
 
-// The algorithms of signatures.
-var algorithms = map[uint64]callsig.Algorithm{1: callsig.Ed25519, 2: callsig.Ed25519Batch}
+// algorithms of signatures, by their number in a frame.
+var algorithms = [...]callsig.Algorithm{1: callsig.Ed25519, 2: callsig.Ed25519Batch}
 
-func numberOf(a callsig.Algorithm) byte {
-	for n, known := range algorithms {
-		if known == a {
-			return byte(n)
-		}
-	}
-	return 0
-}
+func numberOf(a callsig.Algorithm) byte { return byte(max(0, slices.Index(algorithms[:], a))) }
 
 const flagExplain = 1
 
@@ -204,8 +198,8 @@ func (n *names) parseCall(payload []byte) (*received, error) {
 const unknownAlgorithm callsig.Algorithm = "unknown"
 
 func algorithmOf(n uint64) callsig.Algorithm {
-	if a, ok := algorithms[n]; ok {
-		return a
+	if n > 0 && n < uint64(len(algorithms)) {
+		return algorithms[n]
 	}
 	return unknownAlgorithm
 }

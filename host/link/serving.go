@@ -133,9 +133,11 @@ func (c *serving) begin(f frame) error {
 	case c.draining:
 		err = countersign.Errorf(countersign.CodeUnavailable, c.function, "the instance is stopping")
 	case len(c.running) >= c.server.config.Streams:
-		err = countersign.Errorf(countersign.CodeOverloaded, c.function, "more than %d calls at a time on one connection", c.server.config.Streams)
+		err = countersign.Errorf(countersign.CodeOverloaded, c.function, "more than %d calls at a time on one connection",
+			c.server.config.Streams)
 	case held > c.server.config.Held && held > size:
-		err = countersign.Errorf(countersign.CodeOverloaded, c.function, "the calls under way on this connection have more than %d bytes", c.server.config.Held)
+		err = countersign.Errorf(countersign.CodeOverloaded, c.function,
+			"the calls under way on this connection have more than %d bytes", c.server.config.Held)
 	case c.gone:
 		err = errClosed
 	default:
