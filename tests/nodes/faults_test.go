@@ -29,6 +29,7 @@ func faultTime(t *testing.T) time.Duration {
 // most is how many of them may fail; the functions are idempotent and have time left.
 func TestFaults(t *testing.T) {
 	deployed(t)
+	defer pinned(t)()
 	for _, fault := range []struct {
 		name  string
 		nodes []int // that clients call
@@ -70,8 +71,8 @@ func TestFaults(t *testing.T) {
 // that, callers go elsewhere.
 func TestPausedNode(t *testing.T) {
 	deployed(t)
+	defer pinned(t)()
 	place(t, "tax", 2, 3)
-	defer place(t, "tax", 1, 2, 3)
 	load := startLoad(t, 1)
 	time.Sleep(faultTime(t) / 4)
 	broken := time.Now()
@@ -91,6 +92,17 @@ func TestPausedNode(t *testing.T) {
 		t.Errorf("calls failed until %s after the node stopped; want that they go elsewhere within %s: %s", took, within, load.example)
 	}
 	settled(t)
+}
+
+// pinned keeps one instance of each function on each node, also when Nomad has to start one again, until the returned
+// function is called.
+func pinned(t *testing.T) func() {
+	t.Helper()
+	functions := []string{"quote", "tax", "fx"}
+	for _, function := range functions {
+		place(t, function, 1, 2, 3)
+	}
+	return func() { h.DeployEdited(t, everywhere, functions) }
 }
 
 func killing(node int, kind cluster.Kind) func(*testing.T) {
