@@ -46,12 +46,8 @@ func TestFaults(t *testing.T) {
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			load := startLoad(t, fault.nodes...)
+			load.warm(t)
 			quarter := faultTime(t) / 4
-			time.Sleep(quarter)
-			if n := load.failures(); n > 0 {
-				load.end()
-				t.Fatalf("before the fault: %s\n%s", load.report(time.Now()), load.example)
-			}
 			broken := time.Now()
 			fault.do(t)
 			time.Sleep(2 * quarter)
@@ -74,7 +70,7 @@ func TestPausedNode(t *testing.T) {
 	defer pinned(t)()
 	place(t, "tax", 2, 3)
 	load := startLoad(t, 1)
-	time.Sleep(faultTime(t) / 4)
+	load.warm(t)
 	broken := time.Now()
 	if err := env.PauseNode(t.Context(), 2); err != nil {
 		t.Fatal(err)
