@@ -4,10 +4,12 @@ package nodes
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
 
+	"countersign"
 	"countersign/tests/harness"
 	"countersign/tools/cluster"
 )
@@ -23,6 +25,34 @@ func faultTime(t *testing.T) time.Duration {
 		t.Fatalf("COUNTERSIGN_FAULT_SECONDS=%q: want a number of seconds from 6", seconds)
 	}
 	return time.Duration(n) * time.Second
+}
+
+// TestPausedNode stops every process of a node. Calls that were on their way to it wait until their deadline; after
+// that, callers go elsewhere.
+func TestPausedNode(t *testing.T) {
+	deployed(t)
+	defer pinned(t)()
+	place(t, "tax", 2, 3)
+	load := startLoad(t, 1)
+	load.warm(t)
+	callsReach(t, 1, "tax", 2)
+	broken := time.Now()
+	if err := env.PauseNode(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(faultTime(t) / 2)
+	if err := env.ResumeNode(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(faultTime(t) / 4)
+	load.end()
+	t.Logf("SIGSTOP of a node: %s", load.report(broken))
+	// A silent connection is given up after 3 s, and the endpoint ejected for 5 s, longer each time.
+	const within = 10 * time.Second
+	if took := load.last.Sub(broken); load.failures() > 0 && took > within {
+		t.Errorf("calls failed until %s after the node stopped; want that they go elsewhere within %s: %s", took, within, load.example)
+	}
+	settled(t)
 }
 
 // TestFaults breaks one part after the other while 200 calls a second run, with instances of all functions on all nodes.
@@ -63,33 +93,6 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestPausedNode stops every process of a node. Calls that were on their way to it wait until their deadline; after
-// that, callers go elsewhere.
-func TestPausedNode(t *testing.T) {
-	deployed(t)
-	defer pinned(t)()
-	place(t, "tax", 2, 3)
-	load := startLoad(t, 1)
-	load.warm(t)
-	broken := time.Now()
-	if err := env.PauseNode(t.Context(), 2); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(faultTime(t) / 2)
-	if err := env.ResumeNode(t.Context(), 2); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(faultTime(t) / 4)
-	load.end()
-	t.Logf("SIGSTOP of a node: %s", load.report(broken))
-	// A silent connection is given up after 3 s, and the endpoint ejected for 5 s, longer each time.
-	const within = 10 * time.Second
-	if took := load.last.Sub(broken); load.failures() > 0 && took > within {
-		t.Errorf("calls failed until %s after the node stopped; want that they go elsewhere within %s: %s", took, within, load.example)
-	}
-	settled(t)
-}
-
 // pinned keeps one instance of each function on each node, also when Nomad has to start one again, until the returned
 // function is called.
 func pinned(t *testing.T) func() {
@@ -99,6 +102,23 @@ func pinned(t *testing.T) func() {
 		place(t, function, 1, 2, 3)
 	}
 	return func() { h.DeployEdited(t, everywhere, functions) }
+}
+
+// callsReach waits until calls that a node's quote makes of a function reach the instance on another node: after an
+// earlier fault that may be ejected for a while.
+func callsReach(t *testing.T, from int, function string, to int) {
+	t.Helper()
+	want := ""
+	for _, i := range instances(t, function) {
+		if i.node == to {
+			want = i.allocation
+		}
+	}
+	c := newClient(t, "tester", hostOf(t, from))
+	harness.Eventually(t, function+" is called on that node", 90*time.Second, func() bool {
+		answer, err := c.Call(t.Context(), "quote", []byte(basket))
+		return err == nil && slices.ContainsFunc(answer.Hops, func(h countersign.Hop) bool { return h.Allocation == want })
+	})
 }
 
 func killing(node int, kind cluster.Kind) func(*testing.T) {
