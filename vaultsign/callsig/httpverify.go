@@ -72,7 +72,18 @@ func (v *Verifier) verifyRequest(
 func (v *Verifier) VerifyResponse(
 	resp *http.Response, body []byte, request *http.Request, sc *SignedCall,
 ) (*SignedReturn, error) {
-	found, err := findSignature(resp.Header, TagReturn)
+	covers := func(sr *SignedReturn) *covered { return sr.covers(sc) }
+	return v.verifyResponse(resp, body, request, TagReturn, covers,
+		func(key Key, sr *SignedReturn, base []byte, now time.Time) error {
+			return verifyReturn(key, sc, sr, base, now)
+		})
+}
+
+// verifyResponse reads a return whose signature has the tag and has to cover what covers says, and has verify judge it.
+func (v *Verifier) verifyResponse(resp *http.Response, body []byte, request *http.Request, tag string,
+	covers func(*SignedReturn) *covered, verify func(key Key, sr *SignedReturn, base []byte, now time.Time) error,
+) (*SignedReturn, error) {
+	found, err := findSignature(resp.Header, tag)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +92,7 @@ func (v *Verifier) VerifyResponse(
 		return nil, err
 	}
 	sr.Signature = found.signature
-	if err := found.require(sr.covers(sc).components); err != nil {
+	if err := found.require(covers(sr).components); err != nil {
 		return nil, err
 	}
 	now := v.now()
@@ -94,7 +105,7 @@ func (v *Verifier) VerifyResponse(
 	if err != nil {
 		return nil, err
 	}
-	if err := verifyReturn(key, sc, sr, append(base, found.params...), now); err != nil {
+	if err := verify(key, sr, append(base, found.params...), now); err != nil {
 		return nil, err
 	}
 	return sr, nil

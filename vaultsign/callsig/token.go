@@ -93,32 +93,11 @@ func SignTokenResponse(
 func (v *Verifier) VerifyTokenResponse(
 	resp *http.Response, body []byte, request *http.Request, callee identity.ID,
 ) (*SignedReturn, error) {
-	found, err := findSignature(resp.Header, TagTokenReturn)
-	if err != nil {
-		return nil, err
-	}
-	sr, err := readReturn(resp, body)
-	if err != nil {
-		return nil, err
-	}
-	sr.Signature = found.signature
-	if err := found.require(sr.coversToken(request).components); err != nil {
-		return nil, err
-	}
-	now := v.now()
-	key, err := v.key(resp.Header, &found.signature, now)
-	if err != nil {
-		return nil, err
-	}
-	src := responseSource{status: resp.StatusCode, header: resp.Header, request: request}
-	base, err := appendBase(nil, found.components, src)
-	if err != nil {
-		return nil, err
-	}
-	if err := verifyTokenReturn(key, callee, request, sr, append(base, found.params...), now); err != nil {
-		return nil, err
-	}
-	return sr, nil
+	covers := func(sr *SignedReturn) *covered { return sr.coversToken(request) }
+	return v.verifyResponse(resp, body, request, TagTokenReturn, covers,
+		func(key Key, sr *SignedReturn, base []byte, now time.Time) error {
+			return verifyTokenReturn(key, callee, request, sr, base, now)
+		})
 }
 
 func verifyTokenReturn(

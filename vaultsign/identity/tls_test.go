@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// handshake connects two TLS configurations and returns what each end says.
-func handshake(t *testing.T, server, client *tls.Config) (serverErr, clientErr error, peer *Certificate) {
+// handshake connects two TLS configurations and returns whom the server sees and what each end says.
+func handshake(t *testing.T, server, client *tls.Config) (peer *Certificate, serverErr, clientErr error) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -50,7 +50,7 @@ func handshake(t *testing.T, server, client *tls.Config) (serverErr, clientErr e
 			t.Fatal(err)
 		}
 	}
-	return serverErr, clientErr, peer
+	return peer, serverErr, clientErr
 }
 
 // identity certifies a fresh call key for a function.
@@ -96,7 +96,7 @@ func TestTLS(t *testing.T) {
 		"client not accepted":    {config(tax, Only(tax.ID())), config(quote, nil), "server", ReasonWrongID, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			serverErr, clientErr, peer := handshake(t, test.server, test.client)
+			peer, serverErr, clientErr := handshake(t, test.server, test.client)
 			err := map[string]error{"server": serverErr, "client": clientErr, "": errors.Join(serverErr, clientErr)}[test.refusedBy]
 			var refused *CertificateError
 			switch {
