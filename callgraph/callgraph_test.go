@@ -19,6 +19,7 @@ import (
 
 	"countersign"
 	"countersign/telemetry"
+	"countersign/telemetry/metric"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -88,21 +89,21 @@ func (h host) calls(caller, callee, route string, n, failed int, took time.Durat
 func shop(t *testing.T) (before, after []*Scrape) {
 	a, b := newHost(t, "a"), newHost(t, "b")
 	work := func(times int) {
-		a.calls("", "quote", telemetry.RouteIngress, 240*times, 0, 4*time.Millisecond)
-		a.calls("quote", "tax", telemetry.RouteLocal, 200*times, 0, 80*time.Microsecond)
-		a.calls("quote", "tax", telemetry.RouteRemote, 40*times, 2, 900*time.Microsecond)
-		a.calls("quote", "fx", telemetry.RouteRemote, 240*times, 100, 700*time.Microsecond)
-		b.calls("", "orders", telemetry.RouteIngress, 30*times, 0, 40*time.Millisecond)
-		b.calls("orders", "quote", telemetry.RouteRemote, 30*times, 0, 5*time.Millisecond)
-		b.calls("orders", "stock", telemetry.RouteLocal, 35*times, 0, 300*time.Microsecond)
-		b.calls("stock", "audit", telemetry.RouteLocal, 35*times, 0, 150*time.Microsecond)
-		b.calls("tax", "audit", telemetry.RouteRemote, 12*times, 0, time.Millisecond)
-		b.calls("audit", "orders", telemetry.RouteLocal, 2*times, 0, 2*time.Millisecond) // a circle
-		b.calls("audit", "audit", telemetry.RouteLocal, 1*times, 0, 2*time.Millisecond)
-		b.calls("", "notify-customers-by-electronic-mail", telemetry.RouteIngress, 3*times, 0, 2*time.Second)
+		a.calls("", "quote", metric.RouteIngress, 240*times, 0, 4*time.Millisecond)
+		a.calls("quote", "tax", metric.RouteLocal, 200*times, 0, 80*time.Microsecond)
+		a.calls("quote", "tax", metric.RouteRemote, 40*times, 2, 900*time.Microsecond)
+		a.calls("quote", "fx", metric.RouteRemote, 240*times, 100, 700*time.Microsecond)
+		b.calls("", "orders", metric.RouteIngress, 30*times, 0, 40*time.Millisecond)
+		b.calls("orders", "quote", metric.RouteRemote, 30*times, 0, 5*time.Millisecond)
+		b.calls("orders", "stock", metric.RouteLocal, 35*times, 0, 300*time.Microsecond)
+		b.calls("stock", "audit", metric.RouteLocal, 35*times, 0, 150*time.Microsecond)
+		b.calls("tax", "audit", metric.RouteRemote, 12*times, 0, time.Millisecond)
+		b.calls("audit", "orders", metric.RouteLocal, 2*times, 0, 2*time.Millisecond) // a circle
+		b.calls("audit", "audit", metric.RouteLocal, 1*times, 0, 2*time.Millisecond)
+		b.calls("", "notify-customers-by-electronic-mail", metric.RouteIngress, 3*times, 0, 2*time.Second)
 	}
 	work(3)
-	a.calls("quote", "gone", telemetry.RouteLocal, 7, 0, time.Millisecond) // not within the window
+	a.calls("quote", "gone", metric.RouteLocal, 7, 0, time.Millisecond) // not within the window
 	before = []*Scrape{a.scrape(t, noon), b.scrape(t, noon)}
 	work(1)
 	return before, []*Scrape{a.scrape(t, noon.Add(10*time.Second)), b.scrape(t, noon.Add(10*time.Second))}
@@ -150,7 +151,7 @@ func TestFigures(t *testing.T) {
 	if want := 970 * time.Microsecond; (tax.P99 - want).Abs() > time.Microsecond {
 		t.Errorf("p99 %v; want %v", tax.P99, want)
 	}
-	if in := edge(t, g, telemetry.Outside, "quote"); in.Local != nil {
+	if in := edge(t, g, metric.Outside, "quote"); in.Local != nil {
 		t.Errorf("calls from outside have the local share %v", *in.Local)
 	}
 	if g.Seconds != 10 || g.Hosts != 2 || g.SinceStart {
@@ -205,7 +206,7 @@ func TestEmpty(t *testing.T) {
 func TestEscapes(t *testing.T) {
 	h := newHost(t, "a")
 	bad := "a\"b\\c<d>&e\x1b[31m\n#;|`x"
-	h.calls(bad, "quote", telemetry.RouteLocal, 1, 0, time.Millisecond)
+	h.calls(bad, "quote", metric.RouteLocal, 1, 0, time.Millisecond)
 	g := Total([]*Scrape{h.scrape(t, time.Now())}).Graph()
 	for name, write := range writers {
 		var b bytes.Buffer

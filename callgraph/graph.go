@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"countersign/telemetry"
+	"countersign/telemetry/metric"
 )
 
 // Graph is who called whom during a window.
@@ -18,7 +18,7 @@ type Graph struct {
 
 // Edge is the calls from one function to another.
 type Edge struct {
-	Caller string        `json:"caller"` // telemetry.Outside for calls that no function made
+	Caller string        `json:"caller"` // metric.Outside for calls that no function made
 	Callee string        `json:"callee"`
 	Calls  float64       `json:"calls"`       // in the window
 	Rate   float64       `json:"rate"`        // calls a second
@@ -41,9 +41,9 @@ func (t *tally) count(s span, labels map[string]string, rise float64) {
 		t.failed += rise
 	}
 	switch labels["route"] {
-	case telemetry.RouteLocal:
+	case metric.RouteLocal:
 		t.local += rise
-	case telemetry.RouteRemote:
+	case metric.RouteRemote:
 		t.remote += rise
 	}
 }
@@ -77,10 +77,10 @@ func (w Window) Graph() *Graph {
 		return edges[e]
 	}
 	for _, s := range w.hosts {
-		s.counted(telemetry.MetricCalls, func(labels map[string]string, rise sample) {
+		s.counted(metric.Calls, func(labels map[string]string, rise sample) {
 			at(labels).count(s, labels, rise.value)
 		})
-		s.counted(telemetry.MetricCallDuration, func(labels map[string]string, rise sample) {
+		s.counted(metric.CallDuration, func(labels map[string]string, rise sample) {
 			at(labels).took.add(rise)
 		})
 	}
@@ -99,8 +99,8 @@ func (w Window) Graph() *Graph {
 
 // compareNames puts what is no function, outside, before all functions.
 func compareNames(a, b string) int {
-	if (a == telemetry.Outside) != (b == telemetry.Outside) {
-		if a == telemetry.Outside {
+	if (a == metric.Outside) != (b == metric.Outside) {
+		if a == metric.Outside {
 			return -1
 		}
 		return 1

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"countersign/telemetry"
+	"countersign/telemetry/metric"
 )
 
 // layout places the functions of a graph in layers from left to right, so that calls go to the right where there is no
@@ -99,7 +99,7 @@ func backEdges(g *Graph, names []string) map[int]bool {
 	slices.SortStableFunc(starts, func(a, b string) int {
 		order := func(name string) int {
 			switch {
-			case name == telemetry.Outside:
+			case name == metric.Outside:
 				return 0
 			case !called[name]:
 				return 1

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"countersign/telemetry"
+	"countersign/telemetry/metric"
 )
 
 // Overview is the state of functions and hosts, and what happened during a window.
@@ -94,20 +94,20 @@ func (b *builder) function(name string) *Function {
 
 // calls adds up what one host counted of calls.
 func (b *builder) calls(s span) {
-	s.counted(telemetry.MetricCalls, func(labels map[string]string, rise sample) {
+	s.counted(metric.Calls, func(labels map[string]string, rise sample) {
 		at(b.made, labels["callee"]).count(s, labels, rise.value)
 	})
-	s.counted(telemetry.MetricCallDuration, func(labels map[string]string, rise sample) {
+	s.counted(metric.CallDuration, func(labels map[string]string, rise sample) {
 		at(b.made, labels["callee"]).took.add(rise)
 	})
-	s.counted(telemetry.MetricServedCalls, func(labels map[string]string, rise sample) {
+	s.counted(metric.ServedCalls, func(labels map[string]string, rise sample) {
 		b.function(labels["function"])
 		at(b.answered, labels["function"]).count(s, labels, rise.value)
 	})
-	s.counted(telemetry.MetricRefusals, func(labels map[string]string, rise sample) {
+	s.counted(metric.Refusals, func(labels map[string]string, rise sample) {
 		b.function(labels["function"]).RefusedNow += rise.value
 	})
-	s.read(telemetry.MetricRefusals, func(labels map[string]string, value float64) {
+	s.read(metric.Refusals, func(labels map[string]string, value float64) {
 		b.function(labels["function"]).Refused += value
 	})
 }
@@ -115,11 +115,11 @@ func (b *builder) calls(s span) {
 // host returns the state of one host and adds its instances to their functions.
 func (b *builder) host(s span) Host {
 	h := Host{Address: s.after.Host}
-	s.read(telemetry.MetricHostInfo, func(labels map[string]string, _ float64) {
+	s.read(metric.HostInfo, func(labels map[string]string, _ float64) {
 		h.Node, h.Version = labels["node"], labels["version"]
 	})
 	here := map[string]bool{}
-	s.read(telemetry.MetricInstances, func(labels map[string]string, value float64) {
+	s.read(metric.Instances, func(labels map[string]string, value float64) {
 		name := labels["function"]
 		f := b.function(name)
 		f.Instances += int(value)
@@ -133,27 +133,27 @@ func (b *builder) host(s span) Host {
 			f.Hosts++
 		}
 	})
-	s.read(telemetry.MetricCallsInFlight, func(labels map[string]string, value float64) {
+	s.read(metric.CallsInFlight, func(labels map[string]string, value float64) {
 		b.function(labels["function"]).InFlight += int(value)
 		h.InFlight += int(value)
 	})
 	b.certificates(s)
-	s.counted(telemetry.MetricServedCalls, func(_ map[string]string, rise sample) { h.Rate += s.rate(rise.value) })
+	s.counted(metric.ServedCalls, func(_ map[string]string, rise sample) { h.Rate += s.rate(rise.value) })
 	s.counted("process_cpu_seconds_total", func(_ map[string]string, rise sample) { h.CPU += s.rate(rise.value) })
 	s.read("process_resident_memory_bytes", func(_ map[string]string, value float64) { h.Memory = value })
-	s.read(telemetry.MetricLinks, func(_ map[string]string, value float64) { h.Links = int(value) })
-	s.read(telemetry.MetricSnapshotAge, func(_ map[string]string, value float64) { h.SnapshotAge = &value })
-	s.read(telemetry.MetricTrustBundleAge, func(_ map[string]string, value float64) { h.TrustAge = &value })
+	s.read(metric.Links, func(_ map[string]string, value float64) { h.Links = int(value) })
+	s.read(metric.SnapshotAge, func(_ map[string]string, value float64) { h.SnapshotAge = &value })
+	s.read(metric.TrustBundleAge, func(_ map[string]string, value float64) { h.TrustAge = &value })
 	return h
 }
 
 // certificates keeps the oldest certificate of each function and the one that ends first.
 func (b *builder) certificates(s span) {
-	s.read(telemetry.MetricCertificateAge, func(labels map[string]string, value float64) {
+	s.read(metric.CertificateAge, func(labels map[string]string, value float64) {
 		f := b.function(labels["function"])
 		f.CertificateAge = max(f.CertificateAge, seconds(value))
 	})
-	s.read(telemetry.MetricCertificateExpiry, func(labels map[string]string, value float64) {
+	s.read(metric.CertificateExpiry, func(labels map[string]string, value float64) {
 		f, expires := b.function(labels["function"]), time.UnixMilli(int64(value*1000))
 		if f.Expires.IsZero() || expires.Before(f.Expires) {
 			f.Expires = expires

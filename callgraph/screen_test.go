@@ -10,6 +10,7 @@ import (
 
 	"countersign"
 	"countersign/telemetry"
+	"countersign/telemetry/metric"
 )
 
 // shopOverview has all that a screen can show.
@@ -94,8 +95,8 @@ func TestOverview(t *testing.T) {
 	serve(b, 10, "")
 	serve(b, 10, countersign.CodePanicked)
 	b.Served("tax", "r1").Begin()
-	a.calls("quote", "tax", telemetry.RouteLocal, 30, 0, 80*time.Microsecond)
-	a.calls("quote", "tax", telemetry.RouteRemote, 10, 0, 80*time.Microsecond)
+	a.calls("quote", "tax", metric.RouteLocal, 30, 0, 80*time.Microsecond)
+	a.calls("quote", "tax", metric.RouteRemote, 10, 0, 80*time.Microsecond)
 	b.Refused("tax", telemetry.SideIngress, "unsigned")
 	later := at.Add(4 * time.Second)
 	o := Between(before, []*Scrape{b.scrape(t, later), a.scrape(t, later)}).Overview()

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"countersign/telemetry"
+	"countersign/telemetry/metric"
 )
 
 // The measures of the picture, in pixels.
@@ -129,7 +129,7 @@ func (d *drawing) middle(v *vertex) float64 { return margin + v.y*rowHeight + bo
 func (d *drawing) box(v *vertex, rate float64) {
 	x, y := d.left(v), d.middle(v)-boxHeight/2
 	name, second, style := v.name, digits(rate)+"/s", `fill="#eef3f8" stroke="#34495e"`
-	if v.name == telemetry.Outside {
+	if v.name == metric.Outside {
 		second, style = "clients", `fill="#fff" stroke="#34495e" stroke-dasharray="4 3"`
 	}
 	if runes := []rune(name); len(runes) > longestName {

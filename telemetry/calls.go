@@ -7,13 +7,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"countersign"
+	"countersign/telemetry/metric"
 )
 
 // The values of the label route.
 const (
-	RouteLocal   = "local"   // to an instance of this host
-	RouteRemote  = "remote"  // to another host
-	RouteIngress = "ingress" // from outside
+	RouteLocal   = metric.RouteLocal   // to an instance of this host
+	RouteRemote  = metric.RouteRemote  // to another host
+	RouteIngress = metric.RouteIngress // from outside
 )
 
 // The values of the label side: who refused.
@@ -33,7 +34,7 @@ type Hop struct {
 // callee has to be the name of a function, or Unknown: a name that only a caller claims to exist is no label.
 func (t *Telemetry) Hop(caller, callee, route string) *Hop {
 	if caller == "" {
-		caller = Outside
+		caller = metric.Outside
 	}
 	return t.hops.get(labels{caller, callee, route})
 }

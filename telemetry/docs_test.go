@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"countersign/telemetry/metric"
 )
 
 // TestMetricsAreDocumented compares docs/metrics.md with the table of metrics, and looks for names there that are none.
@@ -16,7 +18,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 	doc, known := string(text), map[string]bool{}
 	var rows []string
-	for _, m := range Metrics() {
+	for _, m := range metric.All() {
 		var names string
 		for i, l := range m.Labels {
 			if i > 0 {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"countersign/telemetry/metric"
 )
 
 // Gauges is the state of a host at the moment of a scrape.
@@ -40,9 +42,9 @@ type collector struct {
 
 func newCollector(t *Telemetry) *collector {
 	c := &collector{t: t, descs: map[string]*prometheus.Desc{}}
-	for _, name := range []string{MetricInstances, MetricCertificateAge, MetricCertificateExpiry, MetricTrustBundleAge,
-		MetricSnapshotAge, MetricSnapshotServices, MetricReplayEntries, MetricLinks} {
-		m := describe(name)
+	for _, name := range []string{metric.Instances, metric.CertificateAge, metric.CertificateExpiry, metric.TrustBundleAge,
+		metric.SnapshotAge, metric.SnapshotServices, metric.ReplayEntries, metric.Links} {
+		m := metric.Describe(name)
 		c.descs[name] = prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
 	}
 	return c
@@ -71,19 +73,19 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		if in.Issued.IsZero() {
 			continue
 		}
-		gauge(MetricCertificateAge, now.Sub(in.Issued).Seconds(), in.Function, in.Allocation)
-		gauge(MetricCertificateExpiry, float64(in.Expires.UnixMilli())/1000, in.Function, in.Allocation)
+		gauge(metric.CertificateAge, now.Sub(in.Issued).Seconds(), in.Function, in.Allocation)
+		gauge(metric.CertificateExpiry, float64(in.Expires.UnixMilli())/1000, in.Function, in.Allocation)
 	}
 	for l, n := range running {
-		gauge(MetricInstances, float64(n), l[0], l[1])
+		gauge(metric.Instances, float64(n), l[0], l[1])
 	}
-	gauge(MetricTrustBundleAge, age(g.TrustBundle, now))
+	gauge(metric.TrustBundleAge, age(g.TrustBundle, now))
 	if g.Snapshot != nil {
-		gauge(MetricSnapshotAge, age(g.Snapshot.Confirmed, now))
-		gauge(MetricSnapshotServices, float64(g.Snapshot.Services))
+		gauge(metric.SnapshotAge, age(g.Snapshot.Confirmed, now))
+		gauge(metric.SnapshotServices, float64(g.Snapshot.Services))
 	}
-	gauge(MetricReplayEntries, float64(g.ReplayEntries))
-	gauge(MetricLinks, float64(g.Links))
+	gauge(metric.ReplayEntries, float64(g.ReplayEntries))
+	gauge(metric.Links, float64(g.Links))
 	c.t.dropEnded(g.Instances, now)
 }
 

@@ -12,9 +12,6 @@ const (
 	// later is counted under Other: names in calls from outside must not fill the memory.
 	MaxSeries = 4096
 
-	// Outside is the caller of calls that no function made.
-	Outside = "outside"
-
 	// Unknown is what a host passes as the callee of a call whose callee it does not know as a function.
 	Unknown = "unknown"
 

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"countersign"
+	"countersign/telemetry/metric"
 )
 
 // Kind says which side of a call a span is of.
@@ -37,7 +38,7 @@ const (
 // Caller is the function that calls, or "" for a call from outside.
 func Caller(name string) Attr {
 	if name == "" {
-		name = Outside
+		name = metric.Outside
 	}
 	return Attr{attrCaller, name}
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"countersign/telemetry/metric"
 )
 
 // Config is what a host tells about itself, and where its spans go.
@@ -48,20 +50,20 @@ func New(ctx context.Context, config Config) (*Telemetry, error) {
 	}
 	t.registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newCollector(t))
-	gaugeVec(t.registry, MetricHostInfo).WithLabelValues(config.Node, config.Version, config.TrustDomain).Set(1)
-	t.calls, t.durations = counterVec(t.registry, MetricCalls), histogramVec(t.registry, MetricCallDuration)
-	t.servedCalls, t.inFlight = counterVec(t.registry, MetricServedCalls), gaugeVec(t.registry, MetricCallsInFlight)
+	gaugeVec(t.registry, metric.HostInfo).WithLabelValues(config.Node, config.Version, config.TrustDomain).Set(1)
+	t.calls, t.durations = counterVec(t.registry, metric.Calls), histogramVec(t.registry, metric.CallDuration)
+	t.servedCalls, t.inFlight = counterVec(t.registry, metric.ServedCalls), gaugeVec(t.registry, metric.CallsInFlight)
 	t.hops = newSeries(t.newHop, func(l labels) labels { return l.first(2) })
 	t.served = newSeries(t.newServed, func(l labels) labels { return l.first(2).only(2) })
-	chosen := counterVec(t.registry, MetricRouteChoices)
+	chosen := counterVec(t.registry, metric.RouteChoices)
 	t.choices = newSeries(func(l labels) choices {
 		return choices{chosen.WithLabelValues(l[0], RouteLocal), chosen.WithLabelValues(l[0], RouteRemote)}
 	}, func(l labels) labels { return l.first(1).only(1) })
-	t.refusals = events(counterVec(t.registry, MetricRefusals), 3, 1)
-	t.retries = events(counterVec(t.registry, MetricRouteRetries), 2, 1)
-	t.ejections = events(counterVec(t.registry, MetricEjections), 1, 1)
-	t.handshakes = events(counterVec(t.registry, MetricHandshakes), 1, 1)
-	t.spanEnds = events(counterVec(t.registry, MetricSpans), 1, 1)
+	t.refusals = events(counterVec(t.registry, metric.Refusals), 3, 1)
+	t.retries = events(counterVec(t.registry, metric.RouteRetries), 2, 1)
+	t.ejections = events(counterVec(t.registry, metric.Ejections), 1, 1)
+	t.handshakes = events(counterVec(t.registry, metric.Handshakes), 1, 1)
+	t.spanEnds = events(counterVec(t.registry, metric.Spans), 1, 1)
 	if config.OTLP.Endpoint == "" {
 		return t, nil
 	}

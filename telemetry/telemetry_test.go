@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"countersign"
+	"countersign/telemetry/metric"
 )
 
 func newTelemetry(t testing.TB) *Telemetry {
@@ -106,30 +107,30 @@ func TestMetrics(t *testing.T) {
 		name   string
 		labels []string
 	}{
-		{1, MetricCalls, []string{"caller", "outside", "callee", "quote", "route", "ingress", "code", "ok"}},
-		{1, MetricCalls, []string{"caller", "quote", "callee", "tax", "route", "local", "code", "ok"}},
-		{1, MetricCalls, []string{"caller", "quote", "callee", "tax", "route", "local", "code", "deadline_exceeded"}},
-		{1, MetricCalls, []string{"caller", "quote", "callee", "tax", "route", "remote", "code", "other"}},
-		{0, MetricCalls, []string{"caller", "quote", "callee", "tax", "route", "remote", "code", "ok"}},
-		{2, MetricCallDuration, []string{"caller", "quote", "callee", "tax", "route", "local"}},
-		{1, MetricServedCalls, []string{"function", "quote", "release", "r1", "code", "failed"}},
-		{1, MetricCallsInFlight, []string{"function", "quote", "release", "r1"}},
-		{1, MetricRefusals, []string{"function", "quote", "side", "ingress", "reason", "replayed"}},
-		{1, MetricRouteChoices, []string{"callee", "tax", "choice", "local"}},
-		{2, MetricRouteChoices, []string{"callee", "tax", "choice", "remote"}},
-		{1, MetricRouteRetries, []string{"callee", "tax", "reason", "unavailable"}},
-		{1, MetricEjections, []string{"callee", "tax"}},
-		{1, MetricHandshakes, []string{"result", "ok"}},
-		{1, MetricSpans, []string{"result", "exported"}},
-		{1, MetricHostInfo, []string{"node", "n1", "version", "v1", "trust_domain", "example.org"}},
-		{2, MetricInstances, []string{"function", "quote", "release", "r1"}},
-		{60, MetricCertificateAge, []string{"function", "quote", "allocation", "a1"}},
-		{float64(now.Add(time.Hour).Unix()), MetricCertificateExpiry, []string{"function", "quote", "allocation", "a1"}},
-		{120, MetricTrustBundleAge, nil},
-		{3, MetricSnapshotAge, nil},
-		{7, MetricSnapshotServices, nil},
-		{12, MetricReplayEntries, nil},
-		{3, MetricLinks, nil},
+		{1, metric.Calls, []string{"caller", "outside", "callee", "quote", "route", "ingress", "code", "ok"}},
+		{1, metric.Calls, []string{"caller", "quote", "callee", "tax", "route", "local", "code", "ok"}},
+		{1, metric.Calls, []string{"caller", "quote", "callee", "tax", "route", "local", "code", "deadline_exceeded"}},
+		{1, metric.Calls, []string{"caller", "quote", "callee", "tax", "route", "remote", "code", "other"}},
+		{0, metric.Calls, []string{"caller", "quote", "callee", "tax", "route", "remote", "code", "ok"}},
+		{2, metric.CallDuration, []string{"caller", "quote", "callee", "tax", "route", "local"}},
+		{1, metric.ServedCalls, []string{"function", "quote", "release", "r1", "code", "failed"}},
+		{1, metric.CallsInFlight, []string{"function", "quote", "release", "r1"}},
+		{1, metric.Refusals, []string{"function", "quote", "side", "ingress", "reason", "replayed"}},
+		{1, metric.RouteChoices, []string{"callee", "tax", "choice", "local"}},
+		{2, metric.RouteChoices, []string{"callee", "tax", "choice", "remote"}},
+		{1, metric.RouteRetries, []string{"callee", "tax", "reason", "unavailable"}},
+		{1, metric.Ejections, []string{"callee", "tax"}},
+		{1, metric.Handshakes, []string{"result", "ok"}},
+		{1, metric.Spans, []string{"result", "exported"}},
+		{1, metric.HostInfo, []string{"node", "n1", "version", "v1", "trust_domain", "example.org"}},
+		{2, metric.Instances, []string{"function", "quote", "release", "r1"}},
+		{60, metric.CertificateAge, []string{"function", "quote", "allocation", "a1"}},
+		{float64(now.Add(time.Hour).Unix()), metric.CertificateExpiry, []string{"function", "quote", "allocation", "a1"}},
+		{120, metric.TrustBundleAge, nil},
+		{3, metric.SnapshotAge, nil},
+		{7, metric.SnapshotServices, nil},
+		{12, metric.ReplayEntries, nil},
+		{3, metric.Links, nil},
 	} {
 		if got := value(families, c.name, c.labels...); !(math.Abs(got-c.want) < 2) || (c.want < 60 && math.Round(got) != c.want) {
 			t.Errorf("%s%v = %v; want %v", c.name, c.labels, got, c.want)
@@ -141,7 +142,7 @@ func TestMetrics(t *testing.T) {
 // checkFamilies compares what is served with the table: type, help and labels of each metric, all of them and no other.
 func checkFamilies(t *testing.T, families map[string]*dto.MetricFamily) {
 	t.Helper()
-	for _, m := range Metrics() {
+	for _, m := range metric.All() {
 		f := families[m.Name]
 		if f == nil {
 			t.Errorf("%s is not served", m.Name)
@@ -173,19 +174,19 @@ func checkFamilies(t *testing.T, families map[string]*dto.MetricFamily) {
 // TestNothingKnownYet: what never was is infinitely old, so that alerts fire; what does not apply is absent.
 func TestNothingKnownYet(t *testing.T) {
 	tel := newTelemetry(t)
-	if families := scrape(t, tel); families[MetricTrustBundleAge] != nil {
+	if families := scrape(t, tel); families[metric.TrustBundleAge] != nil {
 		t.Error("ages are served before there is a state")
 	}
 	tel.Gauges(func() Gauges { return Gauges{} })
 	families := scrape(t, tel)
-	if got := value(families, MetricTrustBundleAge); !math.IsInf(got, 1) {
+	if got := value(families, metric.TrustBundleAge); !math.IsInf(got, 1) {
 		t.Errorf("age of a trust bundle that was never read: %v", got)
 	}
-	if families[MetricSnapshotAge] != nil {
+	if families[metric.SnapshotAge] != nil {
 		t.Error("a host without Consul has a snapshot age")
 	}
 	tel.Gauges(func() Gauges { return Gauges{Snapshot: &Snapshot{}} })
-	if got := value(scrape(t, tel), MetricSnapshotAge); !math.IsInf(got, 1) {
+	if got := value(scrape(t, tel), metric.SnapshotAge); !math.IsInf(got, 1) {
 		t.Errorf("age of a snapshot that never was: %v", got)
 	}
 }
@@ -197,7 +198,7 @@ func TestBuckets(t *testing.T) {
 		h.Done("", took)
 	}
 	got := map[float64]uint64{}
-	for _, b := range scrape(t, tel)[MetricCallDuration].GetMetric()[0].GetHistogram().GetBucket() {
+	for _, b := range scrape(t, tel)[metric.CallDuration].GetMetric()[0].GetHistogram().GetBucket() {
 		got[b.GetUpperBound()] = b.GetCumulativeCount()
 	}
 	want := map[float64]uint64{.00005: 1, .0001: 2, 10: 2, 30: 3, math.Inf(1): 4}
@@ -232,18 +233,18 @@ func TestBounded(t *testing.T) {
 		tel.Chose(bad, true)
 	}
 	families := scrape(t, tel)
-	for _, name := range []string{MetricCalls, MetricRefusals, MetricRouteChoices, MetricServedCalls} {
+	for _, name := range []string{metric.Calls, metric.Refusals, metric.RouteChoices, metric.ServedCalls} {
 		if n := len(families[name].GetMetric()); n > 2*bound+4 || n < bound {
 			t.Errorf("%s has %d series", name, n)
 		}
 	}
-	if got := value(families, MetricCalls, "caller", Other, "callee", Other, "route", RouteRemote, "code", "ok"); got != 100 {
+	if got := value(families, metric.Calls, "caller", Other, "callee", Other, "route", RouteRemote, "code", "ok"); got != 100 {
 		t.Errorf("%v calls are counted under other; want 100", got)
 	}
-	if got := value(families, MetricCalls, "caller", Other, "callee", Other, "route", RouteIngress, "code", "ok"); got != 2 {
+	if got := value(families, metric.Calls, "caller", Other, "callee", Other, "route", RouteIngress, "code", "ok"); got != 2 {
 		t.Errorf("%v calls with names that cannot be labels; want 2", got)
 	}
-	if got := value(families, MetricRefusals, "function", Other, "side", SideIngress, "reason", Other); got != 2 {
+	if got := value(families, metric.Refusals, "function", Other, "side", SideIngress, "reason", Other); got != 2 {
 		t.Errorf("%v refusals with names that cannot be labels; want 2", got)
 	}
 }
@@ -257,7 +258,7 @@ func TestEndedReleases(t *testing.T) {
 	busy.Begin()
 	running, now := []Instance{{Function: "quote", Release: "new"}}, time.Now()
 	there := func(release string) bool {
-		return !math.IsNaN(value(scrape(t, tel), MetricServedCalls, "function", "quote", "release", release, "code", "ok"))
+		return !math.IsNaN(value(scrape(t, tel), metric.ServedCalls, "function", "quote", "release", release, "code", "ok"))
 	}
 	tel.dropEnded(running, now.Add(keepEnded-time.Second))
 	if !there("old") {
@@ -272,7 +273,7 @@ func TestEndedReleases(t *testing.T) {
 	if there("busy") || !there("new") {
 		t.Errorf("after the call: busy %v, new %v", there("busy"), there("new"))
 	}
-	if got := value(scrape(t, tel), MetricCallsInFlight, "function", "quote", "release", "busy"); !math.IsNaN(got) {
+	if got := value(scrape(t, tel), metric.CallsInFlight, "function", "quote", "release", "busy"); !math.IsNaN(got) {
 		t.Errorf("a release that ended has %v calls in flight", got)
 	}
 	tel.Served("quote", "old").End("")
@@ -308,7 +309,7 @@ func TestConcurrent(t *testing.T) {
 	scrape(t, tel)
 	wg.Wait()
 	sum := 0.0
-	for _, m := range scrape(t, tel)[MetricCalls].GetMetric() {
+	for _, m := range scrape(t, tel)[metric.Calls].GetMetric() {
 		sum += m.GetCounter().GetValue()
 	}
 	if sum != workers*calls {

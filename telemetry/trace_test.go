@@ -26,6 +26,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"countersign"
+	"countersign/telemetry/metric"
 )
 
 // span is a span as a receiver knows it, with the attributes of its resource.
@@ -186,7 +187,7 @@ func TestTrace(t *testing.T) {
 	if r.path != "/v1/traces" || r.header.Get("Authorization") != "Bearer example" {
 		t.Errorf("exported to %s with %v", r.path, slices.Sorted(maps.Keys(r.header)))
 	}
-	if got := value(scrape(t, first), MetricSpans, "result", "exported"); got != 2 {
+	if got := value(scrape(t, first), metric.Spans, "result", "exported"); got != 2 {
 		t.Errorf("%v spans are counted as exported; want 2", got)
 	}
 }
@@ -283,7 +284,7 @@ func TestReceiverDown(t *testing.T) {
 		s.End("")
 	}
 	flush(t, tel)
-	if got := value(scrape(t, tel), MetricSpans, "result", "lost"); got != 3 {
+	if got := value(scrape(t, tel), metric.Spans, "result", "lost"); got != 3 {
 		t.Errorf("%v spans are counted as lost; want 3", got)
 	}
 	if n := strings.Count(log.String(), "spans were lost"); n != 1 || strings.Contains(log.String(), "hush") {

@@ -35,6 +35,7 @@ func TestCanaryShares(t *testing.T) {
 	defer c.restore(t)
 	load := startLoadOf(t, canaryRate, 1, 2, 3)
 	defer load.end()
+	load.warm(t)
 	steady := func(when string) {
 		t.Helper()
 		if n := load.failures(); n > 0 {

@@ -15,6 +15,7 @@ import (
 
 	"countersign"
 	"countersign/client"
+	"countersign/tests/harness"
 	"countersign/vaultsign/callsig"
 )
 
@@ -65,6 +66,19 @@ func startLoadOf(t testing.TB, rate int, nodes ...int) *load {
 		l.done.Go(func() { l.pace(ctx, c, time.Second*callers/time.Duration(rate)) })
 	}
 	return l
+}
+
+// warm waits until no call has failed for two seconds, and begins to count anew: instances are made as calls need them.
+func (l *load) warm(t testing.TB) {
+	t.Helper()
+	harness.Eventually(t, "calls succeed before anything is broken", time.Minute, func() bool {
+		l.mu.Lock()
+		l.calls, l.failed, l.slowest, l.began = 0, map[string]int{}, 0, time.Now()
+		l.first, l.last = time.Time{}, time.Time{}
+		l.mu.Unlock()
+		time.Sleep(2 * time.Second)
+		return l.failures() == 0
+	})
 }
 
 // pace begins a call at each interval, whatever becomes of those before.
