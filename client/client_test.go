@@ -3,18 +3,13 @@ package client
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"io"
 	"io/fs"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,16 +18,15 @@ import (
 
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
+	"countersign/vaultsign/identity/identitytest"
 )
 
 const trustDomain = "test.example"
 
 // world is an authority and what it certifies.
 type world struct {
-	t           *testing.T
-	certificate *x509.Certificate
-	key         ed25519.PrivateKey
-	bundle      *identity.Bundle
+	*identitytest.Authority
+	t *testing.T
 }
 
 func must(t *testing.T, err error) {
@@ -44,35 +38,15 @@ func must(t *testing.T, err error) {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	must(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	must(t, err)
-	certificate, err := x509.ParseCertificate(der)
-	must(t, err)
-	bundle, err := identity.ParseBundle(trustDomain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	must(t, err)
-	return &world{t, certificate, key, bundle}
+	return &world{identitytest.NewAuthority(t, trustDomain, time.Now()), t}
 }
 
 // certify makes a key and its certificate, valid until a time.
 func (w *world) certify(id string, until time.Time) (ed25519.PrivateKey, *identity.Identity) {
 	w.t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
+	parsed, err := identity.ParseID("spiffe://" + trustDomain + "/" + id)
 	must(w.t, err)
-	uri, err := url.Parse("spiffe://" + trustDomain + "/" + id)
-	must(w.t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(2), URIs: []*url.URL{uri}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: until, KeyUsage: x509.KeyUsageDigitalSignature}
-	der, err := x509.CreateCertificate(rand.Reader, template, w.certificate, private.Public(), w.key)
-	must(w.t, err)
-	key, err := identity.CallKeyFrom(private)
-	must(w.t, err)
-	self, err := identity.NewIdentity(key, der)
-	must(w.t, err)
-	return private, self
+	return w.Certify(w.t, parsed, time.Now().Add(-time.Hour), until)
 }
 
 func (w *world) identity(id string) *identity.Identity {
@@ -83,7 +57,7 @@ func (w *world) identity(id string) *identity.Identity {
 // node answers calls as function quote does, over TLS with the certificate of shows unless that is nil.
 func (w *world) node(shows *identity.Identity, seen func(*http.Request)) *httptest.Server {
 	w.t.Helper()
-	trust := func() *identity.Bundle { return w.bundle }
+	trust := func() *identity.Bundle { return w.Bundle }
 	verifier := &callsig.Verifier{Trust: trust, Replay: callsig.NewReplayCache(0, time.Now())}
 	quote := w.identity("function/quote")
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -116,7 +90,7 @@ func (w *world) node(shows *identity.Identity, seen func(*http.Request)) *httpte
 
 // client calls at nodes.
 func (w *world) client(nodes ...string) *Client {
-	c := &Client{Identity: w.identity("client/ann"), Trust: w.bundle,
+	c := &Client{Identity: w.identity("client/ann"), Trust: w.Bundle,
 		Nodes: func(context.Context, string) ([]string, error) { return nodes, nil }}
 	w.t.Cleanup(c.Close)
 	return c
@@ -210,10 +184,10 @@ func TestLogin(t *testing.T) {
 	}
 	for _, id := range []string{"client/ann", "client/bob"} { // the second replaces the first
 		private, self := w.certify(id, time.Now().Add(time.Minute))
-		must(t, SaveLogin(file, private, &Login{self, w.bundle}))
+		must(t, SaveLogin(file, private, &Login{self, w.Bundle}))
 		got, err := LoadLogin(file, trustDomain)
 		must(t, err)
-		if got.Identity.ID() != self.ID() || !got.Trust.Equal(w.bundle) {
+		if got.Identity.ID() != self.ID() || !got.Trust.Equal(w.Bundle) {
 			t.Errorf("kept %s, read %s", self.ID(), got.Identity.ID())
 		}
 	}
@@ -238,7 +212,7 @@ func TestLogin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			must(t, os.RemoveAll(file))
 			private, self := w.certify("client/ann", time.Now().Add(time.Minute))
-			must(t, SaveLogin(file, private, &Login{self, w.bundle}))
+			must(t, SaveLogin(file, private, &Login{self, w.Bundle}))
 			must(t, spoil())
 			domain := trustDomain
 			if name == "another trust domain's" {
@@ -253,15 +227,15 @@ func TestLogin(t *testing.T) {
 	for name, made := range map[string]func() (ed25519.PrivateKey, *Login){
 		"a function's": func() (ed25519.PrivateKey, *Login) {
 			private, self := w.certify("function/quote", time.Now().Add(time.Minute))
-			return private, &Login{self, w.bundle}
+			return private, &Login{self, w.Bundle}
 		},
 		"another authority's": func() (ed25519.PrivateKey, *Login) {
 			private, self := newWorld(t).certify("client/ann", time.Now().Add(time.Minute))
-			return private, &Login{self, w.bundle}
+			return private, &Login{self, w.Bundle}
 		},
 		"another key's": func() (ed25519.PrivateKey, *Login) {
 			private, _ := w.certify("client/ann", time.Now().Add(time.Minute))
-			return private, &Login{w.identity("client/ann"), w.bundle}
+			return private, &Login{w.identity("client/ann"), w.Bundle}
 		},
 	} {
 		private, login := made()
@@ -281,7 +255,7 @@ func TestEndedLogin(t *testing.T) {
 	w := newWorld(t)
 	file := filepath.Join(t.TempDir(), "login.pem")
 	private, self := w.certify("client/ann", time.Now().Add(-time.Minute))
-	must(t, SaveLogin(file, private, &Login{self, w.bundle}))
+	must(t, SaveLogin(file, private, &Login{self, w.Bundle}))
 	got, err := LoadLogin(file, trustDomain)
 	must(t, err)
 	if got.Identity.Certificate.CheckTime(time.Now()) == nil {

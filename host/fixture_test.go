@@ -2,13 +2,7 @@ package host
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,68 +14,21 @@ import (
 	"countersign/host/control"
 	"countersign/host/wasm"
 	"countersign/vaultsign/identity"
+	"countersign/vaultsign/identity/identitytest"
 	"countersign/vaultsign/identity/issue"
 )
 
 const trustDomain = "test.example"
 
-// authority is a CA of the test's own, in place of the one in Vault: what is tested here needs no server.
-type authority struct {
-	certificate *x509.Certificate
-	key         ed25519.PrivateKey
-}
-
-func newAuthority(tb testing.TB) *authority {
+func newAuthority(tb testing.TB) *identitytest.Authority {
 	tb.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return &authority{certificate, key}
-}
-
-// identity certifies a fresh call key.
-func (a *authority) identity(tb testing.TB, id identity.ID) *identity.Identity {
-	tb.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	uri, err := url.Parse(id.String())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), URIs: []*url.URL{uri},
-		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, private.Public(), a.key)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	key, err := identity.CallKeyFrom(private)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	self, err := identity.NewIdentity(key, der)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return self
+	return identitytest.NewAuthority(tb, trustDomain, time.Now())
 }
 
 // fixture is a host with tasks that were admitted by the test, not by Vault.
 type fixture struct {
 	tb   testing.TB
-	ca   *authority
+	ca   *identitytest.Authority
 	host *Host
 }
 
@@ -91,18 +38,17 @@ func newFixture(tb testing.TB) *fixture {
 }
 
 // newFixtureOf makes a host of the trust domain that ca stands for.
-func newFixtureOf(tb testing.TB, ca *authority) *fixture {
+func newFixtureOf(tb testing.TB, ca *identitytest.Authority) *fixture {
 	tb.Helper()
 	return newFixtureWith(tb, ca, control.Ingress{})
 }
 
 // newFixtureWith is newFixtureOf with a configuration of calls from outside.
-func newFixtureWith(tb testing.TB, ca *authority, ingress control.Ingress) *fixture {
+func newFixtureWith(tb testing.TB, ca *identitytest.Authority, ingress control.Ingress) *fixture {
 	tb.Helper()
 	f := &fixture{tb: tb, ca: ca}
 	dir := tb.TempDir()
-	bundle := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.ca.certificate.Raw})
-	if err := os.WriteFile(filepath.Join(dir, "trust.pem"), bundle, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "trust.pem"), f.ca.PEM, 0o600); err != nil {
 		tb.Fatal(err)
 	}
 	h, err := New(context.Background(), control.HostConfig{DataDir: dir, Bind: "127.0.0.1", TrustDomain: trustDomain,
@@ -128,7 +74,7 @@ func (f *fixture) run(function string, spec hclspec.Function, edit func(*task)) 
 	}
 	t := &task{host: f.host, spec: &spec, svid: id, ended: make(chan struct{}),
 		request:  control.StartRequest{TaskID: function + "-task", AllocID: function + "-alloc", Function: function},
-		identity: issue.NewRenewer(f.ca.identity(f.tb, id), issue.RenewerConfig{})}
+		identity: issue.NewRenewer(f.ca.Identity(f.tb, id), issue.RenewerConfig{})}
 	t.status = control.Status{TaskID: t.request.TaskID, AllocID: t.request.AllocID, Function: function, State: control.Running}
 	t.served = f.host.telemetry.Served(function, t.release())
 	edit(t)

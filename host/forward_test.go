@@ -79,7 +79,7 @@ func TestOnlyNodesForward(t *testing.T) {
 	near, far := twoNodes(t, control.Ingress{})
 	far.run("quote", open, running(echo))
 	stranger := newFixture(t)
-	function := near.ca.identity(t, functionID(t, "other"))
+	function := near.ca.Identity(t, functionID(t, "other"))
 	for name, test := range map[string]struct {
 		base, protocol string
 		self           *identity.Identity
@@ -89,7 +89,7 @@ func TestOnlyNodesForward(t *testing.T) {
 		"plain HTTP":             {"http://", "1", nil, "http", "they use TLS"},
 		"plain HTTP/2":           {"http://", "h2c", nil, "http", "they use TLS"},
 		"no certificate":         {"https://", "h2", nil, "http", "present a function's certificate"},
-		"a client's certificate": {"https://", "h2", near.ca.identity(t, clientID(t)), "http", "is no function"},
+		"a client's certificate": {"https://", "h2", near.ca.Identity(t, clientID(t)), "http", "is no function"},
 		"a wrong value":          {"https://", "h2", function, "1", "http or https"},
 		"a node":                 {"https://", "h2", function, "http", ""},
 	} {
@@ -111,7 +111,7 @@ func TestOnlyNodesForward(t *testing.T) {
 		})
 	}
 	t.Run("a certificate of another authority", func(t *testing.T) {
-		c := far.speaking(t, "h2", "", stranger.ca.identity(t, functionID(t, "other")))
+		c := far.speaking(t, "h2", "", stranger.ca.Identity(t, functionID(t, "other")))
 		r, _ := near.signed(t, "https://"+far.address, "quote", "{}")
 		if _, err := c.Do(r); err == nil {
 			t.Error("the handshake succeeds")

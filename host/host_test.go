@@ -231,7 +231,7 @@ func TestIngress(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			self := f.ca.identity(t, test.as)
+			self := f.ca.Identity(t, test.as)
 			sent, err := callsig.SignRequest(r, callsig.NewSigner(self), callsig.Call{Caller: test.as, Callee: callee,
 				Deadline: time.Now().Add(time.Second), ID: "1", Body: []byte(test.body)}, time.Now())
 			if err != nil {

@@ -127,7 +127,7 @@ func (n *node) signed(t *testing.T, base, function, body string) (*http.Request,
 	r, err := http.NewRequest(http.MethodPost, base+callsig.Path(callee), nil)
 	must(t, err)
 	id := clientID(t)
-	sent, err := callsig.SignRequest(r, callsig.NewSigner(n.ca.identity(t, id)), callsig.Call{Caller: id, Callee: callee,
+	sent, err := callsig.SignRequest(r, callsig.NewSigner(n.ca.Identity(t, id)), callsig.Call{Caller: id, Callee: callee,
 		Authority: callsig.AuthorityOf(r), Deadline: time.Now().Add(5 * time.Second), ID: "1", Body: []byte(body)}, time.Now())
 	must(t, err)
 	return r, sent

@@ -178,7 +178,7 @@ func TestHostSpeaksForItsFunctionsOnly(t *testing.T) {
 	to := link.Target{Address: ns.at[1], Allocation: tax.ID(), Function: tax.svid, ConnectTimeout: time.Second}
 	for name, caller := range map[string]link.Caller{
 		"its own key":             linkCaller{fx},
-		"a certificate it forged": forged{"fx-a", newAuthority(t).identity(t, quote)},
+		"a certificate it forged": forged{"fx-a", newAuthority(t).Identity(t, quote)},
 	} {
 		_, err := ns.hosts[0].host.links.Call(t.Context(), caller, to, func(link.Terms) callsig.Call {
 			return callsig.Call{Caller: quote, Callee: tax.svid, Deadline: time.Now().Add(time.Second), ID: newCallID(), Body: []byte(`{}`)}

@@ -226,10 +226,10 @@ func TestCertificateFrames(t *testing.T) {
 	f := newFixture(t)
 	tax := f.callee("tax")
 	quote, fx := f.instance("quote").Identity(), f.instance("fx").Identity()
-	quote2 := f.ca.identity(t, quote.ID())
-	stranger := newAuthority(t).identity(t, fx.ID())
+	quote2 := f.ca.Identity(t, quote.ID())
+	stranger := newAuthority(t).Identity(t, fx.ID())
 	other := f.dial(fx, tax)
-	fx2 := f.ca.identity(t, fx.ID())
+	fx2 := f.ca.Identity(t, fx.ID())
 	for name, test := range map[string]struct {
 		payload func(binding []byte) []byte
 		reason  callsig.Reason
@@ -310,7 +310,7 @@ func TestHandshakeRefusals(t *testing.T) {
 	tax := f.callee("tax")
 	client, err := identity.ClientID(trustDomain, "ann")
 	must(t, err)
-	ann, stranger := f.ca.identity(t, client), newAuthority(t).identity(t, function(t, "quote"))
+	ann, stranger := f.ca.Identity(t, client), newAuthority(t).Identity(t, function(t, "quote"))
 	quote := f.instance("quote").Identity()
 	name := ServerName(tax.alloc, "tax")
 	for what, test := range map[string]struct {

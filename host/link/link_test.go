@@ -112,10 +112,10 @@ func TestRenewal(t *testing.T) {
 			a.Return.Signature.KeyID != tax.Identity().Certificate.Thumbprint {
 			t.Error("an old key signed")
 		}
-		quote.self.Store(f.ca.identity(t, quote.Identity().ID()))
+		quote.self.Store(f.ca.Identity(t, quote.Identity().ID()))
 		_, err = f.call(p, quote, tax, "x")
 		must(t, err)
-		tax.self.Store(f.ca.identity(t, tax.Identity().ID()))
+		tax.self.Store(f.ca.Identity(t, tax.Identity().ID()))
 	}
 	if p.Open() != 1 || f.server.Open() != 1 {
 		t.Errorf("%d and %d connections; want the first one", p.Open(), f.server.Open())
@@ -157,7 +157,7 @@ func TestTrustIsWithdrawn(t *testing.T) {
 	_, err := f.call(p, quote, tax, "x")
 	must(t, err)
 	mu.Lock()
-	other = newAuthority(t).bundle(t)
+	other = newAuthority(t).Bundle
 	mu.Unlock()
 	_, err = f.call(p, quote, tax, "x")
 	wantCode(t, err, countersign.CodeUnverified)

@@ -2,15 +2,9 @@ package link
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"net"
-	"net/url"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -20,50 +14,14 @@ import (
 	"countersign"
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
+	"countersign/vaultsign/identity/identitytest"
 )
 
 const trustDomain = "test.example"
 
-// authority is a CA of the test's own.
-type authority struct {
-	certificate *x509.Certificate
-	key         ed25519.PrivateKey
-}
-
-func newAuthority(tb testing.TB) *authority {
+func newAuthority(tb testing.TB) *identitytest.Authority {
 	tb.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	must(tb, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	must(tb, err)
-	certificate, err := x509.ParseCertificate(der)
-	must(tb, err)
-	return &authority{certificate, key}
-}
-
-func (a *authority) bundle(tb testing.TB) *identity.Bundle {
-	tb.Helper()
-	b, err := identity.ParseBundle(trustDomain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw}))
-	must(tb, err)
-	return b
-}
-
-// identity certifies a fresh call key.
-func (a *authority) identity(tb testing.TB, id identity.ID) *identity.Identity {
-	tb.Helper()
-	key, err := identity.NewCallKey()
-	must(tb, err)
-	uri, err := url.Parse(id.String())
-	must(tb, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), URIs: []*url.URL{uri},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
-	must(tb, err)
-	self, err := identity.NewIdentity(key, der)
-	must(tb, err)
-	return self
+	return identitytest.NewAuthority(tb, trustDomain, time.Now())
 }
 
 func function(tb testing.TB, name string) identity.ID {
@@ -112,7 +70,7 @@ func (i *instance) Run(ctx context.Context, call *callsig.Call) (callsig.Return,
 // fixture is a host that is called, and its clients.
 type fixture struct {
 	tb     testing.TB
-	ca     *authority
+	ca     *identitytest.Authority
 	trust  *identity.Bundle
 	server *Server
 	addr   string
@@ -129,7 +87,7 @@ var quick = timing{tick: 50 * time.Millisecond, probe: 5, dead: 6, write: time.S
 func newFixture(tb testing.TB, edit ...func(*ServerConfig)) *fixture {
 	tb.Helper()
 	f := &fixture{tb: tb, ca: newAuthority(tb), instances: map[string]*instance{}}
-	f.trust = f.ca.bundle(tb)
+	f.trust = f.ca.Bundle
 	config := ServerConfig{Trust: func() *identity.Bundle { return f.trust }, Replay: callsig.NewReplayCache(0, time.Now()),
 		Find: func(allocation, function string) Callee {
 			f.mu.Lock()
@@ -191,7 +149,7 @@ var allocations atomic.Int64
 func (f *fixture) instance(name string) *instance {
 	i := &instance{alloc: "00000000-0000-0000-0000-" + strconv.FormatInt(100_000_000_000+allocations.Add(1), 10),
 		terms: Terms{Timeout: 5 * time.Second, MaxRequest: 1 << 20, MaxResponse: 1 << 20, Release: "0123456789ab", Idempotent: true}}
-	i.self.Store(f.ca.identity(f.tb, function(f.tb, name)))
+	i.self.Store(f.ca.Identity(f.tb, function(f.tb, name)))
 	return i
 }
 

@@ -6,16 +6,11 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"io"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strconv"
 	"testing"
 	"time"
@@ -24,6 +19,7 @@ import (
 
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
+	"countersign/vaultsign/identity/identitytest"
 )
 
 const domain = "example.test"
@@ -49,38 +45,15 @@ func (p *party) certificateField() string {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	public, authority, err := ed25519.GenerateKey(rand.Reader)
-	must(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "CA"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, public, authority)
-	must(t, err)
-	root, err := x509.ParseCertificate(der)
-	must(t, err)
-	w := &world{}
-	w.bundle, err = identity.ParseBundle(domain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	must(t, err)
+	authority := identitytest.NewAuthority(t, domain, time.Now())
+	w := &world{bundle: authority.Bundle}
+	var err error
 	w.clientID, err = identity.ClientID(domain, "ann")
 	must(t, err)
 	tax, err := identity.FunctionID(domain, "tax")
 	must(t, err)
 	issue := func(id identity.ID) *party {
-		_, private, err := ed25519.GenerateKey(rand.Reader)
-		must(t, err)
-		uri, err := url.Parse(id.String())
-		must(t, err)
-		leaf := &x509.Certificate{
-			SerialNumber: big.NewInt(2), NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
-			KeyUsage: x509.KeyUsageDigitalSignature, URIs: []*url.URL{uri},
-		}
-		der, err := x509.CreateCertificate(rand.Reader, leaf, root, private.Public(), authority)
-		must(t, err)
-		key, err := identity.CallKeyFrom(private)
-		must(t, err)
-		certified, err := identity.NewIdentity(key, der)
-		must(t, err)
+		private, certified := authority.Certify(t, id, time.Now().Add(-time.Minute), time.Now().Add(time.Hour))
 		return &party{private: private, identity: certified}
 	}
 	w.client, w.function = issue(w.clientID), issue(tax)

@@ -169,7 +169,7 @@ func TestBatchFromOutside(t *testing.T) {
 	if !strings.Contains(r.Header.Get("Signature-Input"), `alg="ed25519-batch"`) {
 		t.Fatal("the request is not what this test is about")
 	}
-	v := Verifier{Trust: func() *identity.Bundle { return p.ca.bundle }, Replay: NewReplayCache(0, p.now)}
+	v := Verifier{Trust: func() *identity.Bundle { return p.ca.Bundle }, Replay: NewReplayCache(0, p.now)}
 	_, err = v.VerifyRequest(r, sc.Call.Body, p.tax.ID())
 	wantReason(t, err, ReasonWrongAlgorithm)
 }

@@ -88,18 +88,18 @@ func FuzzAccept(f *testing.F) {
 	p := newPair(f)
 	offer, err := NewOffer(p.quote, p.tax.ID(), p.now)
 	must(f, err)
-	_, answer, err := Accept(p.ca.bundle, p.tax, offer.Message(), p.now)
+	_, answer, err := Accept(p.ca.Bundle, p.tax, offer.Message(), p.now)
 	must(f, err)
 	f.Add(offer.Message())
 	f.Add(answer)
 	f.Add([]byte(offerLabel))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if _, _, err := Accept(p.ca.bundle, p.tax, data, p.now); err == nil && !bytes.Equal(data, offer.Message()) {
+		if _, _, err := Accept(p.ca.Bundle, p.tax, data, p.now); err == nil && !bytes.Equal(data, offer.Message()) {
 			t.Fatal("accepted an offer that nobody made")
 		} else if err != nil {
 			wantAnyReason(t, err)
 		}
-		if _, err := offer.Complete(p.ca.bundle, data, p.now); err == nil && !bytes.Equal(data, answer) {
+		if _, err := offer.Complete(p.ca.Bundle, data, p.now); err == nil && !bytes.Equal(data, answer) {
 			t.Fatal("completed with an answer that nobody gave")
 		} else if err != nil {
 			wantAnyReason(t, err)

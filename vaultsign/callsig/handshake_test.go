@@ -117,7 +117,7 @@ func TestAcceptRefuses(t *testing.T) {
 			if test.change != nil {
 				message = test.change(message)
 			}
-			session, answer, err := Accept(p.ca.bundle, p.tax, message, p.now.Add(test.later))
+			session, answer, err := Accept(p.ca.Bundle, p.tax, message, p.now.Add(test.later))
 			wantReason(t, err, test.want)
 			if session != nil || answer != nil {
 				t.Error("a refused offer made a session")
@@ -149,9 +149,9 @@ func TestCompleteRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			offer, err := NewOffer(p.quote, p.tax.ID(), p.now)
 			must(t, err)
-			_, answer, err := Accept(p.ca.bundle, p.tax, offer.Message(), p.now)
+			_, answer, err := Accept(p.ca.Bundle, p.tax, offer.Message(), p.now)
 			must(t, err)
-			_, err = offer.Complete(p.ca.bundle, test.change(answer), p.now)
+			_, err = offer.Complete(p.ca.Bundle, test.change(answer), p.now)
 			wantReason(t, err, test.want)
 		})
 	}
@@ -161,7 +161,7 @@ func TestCompleteRefuses(t *testing.T) {
 	wantReason(t, err, ReasonExpired)
 	offer, err := NewOffer(p.quote, p.tax.ID(), p.now)
 	must(t, err)
-	_, _, err = Accept(p.ca.bundle, p.ca.identity(t, p.tax.ID(), p.now.Add(-time.Hour), p.now.Add(-time.Minute)),
+	_, _, err = Accept(p.ca.Bundle, p.ca.identity(t, p.tax.ID(), p.now.Add(-time.Hour), p.now.Add(-time.Minute)),
 		offer.Message(), p.now)
 	wantReason(t, err, ReasonExpired)
 }
@@ -171,11 +171,11 @@ func TestSessionsBindTheTranscript(t *testing.T) {
 	p := newPair(t)
 	offer, err := NewOffer(p.quote, p.tax.ID(), p.now)
 	must(t, err)
-	first, _, err := Accept(p.ca.bundle, p.tax, offer.Message(), p.now)
+	first, _, err := Accept(p.ca.Bundle, p.tax, offer.Message(), p.now)
 	must(t, err)
-	second, answer, err := Accept(p.ca.bundle, p.tax, offer.Message(), p.now)
+	second, answer, err := Accept(p.ca.Bundle, p.tax, offer.Message(), p.now)
 	must(t, err)
-	caller, err := offer.Complete(p.ca.bundle, answer, p.now)
+	caller, err := offer.Complete(p.ca.Bundle, answer, p.now)
 	must(t, err)
 	sc, err := SignCall(caller, p.call(), p.now)
 	must(t, err)

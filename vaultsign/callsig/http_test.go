@@ -28,7 +28,7 @@ func newExchange(tb testing.TB) *exchange {
 	tb.Helper()
 	x := &exchange{pair: newPair(tb), sessions: map[string]*Session{}}
 	x.ann = x.ca.identity(tb, client(tb, "ann"), x.now.Add(-time.Minute), x.now.Add(time.Hour))
-	trust := func() *identity.Bundle { return x.ca.bundle }
+	trust := func() *identity.Bundle { return x.ca.Bundle }
 	clock := func() time.Time { return x.now }
 	x.server = &Verifier{
 		Trust: trust, Replay: NewReplayCache(0, x.now), Now: clock,

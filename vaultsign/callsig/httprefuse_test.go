@@ -179,12 +179,12 @@ func TestVerifyRequestRefusesSigners(t *testing.T) {
 		wantReason(t, err, ReasonBadCertificate)
 	})
 	t.Run("the CA was replaced", func(t *testing.T) {
-		bundle := x.ca.bundle
+		bundle := x.ca.Bundle
 		v := &Verifier{Trust: func() *identity.Bundle { return bundle }, Replay: x.server.Replay, Now: x.server.Now}
 		r, body, _ := x.signed(t)
 		_, err := v.VerifyRequest(r, body, x.tax.ID())
 		must(t, err)
-		bundle = stranger.bundle
+		bundle = stranger.Bundle
 		r, body, _ = x.signed(t)
 		_, err = v.VerifyRequest(r, body, x.tax.ID())
 		wantReason(t, err, ReasonBadCertificate)

@@ -1,63 +1,29 @@
 package callsig
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
-	"net/url"
 	"strconv"
 	"testing"
 	"time"
 
 	"countersign/vaultsign/identity"
+	"countersign/vaultsign/identity/identitytest"
 )
 
 const testDomain = "example.test"
 
-// authority is a CA made for a test.
-type authority struct {
-	key    ed25519.PrivateKey
-	cert   *x509.Certificate
-	bundle *identity.Bundle
+func newAuthority(tb testing.TB, now time.Time) authority {
+	tb.Helper()
+	return authority{identitytest.NewAuthority(tb, testDomain, now)}
 }
 
-func newAuthority(tb testing.TB, now time.Time) *authority {
-	tb.Helper()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	must(tb, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"},
-		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
-	must(tb, err)
-	cert, err := x509.ParseCertificate(der)
-	must(tb, err)
-	bundle, err := identity.ParseBundle(testDomain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	must(tb, err)
-	return &authority{key: private, cert: cert, bundle: bundle}
-}
+// authority certifies for times that a test says.
+type authority struct{ *identitytest.Authority }
 
-func (a *authority) identity(tb testing.TB, id identity.ID, from, to time.Time) *identity.Identity {
+func (a authority) identity(tb testing.TB, id identity.ID, from, to time.Time) *identity.Identity {
 	tb.Helper()
-	key, err := identity.NewCallKey()
-	must(tb, err)
-	uri, err := url.Parse(id.String())
-	must(tb, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(from.UnixNano()), NotBefore: from, NotAfter: to,
-		KeyUsage: x509.KeyUsageDigitalSignature, URIs: []*url.URL{uri},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
-	must(tb, err)
-	out, err := identity.NewIdentity(key, der)
-	must(tb, err)
-	return out
+	_, self := a.Certify(tb, id, from, to)
+	return self
 }
 
 func function(tb testing.TB, name string) identity.ID {
@@ -102,7 +68,7 @@ func wantReason(tb testing.TB, err error, want Reason) {
 
 // pair is two functions with a session between them.
 type pair struct {
-	ca             *authority
+	ca             authority
 	now            time.Time
 	quote, tax     *identity.Identity
 	caller, callee *Session
@@ -122,9 +88,9 @@ func (p *pair) session(tb testing.TB) (caller, callee *Session) {
 	tb.Helper()
 	offer, err := NewOffer(p.quote, p.tax.ID(), p.now)
 	must(tb, err)
-	callee, answer, err := Accept(p.ca.bundle, p.tax, offer.Message(), p.now)
+	callee, answer, err := Accept(p.ca.Bundle, p.tax, offer.Message(), p.now)
 	must(tb, err)
-	caller, err = offer.Complete(p.ca.bundle, answer, p.now)
+	caller, err = offer.Complete(p.ca.Bundle, answer, p.now)
 	must(tb, err)
 	return caller, callee
 }
