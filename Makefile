@@ -25,8 +25,8 @@ setup: ## install or build what this machine lacks: Bazel, vault, consul, nomad,
 	tools/setup
 
 .PHONY: up
-up: setup build .repos ## start a local cluster; then: source .cluster/env
-	bin/countersign cluster up -dir $(CLUSTER)
+up: setup build .repos ## start a local cluster (NODES=3 for more than one node); then: source .cluster/env
+	bin/countersign cluster up -dir $(CLUSTER) $(if $(NODES),-nodes $(NODES))
 
 # The git repositories that repos.bzl pins.
 .repos:

@@ -131,13 +131,28 @@ func BenchmarkCallRatios(b *testing.B) {
 		}
 		return reply
 	}
+	ns := newNodes(b, 2)
+	far := ns.run(0, "asker", hclspec.Function{Calls: []string{"answer"}}, running(nil))
+	ns.run(1, "answer", hclspec.Function{}, running(func(_ context.Context, in *countersign.Invocation) ([]byte, error) {
+		return echoed(in.Body), nil
+	}))
+	ns.publish()
+	remote := func(body []byte) []byte {
+		in := &countersign.Invocation{Function: "asker", Deadline: time.Now().Add(time.Minute)}
+		reply, err := outbound{far}.Call(context.Background(), in, "answer", body)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return reply
+	}
 	for b.Loop() {
-		compare(b, "local call", 2000, 15, []alternative{
+		compare(b, "a call within a host and between hosts", 2000, 15, []alternative{
 			{"signed, wasm to wasm", through(relay.runtime)},
 			{"unsigned, wasm to wasm", through(wasmRuntime{bare})},
 			{"signed, Go function", repeat(local)},
 			{"gRPC, unix socket, unsigned", repeat(grpcUnix(b, echoed))},
 			{"gRPC, loopback, mutual TLS", repeat(grpcMutualTLS(b, echoed))},
+			{"signed, Go function, other host", repeat(remote)},
 		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"countersign"
@@ -20,6 +21,13 @@ import (
 // forwardedHeader marks a call that a node passes on to the node that runs the function. Its value is the scheme with
 // which the call came, which a signature may cover.
 const forwardedHeader = "Countersign-Forwarded"
+
+// idempotentHeader is in an answer to a forwarded call if the function's attested spec says that it is idempotent. It is
+// between the two nodes, over TLS with the function's certificate, and goes no further.
+const idempotentHeader = "Countersign-Idempotent"
+
+// maxIdempotent bounds of how many instances a node remembers that they are idempotent.
+const maxIdempotent = 1 << 14
 
 const (
 	forwardDial    = 3 * time.Second // to connect and to do the handshake
@@ -34,10 +42,13 @@ type forwarder struct {
 	host      *Host
 	dialer    net.Dialer
 	transport *http.Transport
+
+	mu         sync.Mutex
+	idempotent map[string]bool // by allocation: as its host said
 }
 
 func newForwarder(h *Host) *forwarder {
-	f := &forwarder{host: h, dialer: net.Dialer{Timeout: forwardDial}}
+	f := &forwarder{host: h, dialer: net.Dialer{Timeout: forwardDial}, idempotent: map[string]bool{}}
 	if ip := net.ParseIP(h.config.Bind); ip != nil && !ip.IsUnspecified() {
 		f.dialer.LocalAddr = &net.TCPAddr{IP: ip}
 	}
@@ -150,8 +161,31 @@ func (f *forwarder) send(a *arrival, to *target) error {
 		failed = true
 		return countersign.Errorf(countersign.CodeUnavailable, a.callee.Name(), "%s", refused)
 	}
+	f.learn(to.Allocation, response.Header)
 	relay(a.w, response)
 	return nil
+}
+
+// learn remembers whether an instance may execute a call twice, and takes what says so out of the answer.
+func (f *forwarder) learn(allocation string, header http.Header) {
+	idempotent := header.Get(idempotentHeader) == "?1"
+	header.Del(idempotentHeader)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.idempotent[allocation] == idempotent {
+		return
+	}
+	if len(f.idempotent) >= maxIdempotent {
+		clear(f.idempotent) // it is learned again with the next answer
+	}
+	f.idempotent[allocation] = idempotent
+}
+
+// mayRepeat tells whether an instance is known to be idempotent.
+func (f *forwarder) mayRepeat(allocation string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.idempotent[allocation]
 }
 
 // request is the call as it came, with another address.
@@ -194,8 +228,12 @@ func (f *forwarder) failure(ctx context.Context, a *arrival, to *target, err err
 	case ctx.Err() != nil:
 		return countersign.Errorf(countersign.CodeDeadline, function, "the deadline passed before the node that runs it answered")
 	}
-	return &countersign.CallError{Code: countersign.CodeInternal, Function: function, Err: err,
+	broke := &countersign.CallError{Code: countersign.CodeInternal, Function: function, Err: err,
 		Reason: "the connection to the node that runs it broke; the call may have been executed"}
+	if f.mayRepeat(to.Allocation) {
+		return &elsewhere{broke}
+	}
+	return broke
 }
 
 // unavailable returns the reason of a node that refused a call for want of an instance. Nobody signed that; a return

@@ -207,6 +207,39 @@ func TestBrokenForwards(t *testing.T) {
 	}
 }
 
+// TestBrokenForwardsOfIdempotentFunctions has the node break off that has said before that the function is idempotent: the
+// next one answers.
+func TestBrokenForwardsOfIdempotentFunctions(t *testing.T) {
+	near, far := twoNodes(t, control.Ingress{})
+	third := serving(t, newFixtureWith(t, near.ca, control.Ingress{}), nil)
+	wait, entered, leave := slow()
+	defer close(leave)
+	var calls atomic.Int32
+	spec := open
+	spec.Call = hclspec.Call{Timeout: 5 * time.Second, MaxRequest: 64, MaxResponse: 64, Idempotent: true}
+	far.run("quote", spec, running(func(ctx context.Context, in *countersign.Invocation) ([]byte, error) {
+		if calls.Add(1) == 1 {
+			return in.Body, nil
+		}
+		return wait(ctx, in)
+	}))
+	third.run("quote", spec, func(t *task) { t.runtime, t.request.AllocID = echo, "third-alloc" })
+	near.in.route = to(targetOf(far, "quote"), &target{Allocation: "third-alloc", Address: third.address})
+	c := near.speaking(t, "1", "", nil)
+	r, sent := near.signed(t, "http://"+near.address, "quote", "{}")
+	first := do(t, c, r)
+	near.mustVerify(t, first, r, sent, "{}")
+	if first.Header.Get(idempotentHeader) != "" {
+		t.Errorf("%s goes on to the client", idempotentHeader)
+	}
+	r, sent = near.signed(t, "http://"+near.address, "quote", "{}")
+	got := make(chan *answer)
+	go func() { got <- do(t, c, r) }()
+	<-entered
+	must(t, far.in.server.Close())
+	near.mustVerify(t, <-got, r, sent, "{}")
+}
+
 // TestForwardsEndWithTheirDeadline has a node that accepts connections and says nothing.
 func TestForwardsEndWithTheirDeadline(t *testing.T) {
 	near, _ := twoNodes(t, control.Ingress{})

@@ -82,9 +82,10 @@ func (a *arrival) serve() error {
 // maxTries bounds how many instances are asked for one call.
 const maxTries = 3
 
-// tryElsewhere tells whether an instance did not take a call that another may take.
+// tryElsewhere tells whether another instance may take a call: this one did not, or the function is idempotent.
 func tryElsewhere(err error) bool {
-	return countersign.CodeOf(err) == countersign.CodeUnavailable
+	var repeat *elsewhere
+	return errors.As(err, &repeat) || countersign.CodeOf(err) == countersign.CodeUnavailable
 }
 
 // runHere verifies the call by the spec of an instance on this host, runs it and writes the return.
@@ -169,6 +170,9 @@ func (a *arrival) run(t *task, caller string, call *callsig.Call, sign func(call
 	}
 	if err := sign(callsig.NewSigner(t.identity.Current()), result); err != nil {
 		return refusal(t.Function(), err)
+	}
+	if a.forwarded && t.spec.Call.Idempotent {
+		a.w.Header().Set(idempotentHeader, "?1")
 	}
 	setWriteDeadline(a.w)
 	a.w.WriteHeader(result.Status)

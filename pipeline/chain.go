@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"maps"
+	"time"
 
 	consul "github.com/hashicorp/consul/api"
 )
@@ -12,6 +13,9 @@ const (
 	subsetStable = "stable"
 	subsetCanary = "canary"
 )
+
+// connectTimeout is the one that calls have without a resolver: Consul takes 5 s for a resolver that names none.
+const connectTimeout = time.Second
 
 // Canary is a release of a function that runs beside the one before and gets a share of its calls.
 type Canary struct {
@@ -78,7 +82,7 @@ func resolverFor(c Canary, have *consul.ServiceResolverConfigEntry) *consul.Serv
 	}
 	entry := &consul.ServiceResolverConfigEntry{
 		Kind: consul.ServiceResolver, Name: c.Function,
-		DefaultSubset: subsetStable,
+		DefaultSubset: subsetStable, ConnectTimeout: connectTimeout,
 		Subsets: map[string]consul.ServiceResolverSubset{
 			subsetStable: subset(c.Stable), subsetCanary: subset(c.Release),
 		},

@@ -39,7 +39,7 @@ job "quote" {
       auto_revert       = true
       health_check      = "checks"
       min_healthy_time  = "1s"
-      healthy_deadline  = "1m"
+      healthy_deadline  = "2m"
       progress_deadline = "0s"
     }
 

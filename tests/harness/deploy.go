@@ -84,9 +84,8 @@ func (r *Run) Manifest(t testing.TB, edit Edit, functions ...string) string {
 	dir := t.TempDir()
 	var m pipeline.Manifest
 	for _, name := range functions {
-		source := filepath.Join(r.Checkout, sources[name].dir)
 		f := pipeline.Built{Name: name, Target: "@" + name + "//:" + name, Runtime: "wasm", Wasm: r.WasmOf(t, name),
-			Spec: r.SpecPath(name), Repository: "file://" + source, Commit: strings.TrimSpace(string(head))}
+			Spec: r.SpecPath(name), Repository: "//" + sources[name].dir, Commit: strings.TrimSpace(string(head))}
 		if edit != nil {
 			f.Spec = edited(t, dir, name, f.Spec, edit)
 		}

@@ -4,10 +4,12 @@ package nodes
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
 
+	"countersign"
 	"countersign/tests/harness"
 	"countersign/tools/cluster"
 )
@@ -25,55 +27,15 @@ func faultTime(t *testing.T) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
-// TestFaults breaks one part after the other while 200 calls a second run, with instances of all functions on all nodes.
-// most is how many of them may fail; the functions are idempotent and have time left.
-func TestFaults(t *testing.T) {
-	deployed(t)
-	for _, fault := range []struct {
-		name  string
-		nodes []int // that clients call
-		most  int
-		do    func(t *testing.T)
-		undo  func(t *testing.T)
-	}{
-		{"kill -9 of a host", []int{1, 2, 3}, 0, killing(2, cluster.Host), waiting},
-		{"kill -9 of a Nomad client", []int{1, 2, 3}, 0, killing(2, cluster.Nomad), restarting(2, cluster.Nomad)},
-		{"kill -9 of a node's Consul agent", []int{1, 2, 3}, 0, killing(2, cluster.Consul), restarting(2, cluster.Consul)},
-		{"kill -9 of the Consul server", []int{1, 2, 3}, 0, killing(0, cluster.Consul), restarting(0, cluster.Consul)},
-		{"kill -9 of Vault", []int{1, 2, 3}, 0, killing(0, cluster.Vault), restarting(0, cluster.Vault)},
-		{"the network between two nodes is cut", []int{1}, 0, cutting(1, 2), healing},
-	} {
-		t.Run(fault.name, func(t *testing.T) {
-			load := startLoad(t, fault.nodes...)
-			quarter := faultTime(t) / 4
-			time.Sleep(quarter)
-			if n := load.failures(); n > 0 {
-				load.end()
-				t.Fatalf("before the fault: %s\n%s", load.report(time.Now()), load.example)
-			}
-			broken := time.Now()
-			fault.do(t)
-			time.Sleep(2 * quarter)
-			fault.undo(t)
-			time.Sleep(quarter)
-			load.end()
-			t.Logf("%s: %s", fault.name, load.report(broken))
-			if n := load.failures(); n > fault.most {
-				t.Errorf("%d calls failed, such as: %s", n, load.example)
-			}
-			settled(t)
-		})
-	}
-}
-
 // TestPausedNode stops every process of a node. Calls that were on their way to it wait until their deadline; after
 // that, callers go elsewhere.
 func TestPausedNode(t *testing.T) {
 	deployed(t)
+	defer pinned(t)()
 	place(t, "tax", 2, 3)
-	defer place(t, "tax", 1, 2, 3)
 	load := startLoad(t, 1)
-	time.Sleep(faultTime(t) / 4)
+	load.warm(t)
+	callsReach(t, 1, "tax", 2)
 	broken := time.Now()
 	if err := env.PauseNode(t.Context(), 2); err != nil {
 		t.Fatal(err)
@@ -91,6 +53,72 @@ func TestPausedNode(t *testing.T) {
 		t.Errorf("calls failed until %s after the node stopped; want that they go elsewhere within %s: %s", took, within, load.example)
 	}
 	settled(t)
+}
+
+// TestFaults breaks one part after the other while 200 calls a second run, with instances of all functions on all nodes.
+// most is how many of them may fail; the functions are idempotent and have time left.
+func TestFaults(t *testing.T) {
+	deployed(t)
+	defer pinned(t)()
+	for _, fault := range []struct {
+		name  string
+		nodes []int // that clients call
+		most  int
+		do    func(t *testing.T)
+		undo  func(t *testing.T)
+	}{
+		{"kill -9 of a host", []int{1, 2, 3}, 0, killing(2, cluster.Host), waiting},
+		{"kill -9 of a Nomad client", []int{1, 2, 3}, 0, killing(2, cluster.Nomad), restarting(2, cluster.Nomad)},
+		{"kill -9 of a node's Consul agent", []int{1, 2, 3}, 0, killing(2, cluster.Consul), restarting(2, cluster.Consul)},
+		{"kill -9 of the Consul server", []int{1, 2, 3}, 0, killing(0, cluster.Consul), restarting(0, cluster.Consul)},
+		{"kill -9 of Vault", []int{1, 2, 3}, 0, killing(0, cluster.Vault), restarting(0, cluster.Vault)},
+		{"the network between two nodes is cut", []int{1}, 0, cutting(1, 2), healing},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			load := startLoad(t, fault.nodes...)
+			load.warm(t)
+			quarter := faultTime(t) / 4
+			broken := time.Now()
+			fault.do(t)
+			time.Sleep(2 * quarter)
+			fault.undo(t)
+			time.Sleep(quarter)
+			load.end()
+			t.Logf("%s: %s", fault.name, load.report(broken))
+			if n := load.failures(); n > fault.most {
+				t.Errorf("%d calls failed, such as: %s", n, load.example)
+			}
+			settled(t)
+		})
+	}
+}
+
+// pinned keeps one instance of each function on each node, also when Nomad has to start one again, until the returned
+// function is called.
+func pinned(t *testing.T) func() {
+	t.Helper()
+	functions := []string{"quote", "tax", "fx"}
+	for _, function := range functions {
+		place(t, function, 1, 2, 3)
+	}
+	return func() { h.DeployEdited(t, everywhere, functions) }
+}
+
+// callsReach waits until calls that a node's quote makes of a function reach the instance on another node: after an
+// earlier fault that may be ejected for a while.
+func callsReach(t *testing.T, from int, function string, to int) {
+	t.Helper()
+	want := ""
+	for _, i := range instances(t, function) {
+		if i.node == to {
+			want = i.allocation
+		}
+	}
+	c := newClient(t, "tester", hostOf(t, from))
+	harness.Eventually(t, function+" is called on that node", 90*time.Second, func() bool {
+		answer, err := c.Call(t.Context(), "quote", []byte(basket))
+		return err == nil && slices.ContainsFunc(answer.Hops, func(h countersign.Hop) bool { return h.Allocation == want })
+	})
 }
 
 func killing(node int, kind cluster.Kind) func(*testing.T) {

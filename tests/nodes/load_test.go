@@ -15,6 +15,7 @@ import (
 
 	"countersign"
 	"countersign/client"
+	"countersign/tests/harness"
 	"countersign/vaultsign/callsig"
 )
 
@@ -35,14 +36,20 @@ type load struct {
 
 const (
 	callers = 4
-	// perSecond is the sum over the callers.
+	// perSecond is the usual rate, the sum over the callers.
 	perSecond = 200
 	patience  = 5 * time.Second // of a caller for one call
 )
 
-// startLoad makes calls of quote, spread over the hosts of nodes, until end. Clients ask another node when theirs can't be
-// reached, as quote is idempotent.
+// startLoad makes perSecond calls of quote a second, see startLoadOf.
 func startLoad(t testing.TB, nodes ...int) *load {
+	t.Helper()
+	return startLoadOf(t, perSecond, nodes...)
+}
+
+// startLoadOf makes rate calls of quote a second, spread over the hosts of nodes, until end. Clients ask another node when
+// theirs can't be reached, as quote is idempotent.
+func startLoadOf(t testing.TB, rate int, nodes ...int) *load {
 	t.Helper()
 	l := &load{began: time.Now(), failed: map[string]int{}}
 	var addresses []string
@@ -56,14 +63,27 @@ func startLoad(t testing.TB, nodes ...int) *load {
 		c.Explain, c.Idempotent = false, true
 		turned := append(slices.Clone(addresses[i%len(addresses):]), addresses[:i%len(addresses)]...)
 		c.Nodes = func(context.Context, string) ([]string, error) { return turned, nil }
-		l.done.Go(func() { l.pace(ctx, c) })
+		l.done.Go(func() { l.pace(ctx, c, time.Second*callers/time.Duration(rate)) })
 	}
 	return l
 }
 
-// pace begins calls at a steady rate, whatever becomes of those before.
-func (l *load) pace(ctx context.Context, c *client.Client) {
-	ticker := time.NewTicker(time.Second * callers / perSecond)
+// warm waits until no call has failed for two seconds, and begins to count anew: instances are made as calls need them.
+func (l *load) warm(t testing.TB) {
+	t.Helper()
+	harness.Eventually(t, "calls succeed before anything is broken", time.Minute, func() bool {
+		l.mu.Lock()
+		l.calls, l.failed, l.slowest, l.began = 0, map[string]int{}, 0, time.Now()
+		l.first, l.last = time.Time{}, time.Time{}
+		l.mu.Unlock()
+		time.Sleep(2 * time.Second)
+		return l.failures() == 0
+	})
+}
+
+// pace begins a call at each interval, whatever becomes of those before.
+func (l *load) pace(ctx context.Context, c *client.Client, interval time.Duration) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
