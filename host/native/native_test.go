@@ -224,10 +224,9 @@ func TestOverloadedAndCanceled(t *testing.T) {
 		_, err := i.Invoke(ctx, &countersign.Invocation{Body: []byte(`{"try":"wait"}`)})
 		ended <- err
 	}()
-	for i.Stats().InFlight < 1 {
+	for len(i.slots) < 1 { // it has the place of a call that runs
 		time.Sleep(time.Millisecond)
 	}
-	time.Sleep(50 * time.Millisecond)
 	_, err := invoke(t, i, 50*time.Millisecond, request{Try: "sleep"})
 	wantCode(t, err, countersign.CodeOverloaded, "")
 	cancel()
@@ -292,10 +291,9 @@ func TestCloseStopsWhatDoesNotEnd(t *testing.T) {
 		_, err := invoke(t, i, time.Minute, request{Try: "loop"})
 		ended <- err
 	}()
-	for i.Stats().InFlight < 1 {
+	for len(i.slots) < 1 { // it has the place of a call that runs
 		time.Sleep(time.Millisecond)
 	}
-	time.Sleep(50 * time.Millisecond)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	if err := i.Close(ctx); err != nil {

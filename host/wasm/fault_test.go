@@ -84,9 +84,7 @@ func TestOthersRunWhileOneLoops(t *testing.T) {
 			ended <- err
 		}()
 	}
-	for faults.Stats().InFlight < 4 {
-		time.Sleep(time.Millisecond)
-	}
+	untilLent(faults, 4)
 	for range 20 {
 		mustAdd(t, adder)
 	}
@@ -104,10 +102,7 @@ func TestOverloadedWhenNoInstanceGetsFree(t *testing.T) {
 		_, err := faults.Invoke(ctx, invocation(`{"fault":"loop"}`))
 		ended <- err
 	}()
-	for faults.Stats().InFlight < 1 {
-		time.Sleep(time.Millisecond)
-	}
-	time.Sleep(20 * time.Millisecond)
+	untilLent(faults, 1)
 	_, err := invoke(faults, 50*time.Millisecond, `{}`)
 	wantCode(t, err, countersign.CodeOverloaded)
 	waiting := make(chan error)
@@ -177,32 +172,54 @@ func TestIdleInstancesMakeRoom(t *testing.T) {
 	}
 }
 
-func TestCloseWaitsThenStops(t *testing.T) {
-	faults := loadGuest(t, "faults", Options{Concurrency: 2})
-	slow, endless := make(chan error), make(chan error)
+func TestCloseWaits(t *testing.T) {
+	called, leave := make(chan struct{}), make(chan struct{})
+	caller := loadGuest(t, "caller", Options{Caller: callerFunc(
+		func(context.Context, *countersign.Invocation, string, []byte) ([]byte, error) {
+			close(called)
+			<-leave
+			return []byte(`{}`), nil
+		})})
+	ended, closed := make(chan error, 1), make(chan error, 1)
 	go func() {
-		_, err := invoke(faults, 30*time.Second, `{"fault":"sleep","size":100}`)
-		slow <- err
+		_, err := invoke(caller, time.Minute, `{"callee":"adder","request":{}}`)
+		ended <- err
 	}()
-	go func() {
-		_, err := invoke(faults, time.Minute, `{"fault":"loop"}`)
-		endless <- err
-	}()
-	for faults.Stats().InFlight < 2 {
+	<-called
+	go func() { closed <- caller.Close(context.Background()) }()
+	for !refuses(caller) {
 		time.Sleep(time.Millisecond)
 	}
-	time.Sleep(20 * time.Millisecond)
-	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
-	defer cancel()
-	closed := make(chan error)
-	go func() { closed <- faults.Close(ctx) }()
-	if err := <-slow; err != nil {
+	_, err := invoke(caller, time.Minute, `{"callee":"adder","request":{}}`)
+	wantCode(t, err, countersign.CodeUnavailable)
+	select {
+	case err := <-closed:
+		t.Errorf("Close did not wait for a call, and returned %v", err)
+	default:
+	}
+	close(leave)
+	if err := <-ended; err != nil {
 		t.Errorf("a call that ended in time got %v", err)
 	}
-	wantCode(t, <-endless, countersign.CodeUnavailable)
 	if err := <-closed; err != nil {
 		t.Error(err)
 	}
+}
+
+func TestCloseStopsWhatDoesNotEnd(t *testing.T) {
+	faults := loadGuest(t, "faults", Options{Concurrency: 2})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := invoke(faults, time.Minute, `{"fault":"loop"}`)
+		ended <- err
+	}()
+	untilLent(faults, 1)
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if err := faults.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	wantCode(t, <-ended, countersign.CodeUnavailable)
 	_, err := invoke(faults, time.Second, `{}`)
 	wantCode(t, err, countersign.CodeUnavailable)
 }

@@ -93,6 +93,25 @@ func invoke(i *Instance, timeout time.Duration, body string) ([]byte, error) {
 	return i.Invoke(ctx, invocation(body))
 }
 
+// untilLent waits until n calls have a WebAssembly instance, or the right to make one.
+func untilLent(i *Instance, n int) {
+	lent := func() int {
+		i.pool.mu.Lock()
+		defer i.pool.mu.Unlock()
+		return i.pool.live - len(i.pool.idle)
+	}
+	for lent() < n {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// refuses tells whether Close has begun.
+func refuses(i *Instance) bool {
+	i.pool.mu.Lock()
+	defer i.pool.mu.Unlock()
+	return i.pool.closed
+}
+
 // mustAdd checks that a function works: 2 + 3 is 5.
 func mustAdd(t testing.TB, adder *Instance) {
 	t.Helper()
