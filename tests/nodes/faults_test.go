@@ -47,6 +47,7 @@ func TestSilence(t *testing.T) {
 			load.warm(t)
 			callsReach(t, 1, "tax", 2)
 			quarter := faultTime(t) / 4
+			time.Sleep(quarter)
 			broken := time.Now()
 			fault.do(t)
 			time.Sleep(2 * quarter)
@@ -84,6 +85,7 @@ func TestFaults(t *testing.T) {
 			load := startLoad(t, 1, 2, 3)
 			load.warm(t)
 			quarter := faultTime(t) / 4
+			time.Sleep(quarter)
 			broken := time.Now()
 			fault.do(t)
 			time.Sleep(2 * quarter)
