@@ -98,13 +98,15 @@ func (r *routes) apply(ctx context.Context, changes []routeChange) error {
 		kind, name, index := c.entry.GetKind(), c.entry.GetName(), c.entry.GetModifyIndex()
 		var ok bool
 		var err error
+		verb := "write"
 		if c.remove {
+			verb = "delete"
 			ok, _, err = r.entries.DeleteCAS(kind, name, index, options)
 		} else {
 			ok, _, err = r.entries.CAS(c.entry, index, options)
 		}
 		if err != nil {
-			return fmt.Errorf("write %s %q: %w", kind, name, consulError(r.address, err))
+			return fmt.Errorf("%s %s %q: %w", verb, kind, name, consulError(r.address, err))
 		}
 		if !ok {
 			return &ConflictError{

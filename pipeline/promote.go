@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	consul "github.com/hashicorp/consul/api"
+
 	"countersign/hclspec"
 )
 
@@ -181,10 +183,17 @@ func (e *ending) shift(ctx context.Context, c Canary, share Share) error {
 	})
 }
 
-// close deletes what split the calls. Only one release is left, so that changes nothing for calls.
+// close deletes what split the calls. Only one release is left, so that changes nothing for calls. Consul refuses it while
+// an entry of somebody else's names one of the subsets.
 func (e *ending) close(ctx context.Context, function string) error {
 	return e.step(function, StepClose, func(func(string)) (outcome, error) {
-		return e.change(ctx, func(now *routing) ([]routeChange, error) { return planClose(function, now), nil })
+		o, err := e.change(ctx, func(now *routing) ([]routeChange, error) { return planClose(function, now), nil })
+		var status consul.StatusError
+		if errors.As(err, &status) && strings.Contains(status.Body, "subset") {
+			err = fmt.Errorf("%w; a service-router, or another entry, leads calls to %s or %s of %s: change it, and run this again",
+				err, subsetStable, subsetCanary, function)
+		}
+		return o, err
 	})
 }
 

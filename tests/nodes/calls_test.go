@@ -61,7 +61,7 @@ func TestLocalFirstThenRemote(t *testing.T) {
 		t.Errorf("with all on one node: %s", got)
 	}
 	place(t, "tax", 2, 3)
-	defer place(t, "tax", 1, 2, 3)
+	defer h.DeployEdited(t, everywhere, []string{"tax"})
 	// The instance here takes calls until it has ended, which is after Consul stops listing it.
 	harness.Eventually(t, "tax is called on another node, and fx still on this one", 10*time.Second, func() bool {
 		got := algorithms()

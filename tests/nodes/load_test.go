@@ -127,6 +127,12 @@ func codeOf(err error) string {
 	case errors.As(err, &refused):
 		return string(refused.Code)
 	case errors.As(err, &call):
+		// A function hands on as its own failure that its callee had no time or no slot.
+		for _, busy := range []countersign.Code{countersign.CodeDeadline, countersign.CodeOverloaded} {
+			if call.Code == countersign.CodeFailed && strings.Contains(call.Reason, ": "+string(busy)+": ") {
+				return string(busy)
+			}
+		}
 		return string(call.Code)
 	case errors.As(err, &signature):
 		return string(signature.Reason)
@@ -156,6 +162,23 @@ func (l *load) failures() int {
 	}
 	return n
 }
+
+// lost is how many calls failed for another reason than want of time or of a slot: those that a fault has to do with.
+// What a machine that is busy with other things lets time out is bounded by late.
+func (l *load) lost() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for code, k := range l.failed {
+		if code != string(countersign.CodeDeadline) && code != string(countersign.CodeOverloaded) {
+			n += k
+		}
+	}
+	return n
+}
+
+// late tells whether more than one call in a hundred had no time or no slot.
+func (l *load) late() bool { return 100*(l.failures()-l.lost()) > l.calls }
 
 // report says what became of the calls; fault is when something was broken.
 func (l *load) report(fault time.Time) string {

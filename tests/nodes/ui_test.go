@@ -21,7 +21,7 @@ import (
 func TestConsulUIShowsTheTruth(t *testing.T) {
 	deployed(t)
 	c := canary{function: "quote", edit: func(spec string) string { return strings.Replace(spec, `"2s"`, `"1900ms"`, 1) }}
-	defer c.restore(t)
+	defer c.restore(t) // with the abort that the operator's route keeps from ending
 	c.open(t, "10%")
 	defer routeToCanary(t)()
 
@@ -64,6 +64,9 @@ func TestConsulUIShowsTheTruth(t *testing.T) {
 	t.Logf("exit code %d\n%s", code, out)
 	if code != 0 || !strings.Contains(out, "ok    Routing: split canary=10%") {
 		t.Error("the Consul UI does not show what there is")
+	}
+	if out, code := h.Command(t, "", "abort", "quote"); code != 1 || !strings.Contains(out, "a service-router, or another entry, leads") {
+		t.Errorf("abort while the operator's route leads to the canary: exit code %d\n%s\nwant advice", code, out)
 	}
 }
 
