@@ -65,11 +65,14 @@ func (h *hop) failure(err error) error {
 	switch {
 	case errors.As(err, &unreachable):
 		failed := &countersign.CallError{Code: countersign.CodeUnavailable, Function: h.callee,
-			Reason: "the instance's host can't be reached or went away", Err: err}
+			Reason: "the instance's host can't be reached", Err: err}
+		if unreachable.Sent { // unavailable would say that nothing was executed
+			failed.Code = countersign.CodeInternal
+			failed.Reason = "the instance's host went away during the call, which may have been executed"
+		}
 		if !unreachable.Sent || unreachable.Idempotent {
 			return &elsewhere{failed}
 		}
-		failed.Reason = "the instance's host went away during the call, which may have been executed"
 		return failed
 	case errors.As(err, &refused):
 		failed := &countersign.CallError{Code: refused.Code, Function: h.callee, Reason: refused.Reason, Err: err}
