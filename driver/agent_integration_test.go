@@ -304,8 +304,9 @@ func (a *agent) host(t *testing.T) control.Info {
 func (a *agent) signal(t *testing.T, function, signal string) {
 	t.Helper()
 	allocation, _ := a.task(function)
-	if err := a.client.Allocations().Signal(allocation, nil, "run", signal); err != nil {
-		t.Errorf("%s: %v", signal, err)
-	}
+	// Nomad sees that a plugin has been replaced a moment after the new one runs.
+	a.until(t, "Nomad to pass on "+signal, func() bool {
+		return a.client.Allocations().Signal(allocation, nil, "run", signal) == nil
+	})
 	a.untilEvent(t, function, "got "+signal)
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"net"
+	"time"
 )
 
 // Servers listen between portFrom and portTo: below the range from which Linux takes the ports of outgoing
@@ -44,6 +45,20 @@ func portFree(host string, port int) bool {
 	return true
 }
 
+// releaseTime is how long a process that was killed may take to give its ports back: it counts as dead before the last of
+// its threads has ended.
+const releaseTime = 2 * time.Second
+
+// portFreed waits a moment for a port to become free again.
+func portFreed(host string, port int) bool {
+	for end := time.Now().Add(releaseTime); !portFree(host, port); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
 // pickPort returns a free port that is not in taken.
 func pickPort(host string, taken map[int]bool) (int, error) {
 	for range 1000 {
@@ -70,7 +85,7 @@ func (s *state) assignPorts(server string, purposes []string, renew bool) error 
 	ports := map[string]int{}
 	for _, purpose := range purposes {
 		port := s.Ports[server][purpose]
-		if renew || port == 0 || taken[port] || !portFree(host, port) {
+		if renew || port == 0 || taken[port] || !portFreed(host, port) {
 			var err error
 			if port, err = pickPort(host, taken); err != nil {
 				return fmt.Errorf("port for %s: %w", server, err)
