@@ -15,6 +15,14 @@ import (
 // platform is what native executables are chosen by, as in an artifact: linux/amd64 or linux/arm64.
 const platform = goruntime.GOOS + "/" + goruntime.GOARCH
 
+// prewarmed is how many instances of a module are made before its first call, if its spec counts on so many calls at once:
+// a new allocation gets the calls of its node at once, and to make an instance takes longer than many calls.
+const prewarmed = 4
+
+// prewarmMemory is how much memory, in bytes, a function must have for each of them: what is idle, a few MiB, is missing
+// to the calls that run.
+const prewarmMemory = 16 << 20
+
 // runtime loads the verified artifact into the runtime that its spec names.
 func (s *start) runtime(ctx context.Context, stdout, stderr io.Writer) (runtime, error) {
 	r, caller := s.spec.Resources, outbound{s.task}
@@ -28,7 +36,8 @@ func (s *start) runtime(ctx context.Context, stdout, stderr io.Writer) (runtime,
 		return nativeRuntime{in}, nil
 	}
 	in, err := s.host.engine.Load(ctx, s.loaded.Wasm, wasm.Options{Function: s.spec.Name, Memory: r.Memory,
-		Concurrency: r.Concurrency, Stdout: stdout, Stderr: stderr, Caller: caller, MaxReply: s.spec.Call.MaxResponse, Prewarm: 1})
+		Concurrency: r.Concurrency, Stdout: stdout, Stderr: stderr, Caller: caller, MaxReply: s.spec.Call.MaxResponse,
+		Prewarm: max(1, min(prewarmed, s.spec.Scaling.TargetConcurrency, int(r.Memory/prewarmMemory)))})
 	if err != nil {
 		return nil, err
 	}

@@ -177,8 +177,9 @@ func (l *load) lost() int {
 	return n
 }
 
-// late tells whether more than one call in a hundred had no time or no slot.
-func (l *load) late() bool { return 100*(l.failures()-l.lost()) > l.calls }
+// late tells whether more than one call in twenty had no time or no slot. If calls went on to a node that is gone, it
+// would be one in three.
+func (l *load) late() bool { return 20*(l.failures()-l.lost()) > l.calls }
 
 // report says what became of the calls; fault is when something was broken.
 func (l *load) report(fault time.Time) string {
