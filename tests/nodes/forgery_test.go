@@ -49,7 +49,7 @@ func refusals(t *testing.T, address string) map[string]float64 {
 func TestForgeriesAreRefusedAndCounted(t *testing.T) {
 	deployed(t)
 	first, second := hostOf(t, 1), hostOf(t, 2)
-	self, _ := clientIdentity(t, "forger")
+	self := early
 	callee, err := identity.FunctionID(env.TrustDomain, "quote")
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ func TestForgeriesAreRefusedAndCounted(t *testing.T) {
 			return r
 		}},
 		{"delayed by more than the window", first, callsig.ReasonExpired, func() *http.Request {
-			return sign(time.Now().Add(-callsig.MaxLifetime - callsig.ClockSkew))
+			return sign(time.Now().Add(-callsig.DefaultLifetime - callsig.ClockSkew - 5*time.Second))
 		}},
 		{"from the future", first, callsig.ReasonNotYetValid, func() *http.Request {
 			return sign(time.Now().Add(2 * callsig.ClockSkew))

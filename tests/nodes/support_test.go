@@ -26,6 +26,7 @@ import (
 func deployed(t *testing.T) {
 	t.Helper()
 	deployOnce.Do(func() {
+		early, _ = clientIdentity(t, "early")
 		h.DeployEdited(t, everywhere, harness.Examples())
 		harness.Eventually(t, "quote, tax and fx run on every node", time.Minute, func() bool {
 			for _, function := range []string{"quote", "tax", "fx"} {
@@ -42,6 +43,9 @@ func deployed(t *testing.T) {
 }
 
 var deployOnce sync.Once
+
+// early is a client whose certificate is older than the deploy: it can sign calls of some time ago.
+var early *identity.Identity
 
 // everywhere asks for an instance of quote, tax and fx on each node.
 func everywhere(function, spec string) string {
