@@ -75,27 +75,18 @@ func (h *Host) routeForwarded(function, serverName string) func() (place, error)
 // pick returns an instance of this host that was not tried.
 func (h *Host) pick(function string, tried []*task) (*task, error) {
 	for _, t := range h.running() {
-		if t.Function() == function && !slices.Contains(tried, t) && t.accepts() {
+		if t.Function() == function && !slices.Contains(tried, t) && t.running() {
 			return t, nil
 		}
 	}
 	return nil, countersign.Errorf(countersign.CodeUnavailable, function, "no other instance runs here")
 }
 
-// accepts tells whether the task takes calls now.
-func (t *task) accepts() bool {
-	if t.begin() != nil {
-		return false
-	}
-	t.end()
-	return true
-}
-
 // exactly returns the instance <allocation>.<function>, if it takes calls.
 func (h *Host) exactly(function, serverName string) (*task, error) {
 	allocation, ok := strings.CutSuffix(serverName, "."+function)
 	for _, t := range h.running() {
-		if ok && t.ID() == allocation && t.Function() == function && t.accepts() {
+		if ok && t.ID() == allocation && t.Function() == function && t.running() {
 			return t, nil
 		}
 	}

@@ -52,7 +52,6 @@ func consulToken(file string) (string, error) {
 // want has the routes to the functions that the task calls ready before it can be called.
 func (s *start) want(ctx context.Context) error {
 	h := s.host
-	s.task.served = h.telemetry.Served(s.task.Function(), s.task.release())
 	if h.catalog == nil {
 		return nil
 	}

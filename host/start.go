@@ -90,6 +90,7 @@ func (s *start) load(ctx context.Context) error {
 // publish makes the task callable.
 func (s *start) publish() {
 	h, t := s.host, s.task
+	t.served = h.telemetry.Served(t.Function(), t.release())
 	t.status = control.Status{TaskID: s.request.TaskID, AllocID: s.request.AllocID, Function: s.request.Function,
 		Artifact: s.request.Artifact, State: control.Running, StartedAt: time.Now(), Commit: s.attested.Commit,
 		KeyID: s.attested.Key.String()}
