@@ -81,7 +81,7 @@ func (h host) calls(caller, callee, route string, n, failed int, took time.Durat
 		if failed > 0 && i%failed == 0 {
 			code = countersign.CodeFailed
 		}
-		h.Hop(caller, callee, route).Done(code, took)
+		h.Edge(caller, callee, route).Done(code, took)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"reflect"
 
+	"countersign"
+
 	"github.com/hashicorp/go-msgpack/v2/codec"
 	baseproto "github.com/hashicorp/nomad/plugins/base/proto"
 
@@ -117,9 +119,9 @@ func checkTask(c taskConfig) error {
 		return fmt.Errorf("config.artifact %q is not an OCI reference with a digest, "+
 			"<registry>/<repository>@sha256:<64 hex digits>; a tag can be moved and is not accepted", c.Artifact)
 	}
-	if !functionName.MatchString(c.Function) {
-		return fmt.Errorf("%q is not a function's name (lower-case letters, digits and '-', at most 63, beginning with "+
-			"a letter); it is the job's ID unless config.function says otherwise", c.Function)
+	if !countersign.ValidName(c.Function) {
+		return fmt.Errorf("%q is not a function's name (%s); it is the job's ID unless config.function says otherwise",
+			c.Function, countersign.NameForm)
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"countersign"
+
 	"countersign/host/control"
 )
 
@@ -48,10 +50,8 @@ func ingress(raw ingressConfig) control.Ingress {
 }
 
 var (
-	trustDomain  = regexp.MustCompile(`^[a-z0-9._-]{1,255}$`) // SPIFFE-ID, section 2.1
-	functionName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
-	reference    = regexp.MustCompile(`^[^/@\s]+(/[^/@\s]+)+@sha256:[0-9a-f]{64}$`)
-	logLevels    = []string{"debug", "info", "warn", "error"}
+	reference = regexp.MustCompile(`^[^/@\s]+(/[^/@\s]+)+@sha256:[0-9a-f]{64}$`)
+	logLevels = []string{"debug", "info", "warn", "error"}
 )
 
 // check returns everything that is wrong with a configuration, one problem a line.
@@ -67,7 +67,7 @@ func check(c control.HostConfig) error {
 	if c.Port < 0 || c.Port > 65535 {
 		wrong("port %d is not a TCP port; 0 takes any free one", c.Port)
 	}
-	if !trustDomain.MatchString(c.TrustDomain) {
+	if !countersign.ValidTrustDomain(c.TrustDomain) {
 		wrong("trust_domain %q is not a SPIFFE trust domain such as example.org", c.TrustDomain)
 	}
 	if !slices.Contains(logLevels, c.LogLevel) {

@@ -53,7 +53,7 @@ func (s *section) storageBinding(function string) StorageBinding {
 	if at, ok := s.str("path", &b.Path); ok && !s.checkPath(b.Path, at) {
 		b.Path = ""
 	}
-	s.matching("volume", &b.Volume, validNomadName, "A volume has letters, digits, underscores and hyphens.")
+	s.matching("volume", &b.Volume, validNomadName.MatchString, "A volume has letters, digits, underscores and hyphens.")
 	return b
 }
 

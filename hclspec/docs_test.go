@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"countersign"
+
 	"github.com/hashicorp/hcl/v2"
 )
 
@@ -130,7 +132,7 @@ func TestReferenceValues(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		fmt.Sprintf("at most %d lower-case", MaxNameLength), fmt.Sprintf("function, at most %d.", MaxTags),
+		fmt.Sprintf("at most %d lower-case", countersign.MaxNameLength), fmt.Sprintf("function, at most %d.", MaxTags),
 		fmt.Sprintf("at most %s, at most %d open braces, brackets and quotes, and at most %d operators",
 			formatSize(MaxSourceLength), maxNesting, maxOperators),
 		fmt.Sprintf("at most %d diagnostics", maxDiagnostics),

@@ -8,12 +8,12 @@ import (
 	"strconv"
 	"strings"
 
+	"countersign"
+
 	"github.com/hashicorp/hcl/v2"
 )
 
 var (
-	// SPIFFE-ID section 2.1.
-	validTrustDomain = regexp.MustCompile(`^[a-z0-9._-]{1,255}$`)
 	// OCI distribution specification, "Pulling manifests": <name>.
 	validRepository = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 	validHost       = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
@@ -49,7 +49,7 @@ func ParseEnvironment(filename string, src []byte, env map[string]string) (*Envi
 func (s *section) environment() *Environment {
 	s.checkName("environment", s.name, s.label)
 	e := &Environment{Name: s.name, TrustDomain: DefaultTrustDomain, Range: s.header}
-	s.matching("trust_domain", &e.TrustDomain, validTrustDomain, "A trust domain is a name such as countersign.local: "+
+	s.matching("trust_domain", &e.TrustDomain, countersign.ValidTrustDomain, "A trust domain is a name such as countersign.local: "+
 		"lower-case letters, digits, dots, hyphens and underscores, without spiffe:// in front.")
 	for _, kind := range []string{"registry", "nomad", "consul", "vault"} {
 		if len(s.children[kind]) == 0 {
@@ -73,13 +73,13 @@ func (s *section) environment() *Environment {
 }
 
 // matching reads text that has to match a pattern; form describes it.
-func (s *section) matching(name string, to *string, pattern *regexp.Regexp, form string) {
+func (s *section) matching(name string, to *string, valid func(string) bool, form string) {
 	var text string
 	at, ok := s.str(name, &text)
 	if !ok {
 		return
 	}
-	if !pattern.MatchString(text) {
+	if !valid(text) {
 		s.errorAt(at, "Invalid "+name, "%s does not fit. %s", shown(s.attrs[name].Expr, text), form)
 		return
 	}
@@ -99,7 +99,7 @@ func (s *section) registry() Registry {
 	if at, ok := s.str("address", &reg.Address); ok {
 		s.checkRegistry(reg.Address, at)
 	}
-	s.matching("prefix", &reg.Prefix, validRepository, "A prefix is a path in the registry such as teams/shop: "+
+	s.matching("prefix", &reg.Prefix, validRepository.MatchString, "A prefix is a path in the registry such as teams/shop: "+
 		"lower-case letters and digits, with dots, underscores, hyphens and slashes between them.")
 	s.boolean("plain_http", &reg.PlainHTTP)
 	return reg
@@ -119,8 +119,8 @@ func (s *section) checkRegistry(address string, at hcl.Range) {
 func (s *section) nomad() Nomad {
 	var n Nomad
 	s.serverURL(&n.Address, "")
-	s.matching("region", &n.Region, validPlace, "A region has letters, digits, dots, underscores and hyphens.")
-	s.matching("namespace", &n.Namespace, validNomadName, "A namespace has letters, digits, underscores and hyphens.")
+	s.matching("region", &n.Region, validPlace.MatchString, "A region has letters, digits, dots, underscores and hyphens.")
+	s.matching("namespace", &n.Namespace, validNomadName.MatchString, "A namespace has letters, digits, underscores and hyphens.")
 	for _, d := range s.list("datacenters") {
 		if !validPlace.MatchString(d.text) {
 			s.errorAt(d.at, "Invalid datacenter", "A datacenter has letters, digits, dots, underscores and hyphens; * stands "+
@@ -136,9 +136,9 @@ func (s *section) vault() Vault {
 	v := Vault{TransitMount: DefaultTransitMount, PKIMount: DefaultPKIMount}
 	const mount = "A mount is a path in Vault such as transit or teams/transit, without slashes at its ends."
 	s.serverURL(&v.Address, "")
-	s.matching("namespace", &v.Namespace, validMount, "A Vault namespace is a path without slashes at its ends.")
-	s.matching("transit_mount", &v.TransitMount, validMount, mount)
-	s.matching("pki_mount", &v.PKIMount, validMount, mount)
+	s.matching("namespace", &v.Namespace, validMount.MatchString, "A Vault namespace is a path without slashes at its ends.")
+	s.matching("transit_mount", &v.TransitMount, validMount.MatchString, mount)
+	s.matching("pki_mount", &v.PKIMount, validMount.MatchString, mount)
 	return v
 }
 

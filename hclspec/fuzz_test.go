@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"countersign"
+
 	"github.com/hashicorp/hcl/v2"
 )
 
@@ -26,7 +28,7 @@ func FuzzParseFunctions(f *testing.F) {
 		diags = append(diags, Check(fns, &Environment{Name: "dev"})...)
 		checkShowable(t, src, diags)
 		for _, fn := range fns {
-			if !ValidName(fn.Name) {
+			if !countersign.ValidName(fn.Name) {
 				t.Errorf("function with the name %q", fn.Name)
 			}
 		}

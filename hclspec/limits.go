@@ -35,7 +35,6 @@ const (
 
 // Limits of a function spec. Sizes are in bytes; Min and Max are permitted themselves.
 const (
-	MaxNameLength        = 63 // a DNS label, RFC 1035 section 2.3.4
 	MaxDescriptionLength = 1000
 	MaxCalls             = 64
 	MaxTags              = 16 // of storage and network together

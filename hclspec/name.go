@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"countersign"
 )
 
 var (
-	validName = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
-
 	// A Bazel label with its package written out: @repo//some/package:target. Relative labels would mean something else
 	// in each repository.
 	validLabel = regexp.MustCompile(`^(@{1,2}[A-Za-z0-9_][A-Za-z0-9_.~+-]*)?//` +
@@ -21,27 +21,22 @@ var (
 	unsafeInName = regexp.MustCompile(`[^a-z0-9]+`)
 )
 
-// ValidName tells whether name can name a function, an I/O tag or an environment: a DNS label that starts with a
-// letter (RFC 1035 section 2.3.1, in lower case). A function's name is also a Nomad job, a Consul service, a Vault key,
-// and part of a SPIFFE ID and of an OCI repository.
-func ValidName(name string) bool { return len(name) <= MaxNameLength && validName.MatchString(name) }
-
 // checkName reports a name that is none, with the nearest that is one.
 func (r *reader) checkName(what, name string, at hcl.Range) bool {
-	if ValidName(name) {
+	if countersign.ValidName(name) {
 		return true
 	}
 	hint := strings.Trim(unsafeInName.ReplaceAllString(strings.ToLower(name), "-"), "-0123456789")
-	if len(hint) > MaxNameLength {
-		hint = strings.TrimRight(hint[:MaxNameLength], "-")
+	if len(hint) > countersign.MaxNameLength {
+		hint = strings.TrimRight(hint[:countersign.MaxNameLength], "-")
 	}
-	if ValidName(hint) {
+	if countersign.ValidName(hint) {
 		hint = " For example: " + hint
 	} else {
 		hint = ""
 	}
 	r.errorAt(at, "Invalid name", "The name of a %s has at most %d lower-case letters, digits and hyphens; it starts "+
-		"with a letter and does not end with a hyphen.%s", what, MaxNameLength, hint)
+		"with a letter and does not end with a hyphen.%s", what, countersign.MaxNameLength, hint)
 	return false
 }
 

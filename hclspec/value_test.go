@@ -80,18 +80,6 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-func TestValidName(t *testing.T) {
-	for name, want := range map[string]bool{
-		"a": true, "a1": true, "quote-eu": true, strings.Repeat("a", 63): true,
-		"": false, "1a": false, "-a": false, "a-": false, "A": false, "a_b": false, "a.b": false, "ä": false,
-		strings.Repeat("a", 64): false, "a\n": false,
-	} {
-		if got := ValidName(name); got != want {
-			t.Errorf("ValidName(%q) = %t, want %t", name, got, want)
-		}
-	}
-}
-
 func TestCheckLabel(t *testing.T) {
 	for label, want := range map[string]bool{
 		"@quote//:quote": true, "//:quote": true, "//a/b": true, "@@rules~1.0//a:b/c.d": true, "@q//a-b:c_d": true,

@@ -161,7 +161,7 @@ func (a *arrival) run(t *task, caller string, call *callsig.Call, sign func(call
 		code = countersign.CodeOf(err)
 	}
 	span.End(code)
-	tm.Hop("", t.Function(), telemetry.RouteIngress).Done(code, time.Since(began))
+	tm.Edge("", t.Function(), telemetry.RouteIngress).Done(code, time.Since(began))
 	if err != nil {
 		return err
 	}

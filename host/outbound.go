@@ -32,7 +32,7 @@ func (o outbound) Call(ctx context.Context, parent *countersign.Invocation, call
 	reply, err := h.call(ctx)
 	code := countersign.CodeOf(err)
 	span.End(code, telemetry.Route(h.route), telemetry.Allocation(h.allocation), telemetry.Node(h.node))
-	h.host.telemetry.Hop(o.task.Function(), callee, h.route).Done(code, time.Since(h.began))
+	h.host.telemetry.Edge(o.task.Function(), callee, h.route).Done(code, time.Since(h.began))
 	return reply, err
 }
 

@@ -63,8 +63,11 @@ func (t *task) Status() control.Status {
 	return t.status
 }
 
-// release is that of what the task runs: the first 12 hexadecimal digits of its artifact's digest.
-func (t *task) release() string { return releaseOf(t.request.Artifact) }
+// release is that of what the task runs.
+func (t *task) release() string {
+	_, digest, _ := strings.Cut(t.request.Artifact, "@")
+	return countersign.ReleaseID(digest)
+}
 
 // running tells whether the task can be called.
 func (t *task) running() bool {
@@ -139,12 +142,4 @@ func (t *task) giveBack(ctx context.Context) {
 	for _, l := range t.logs {
 		l.Close()
 	}
-}
-
-// releaseOf returns the release that an artifact reference with a digest stands for, as the pipeline renders it into
-// jobs, or "".
-func releaseOf(artifact string) string {
-	const digits = 12
-	_, hex, _ := strings.Cut(artifact, "@sha256:")
-	return hex[:min(digits, len(hex))]
 }

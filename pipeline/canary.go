@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"countersign"
 )
 
 // settleTime is between the moment calls are led away from a release and the moment its instances stop. Routers learn of
@@ -26,9 +28,9 @@ func (d *deploy) checkCanaries(now *routing) error {
 				}
 			}
 		}
-		release, runs := Release(u.packed.reference.Digest), ""
+		release, runs := countersign.ReleaseID(u.packed.reference.Digest), ""
 		if r, ok := d.running[u.Name]; ok {
-			runs = Release(r.ArtifactDigest)
+			runs = countersign.ReleaseID(r.ArtifactDigest)
 		}
 		c := open[u.Name]
 		switch {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"time"
 
+	"countersign"
+
 	consul "github.com/hashicorp/consul/api"
 )
 
@@ -77,7 +79,7 @@ func (now *routing) foreign(function string) error {
 func resolverFor(c Canary, have *consul.ServiceResolverConfigEntry) *consul.ServiceResolverConfigEntry {
 	subset := func(release string) consul.ServiceResolverSubset {
 		return consul.ServiceResolverSubset{
-			Filter: fmt.Sprintf("Service.Meta.%s == %q", MetaRelease, release), OnlyPassing: true,
+			Filter: fmt.Sprintf("Service.Meta.%s == %q", countersign.MetaRelease, release), OnlyPassing: true,
 		}
 	}
 	entry := &consul.ServiceResolverConfigEntry{

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"countersign"
+
 	nomad "github.com/hashicorp/nomad/api"
 
 	"countersign/hclspec"
@@ -48,17 +50,17 @@ func (c *Cluster) Running(ctx context.Context) (map[string]Running, error) {
 	}
 	running := map[string]Running{}
 	for _, job := range list {
-		if job.Stop || job.Meta[MetaArtifact] == "" {
+		if job.Stop || job.Meta[countersign.MetaArtifact] == "" {
 			continue
 		}
-		calls, err := parseCalls(job.Meta[MetaCalls])
+		calls, err := parseCalls(job.Meta[countersign.MetaCalls])
 		if err != nil {
-			return nil, fmt.Errorf("meta %q of job %q: %w", MetaCalls, job.ID, err)
+			return nil, fmt.Errorf("meta %q of job %q: %w", countersign.MetaCalls, job.ID, err)
 		}
 		running[job.ID] = Running{
-			ArtifactDigest: job.Meta[MetaArtifact],
-			Commit:         job.Meta[MetaCommit],
-			Interface:      job.Meta[MetaInterface],
+			ArtifactDigest: job.Meta[countersign.MetaArtifact],
+			Commit:         job.Meta[countersign.MetaCommit],
+			Interface:      job.Meta[countersign.MetaInterface],
 			Calls:          calls,
 			Callees:        callees(job.Meta),
 		}
@@ -66,12 +68,12 @@ func (c *Cluster) Running(ctx context.Context) (map[string]Running, error) {
 	return running, nil
 }
 
-// callees reads MetaCallees. Jobs of earlier versions lack it, and name only the callees that their code knows.
+// callees reads countersign.MetaCallees. Jobs of earlier versions lack it, and name only the callees that their code knows.
 func callees(meta map[string]string) []string {
-	if list, ok := meta[MetaCallees]; ok {
+	if list, ok := meta[countersign.MetaCallees]; ok {
 		return strings.Fields(list)
 	}
-	calls, err := parseCalls(meta[MetaCalls])
+	calls, err := parseCalls(meta[countersign.MetaCalls])
 	if err != nil {
 		return nil
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"countersign"
+
 	nomad "github.com/hashicorp/nomad/api"
 )
 
@@ -87,9 +89,9 @@ func keepCount(job, registered *nomad.Job) string {
 	return fmt.Sprintf("scaled to %d", count)
 }
 
-// scalingBounds reads MetaScaling.
+// scalingBounds reads countersign.MetaScaling.
 func scalingBounds(job *nomad.Job) (least, most int, ok bool) {
-	n, err := fmt.Sscanf(job.Meta[MetaScaling], "%d-%d", &least, &most)
+	n, err := fmt.Sscanf(job.Meta[countersign.MetaScaling], "%d-%d", &least, &most)
 	return least, most, n == 2 && err == nil
 }
 
@@ -142,9 +144,9 @@ func summarize(diff *nomad.JobDiff) string {
 		}
 		for _, field := range object.Fields {
 			switch field.Name {
-			case MetaArtifact:
+			case countersign.MetaArtifact:
 				parts = append(parts, change("artifact", field))
-			case MetaCommit:
+			case countersign.MetaCommit:
 				parts = append(parts, change("commit", field))
 			}
 		}
@@ -164,7 +166,7 @@ func summarize(diff *nomad.JobDiff) string {
 
 func change(what string, field *nomad.FieldDiff) string {
 	if field.Old == "" {
-		return what + " " + short(field.New)
+		return what + " " + countersign.Short(field.New)
 	}
-	return fmt.Sprintf("%s %s -> %s", what, short(field.Old), short(field.New))
+	return fmt.Sprintf("%s %s -> %s", what, countersign.Short(field.Old), countersign.Short(field.New))
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"countersign"
+
 	nomad "github.com/hashicorp/nomad/api"
 )
 
@@ -69,7 +71,7 @@ func TestDecide(t *testing.T) {
 
 func TestKeepCount(t *testing.T) {
 	job := func(count int, bounds string) *nomad.Job {
-		return &nomad.Job{Meta: map[string]string{MetaScaling: bounds}, TaskGroups: []*nomad.TaskGroup{{Count: &count}}}
+		return &nomad.Job{Meta: map[string]string{countersign.MetaScaling: bounds}, TaskGroups: []*nomad.TaskGroup{{Count: &count}}}
 	}
 	stopped := job(5, "1-8")
 	stopped.Stop = ptr(true)
@@ -137,9 +139,9 @@ func TestPlacementReasons(t *testing.T) {
 func TestSummarize(t *testing.T) {
 	diff := &nomad.JobDiff{
 		Objects: []*nomad.ObjectDiff{{Name: "Meta", Fields: []*nomad.FieldDiff{
-			{Name: MetaArtifact, Old: digest("a"), New: digest("b")},
-			{Name: MetaCommit, New: strings.Repeat("c", 40)},
-			{Name: MetaSpec, Old: "x", New: "y"},
+			{Name: countersign.MetaArtifact, Old: digest("a"), New: digest("b")},
+			{Name: countersign.MetaCommit, New: strings.Repeat("c", 40)},
+			{Name: countersign.MetaSpec, Old: "x", New: "y"},
 		}}},
 		TaskGroups: []*nomad.TaskGroupDiff{{Updates: map[string]uint64{"ignore": 1, "canary": 1}}},
 	}

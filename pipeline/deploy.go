@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"countersign"
+
 	"countersign/vaultsign/attest"
 )
 
@@ -241,7 +243,7 @@ func (d *deploy) describe(ctx context.Context, u *unit) (outcome, error) {
 		return outcome{}, err
 	}
 	u.packed, err = pack(u.Source, d.loaded.Environment, module, document)
-	return outcome{detail: "interface " + short(u.iface.Digest), idle: cached}, err
+	return outcome{detail: "interface " + countersign.Short(u.iface.Digest), idle: cached}, err
 }
 
 // fit checks that callers and callees fit, also those that run and are not part of this deploy.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"countersign"
+
 	"countersign/artifact"
 )
 
@@ -62,7 +64,7 @@ func (m Misfit) String() string {
 		return fmt.Sprintf("%s calls %s, which neither runs nor is part of this deploy: deploy both", caller, callee)
 	}
 	return fmt.Sprintf("%s was built with interface %s of %s, but would meet %s: pin commits that fit in repos.bzl and "+
-		"deploy both", caller, short(m.BuiltWith), callee, short(m.Meets))
+		"deploy both", caller, countersign.Short(m.BuiltWith), callee, countersign.Short(m.Meets))
 }
 
 // MisfitError refuses a deploy in which callers and callees do not fit. Nothing was run.
@@ -140,15 +142,4 @@ func parseCalls(s string) (map[string]string, error) {
 		calls[callee] = digest
 	}
 	return calls, nil
-}
-
-// short shortens a digest or commit for people.
-func short(digest string) string {
-	algorithm, hash, ok := strings.Cut(digest, ":")
-	if !ok {
-		algorithm, hash = "", digest
-	} else {
-		algorithm += ":"
-	}
-	return algorithm + hash[:min(12, len(hash))]
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode"
 
+	"countersign"
+
 	"countersign/hclspec"
 )
 
@@ -32,13 +34,6 @@ type Built struct {
 	Repository string            `json:"repository"`       // where the source is, as pinned in repos.bzl
 	Commit     string            `json:"commit"`           // full commit of the source
 }
-
-// functionName is a DNS label that starts with a letter: the name is also a Nomad job, a Consul service, a Vault key,
-// a part of a SPIFFE ID and of an OCI repository.
-var functionName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
-
-// commit is a Git object ID: SHA-1 or SHA-256.
-var commit = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
 var nativePlatform = regexp.MustCompile(`^linux/(amd64|arm64)$`)
 
@@ -89,7 +84,7 @@ func parseManifest(src []byte) (*Manifest, error) {
 // check tells what of f is missing or malformed.
 func (f *Built) check() error {
 	var errs []error
-	if !functionName.MatchString(f.Name) {
+	if !countersign.ValidName(f.Name) {
 		errs = append(errs, errors.New("the name must be a DNS label that starts with a letter"))
 	}
 	if f.Runtime != hclspec.RuntimeWasm && f.Runtime != hclspec.RuntimeNative {
@@ -116,7 +111,7 @@ func (f *Built) check() error {
 	if strings.ContainsFunc(f.Repository, unicode.IsControl) || strings.Contains(f.Repository, "${") {
 		errs = append(errs, fmt.Errorf("repository %q holds control characters or ${", f.Repository))
 	}
-	if !commit.MatchString(f.Commit) {
+	if !countersign.ValidCommit(f.Commit) {
 		errs = append(errs, fmt.Errorf("commit %q is not a full Git commit in hexadecimal", f.Commit))
 	}
 	return errors.Join(errs...)

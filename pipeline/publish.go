@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"countersign"
+
 	vault "github.com/hashicorp/vault/api"
 
 	"countersign/artifact"
@@ -150,7 +152,7 @@ func (d *deploy) publish(ctx context.Context, u *unit) (outcome, error) {
 	p := u.packed
 	switch {
 	case p.present && p.bundle == nil:
-		return nothing(short(p.reference.Digest) + " is there"), nil
+		return nothing(countersign.Short(p.reference.Digest) + " is there"), nil
 	case d.PlanOnly:
 		return nothing("would be published as " + p.reference.String()), nil
 	}
@@ -168,7 +170,7 @@ func (d *deploy) publish(ctx context.Context, u *unit) (outcome, error) {
 	}
 	p.published = true
 	if p.present {
-		return did("attestation of " + short(p.reference.Digest)), nil
+		return did("attestation of " + countersign.Short(p.reference.Digest)), nil
 	}
 	return did(p.reference.String()), nil
 }

@@ -13,37 +13,13 @@ import (
 	"text/template"
 	"time"
 
+	"countersign"
+
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
 
 	"countersign/hclspec"
 )
-
-// Keys of a rendered job's meta. Those up to MetaCommit are in the meta of its Consul service, too.
-const (
-	MetaArtifact   = "artifact_digest"  // sha256:<hex> of the OCI manifest
-	MetaSpec       = "spec_digest"      // sha256:<hex> of the spec file
-	MetaInterface  = "interface_digest" // sha256:<hex>, see Interface.Digest
-	MetaRepository = "repository"       // where the source is
-	MetaCommit     = "commit"           // of the source, as attested
-	MetaCalls      = "calls"            // callee=digest pairs, see Interface.Calls
-	MetaCallees    = "callees"          // functions that the spec lets it call, separated by spaces
-	MetaScaling    = "scaling"          // fewest and most allocations, such as 1-8
-)
-
-// Further keys of a service's meta, which routers and people read.
-const (
-	MetaRelease    = "release"    // see Release
-	MetaAllocation = "allocation" // of Nomad, the whole ID
-	MetaIOStorage  = "io_storage" // storage tags of the spec, separated by commas; only if there are any
-	MetaIONetwork  = "io_network" // network tags, likewise
-)
-
-// Release names a release of a function for people and filters: the first 12 hexadecimal digits of the digest
-// (sha256:<hex>) of its artifact.
-func Release(artifactDigest string) string {
-	return short(strings.TrimPrefix(artifactDigest, "sha256:"))
-}
 
 // Job is everything that a function's Nomad job is made of.
 type Job struct {
@@ -62,10 +38,11 @@ type Job struct {
 var jobText string
 
 var jobTemplate = template.Must(template.New("job").Funcs(template.FuncMap{
-	"hcl":     hclString,
-	"hcllist": hclList,
-	"mib":     func(bytes int64) int64 { return (bytes + 1<<20 - 1) >> 20 },
-	"line":    func(s string) string { return strings.Join(strings.Fields(s), " ") },
+	"hcl":           hclString,
+	"allocationKey": func() string { return countersign.MetaAllocation },
+	"hcllist":       hclList,
+	"mib":           func(bytes int64) int64 { return (bytes + 1<<20 - 1) >> 20 },
+	"line":          func(s string) string { return strings.Join(strings.Fields(s), " ") },
 }).Parse(jobText))
 
 // Render returns the Nomad job of a function as HCL that people can read, change and run by hand. The text is a pure
@@ -78,25 +55,40 @@ func Render(j *Job) ([]byte, error) {
 	return hclwrite.Format(b.Bytes()), nil
 }
 
-// Meta returns what the job and its Consul service tell about the release.
+// Meta returns what the job tells about itself.
 func (j *Job) Meta() []MetaEntry {
+	list := j.origin()
+	for _, e := range []MetaEntry{
+		{countersign.MetaCalls, formatCalls(j.Calls)},
+		{countersign.MetaCallees, j.callees()},
+		{countersign.MetaScaling, fmt.Sprintf("%d-%d", j.Spec.Scaling.Min, j.Spec.Scaling.Max)},
+	} {
+		if e.Value != "" {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// origin is what the job and its Consul service tell about the release.
+func (j *Job) origin() []MetaEntry {
 	return []MetaEntry{
-		{MetaArtifact, j.ArtifactDigest},
-		{MetaCommit, j.Commit},
-		{MetaInterface, j.InterfaceDigest},
-		{MetaRepository, j.Repository},
-		{MetaSpec, j.SpecDigest},
+		{countersign.MetaArtifact, j.ArtifactDigest},
+		{countersign.MetaCommit, j.Commit},
+		{countersign.MetaInterface, j.InterfaceDigest},
+		{countersign.MetaRepository, j.Repository},
+		{countersign.MetaSpec, j.SpecDigest},
 	}
 }
 
 // ServiceMeta returns what each instance in Consul tells, apart from its allocation.
 func (j *Job) ServiceMeta() []MetaEntry {
-	list := append(j.Meta(), MetaEntry{MetaRelease, Release(j.ArtifactDigest)})
+	list := append(j.origin(), MetaEntry{countersign.MetaRelease, countersign.ReleaseID(j.ArtifactDigest)})
 	if tags := j.storageTags(); tags != nil {
-		list = append(list, MetaEntry{MetaIOStorage, strings.Join(tags, ",")})
+		list = append(list, MetaEntry{countersign.MetaIOStorage, strings.Join(tags, ",")})
 	}
 	if tags := j.networkTags(); tags != nil {
-		list = append(list, MetaEntry{MetaIONetwork, strings.Join(tags, ",")})
+		list = append(list, MetaEntry{countersign.MetaIONetwork, strings.Join(tags, ",")})
 	}
 	return list
 }
@@ -118,11 +110,7 @@ func (j *Job) networkTags() (tags []string) {
 // MetaEntry is one key and value of a job's meta.
 type MetaEntry struct{ Key, Value string }
 
-// CallsText is the value of MetaCalls.
-func (j *Job) CallsText() string { return formatCalls(j.Calls) }
-
-// CalleesText is the value of MetaCallees.
-func (j *Job) CalleesText() string {
+func (j *Job) callees() string {
 	callees := slices.Clone(j.Spec.Calls)
 	slices.Sort(callees)
 	return strings.Join(callees, " ")
@@ -130,19 +118,19 @@ func (j *Job) CalleesText() string {
 
 // Tags returns the tags of the Consul service: short, for people and for DNS.
 func (j *Job) Tags() []string {
-	release := Release(j.ArtifactDigest)
-	tags := []string{"countersign", "release-" + release}
+	release := countersign.ReleaseID(j.ArtifactDigest)
+	tags := []string{countersign.TagFunction, countersign.TagRelease + release}
 	if j.Spec.Ingress != nil && j.Spec.Ingress.HTTP {
-		tags = append(tags, "ingress")
+		tags = append(tags, countersign.TagIngress)
 	}
 	for _, tag := range j.storageTags() {
-		tags = append(tags, "io-storage-"+tag)
+		tags = append(tags, countersign.TagIOStorage+tag)
 	}
 	for _, tag := range j.networkTags() {
-		tags = append(tags, "io-network-"+tag)
+		tags = append(tags, countersign.TagIONetwork+tag)
 	}
 	// Last, since the Consul UI cuts a long line of tags off.
-	return append(tags, "commit-"+short(j.Commit), "artifact-"+release)
+	return append(tags, countersign.TagCommit+countersign.Short(j.Commit), countersign.TagArtifact+release)
 }
 
 // KillTimeout is how long Nomad waits for running calls to end when it stops an allocation: the longest call, within

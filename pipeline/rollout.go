@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"countersign"
+
 	nomad "github.com/hashicorp/nomad/api"
 )
 
@@ -37,13 +39,15 @@ func keepCanary(job, registered *nomad.Job) bool {
 }
 
 // releaseOf returns the release that a job is to run, see Release.
-func releaseOf(job *nomad.Job) string { return Release(job.Meta[MetaArtifact]) }
+func releaseOf(job *nomad.Job) string {
+	return countersign.ReleaseID(job.Meta[countersign.MetaArtifact])
+}
 
 // tellsRelease tells whether the instances of a registered job say in Consul which release they are.
 func tellsRelease(job *nomad.Job) bool {
 	for _, group := range job.TaskGroups {
 		for _, service := range group.Services {
-			if service.Meta[MetaRelease] != "" {
+			if service.Meta[countersign.MetaRelease] != "" {
 				return true
 			}
 		}

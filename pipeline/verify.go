@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"countersign"
+
 	consul "github.com/hashicorp/consul/api"
 
 	"countersign/artifact"
@@ -154,7 +156,7 @@ func resolveSubject(ctx context.Context, env *hclspec.Environment, subject strin
 		ref, err := artifact.ParseReference(subject)
 		return ref, time.Time{}, err
 	}
-	if !functionName.MatchString(subject) {
+	if !countersign.ValidName(subject) {
 		return artifact.Reference{}, time.Time{}, fmt.Errorf("%q is neither the name of a function nor a reference such as "+
 			"registry/prefix/name@sha256:…", subject)
 	}
@@ -192,7 +194,7 @@ func fromCatalog(ctx context.Context, env *hclspec.Environment, function string)
 	}
 	var digests []string
 	for _, instance := range instances {
-		digests = append(digests, instance.ServiceMeta[MetaArtifact])
+		digests = append(digests, instance.ServiceMeta[countersign.MetaArtifact])
 	}
 	slices.Sort(digests)
 	switch digests = slices.Compact(digests); len(digests) {

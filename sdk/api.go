@@ -98,6 +98,7 @@ func encode(dst []byte, v any) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// validName is the rule of countersign.ValidName; testdata/names.json holds the cases for both.
 func validName(name string) bool {
 	if len(name) == 0 || len(name) > 63 || name[0] < 'a' || name[0] > 'z' {
 		return false

@@ -2,7 +2,9 @@ package sdk_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -115,6 +117,33 @@ func TestErrorMatching(t *testing.T) {
 	for target, want := range matches {
 		if got := errors.Is(err, target); got != want {
 			t.Errorf("errors.Is(%v, %v) is %v", err, target, got)
+		}
+	}
+}
+
+// TestNames holds Define against the cases that the platform's own rule is held against.
+func TestNames(t *testing.T) {
+	raw, err := os.ReadFile("testdata/names.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases struct{ Valid, Invalid []string }
+	if err := json.Unmarshal(raw, &cases); err != nil || len(cases.Valid) == 0 || len(cases.Invalid) == 0 {
+		t.Fatalf("the cases can't be used: %v", err)
+	}
+	accepts := func(name string) (ok bool) {
+		defer func() { ok = recover() == nil }()
+		sdk.Define[request, rate](name)
+		return
+	}
+	for _, name := range cases.Valid {
+		if !accepts(name) {
+			t.Errorf("%q is refused", name)
+		}
+	}
+	for _, name := range cases.Invalid {
+		if accepts(name) {
+			t.Errorf("%q is accepted", name)
 		}
 	}
 }

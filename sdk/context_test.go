@@ -7,15 +7,21 @@ import (
 )
 
 func TestInvocationIsAContext(t *testing.T) {
-	in := &invocation{deadline: time.Now().Add(20 * time.Millisecond)}
+	in := &invocation{deadline: time.Now().Add(time.Hour)}
 	if at, ok := in.Deadline(); !ok || at != in.deadline {
 		t.Errorf("deadline %v, %v", at, ok)
 	}
-	derived, cancel := context.WithTimeout(in, time.Hour)
+	derived, cancel := context.WithTimeout(in, 2*time.Hour)
 	defer cancel()
 	if invocationOf(derived) != in || in.Err() != nil {
 		t.Error("a derived context does not belong to the call, or the call is over")
 	}
+}
+
+func TestInvocationEndsAtItsDeadline(t *testing.T) {
+	in := &invocation{deadline: time.Now().Add(20 * time.Millisecond)}
+	derived, cancel := context.WithTimeout(in, time.Hour)
+	defer cancel()
 	<-derived.Done()
 	if in.Err() != context.DeadlineExceeded || derived.Err() != context.DeadlineExceeded {
 		t.Errorf("errors %v and %v after the deadline", in.Err(), derived.Err())

@@ -24,30 +24,30 @@ const (
 	SideIngress = "ingress" // this host, at its door: a call from outside
 )
 
-// Hop is the caller's side of the calls from one function to another by one route. It is safe for concurrent use.
-type Hop struct {
+// Edge is the caller's side of the calls from one function to another by one route. It is safe for concurrent use.
+type Edge struct {
 	calls *byCode
 	took  prometheus.Observer
 }
 
-// Hop returns the handle of (caller, callee, route). caller is the name of a function, or "" for a call from outside.
+// Edge returns the handle of (caller, callee, route). caller is the name of a function, or "" for a call from outside.
 // callee has to be the name of a function, or Unknown: a name that only a caller claims to exist is no label.
-func (t *Telemetry) Hop(caller, callee, route string) *Hop {
+func (t *Telemetry) Edge(caller, callee, route string) *Edge {
 	if caller == "" {
 		caller = metric.Outside
 	}
-	return t.hops.get(labels{caller, callee, route})
+	return t.edges.get(labels{caller, callee, route})
 }
 
-func (t *Telemetry) newHop(l labels) *Hop {
+func (t *Telemetry) newEdge(l labels) *Edge {
 	fixed := prometheus.Labels{"caller": l[0], "callee": l[1], "route": l[2]}
-	return &Hop{calls: newByCode(t.calls, fixed), took: t.durations.With(fixed)}
+	return &Edge{calls: newByCode(t.calls, fixed), took: t.durations.With(fixed)}
 }
 
 // Done counts a call that ended with code, "" for success, after took.
-func (h *Hop) Done(code countersign.Code, took time.Duration) {
-	h.calls.inc(code)
-	h.took.Observe(took.Seconds())
+func (e *Edge) Done(code countersign.Code, took time.Duration) {
+	e.calls.inc(code)
+	e.took.Observe(took.Seconds())
 }
 
 // Served is the callee's side of the calls to one release of a function on this host. It is safe for concurrent use.

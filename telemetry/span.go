@@ -58,7 +58,7 @@ func Node(name string) Attr { return Attr{attrNode, name} }
 // Call is the ID of the call, the same on both sides.
 func Call(id string) Attr { return Attr{attrCall, id} }
 
-// Span is one side of a hop. The zero value does nothing.
+// Span is one side of a call. The zero value does nothing.
 type Span struct {
 	span   trace.Span // nil: spans are off
 	parent string     // what came in, when spans are off

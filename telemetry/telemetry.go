@@ -31,7 +31,7 @@ type Telemetry struct {
 	durations          *prometheus.HistogramVec
 	inFlight           *prometheus.GaugeVec
 
-	hops                            *series[*Hop]
+	edges                           *series[*Edge]
 	served                          *series[*Served]
 	choices                         *series[choices]
 	refusals, retries               *series[prometheus.Counter]
@@ -53,7 +53,7 @@ func New(ctx context.Context, config Config) (*Telemetry, error) {
 	gaugeVec(t.registry, metric.HostInfo).WithLabelValues(config.Node, config.Version, config.TrustDomain).Set(1)
 	t.calls, t.durations = counterVec(t.registry, metric.Calls), histogramVec(t.registry, metric.CallDuration)
 	t.servedCalls, t.inFlight = counterVec(t.registry, metric.ServedCalls), gaugeVec(t.registry, metric.CallsInFlight)
-	t.hops = newSeries(t.newHop, func(l labels) labels { return l.first(2) })
+	t.edges = newSeries(t.newEdge, func(l labels) labels { return l.first(2) })
 	t.served = newSeries(t.newServed, func(l labels) labels { return l.first(2).only(2) })
 	chosen := counterVec(t.registry, metric.RouteChoices)
 	t.choices = newSeries(func(l labels) choices {

@@ -84,10 +84,10 @@ func TestMetrics(t *testing.T) {
 			ReplayEntries: 12, Links: 3,
 		}
 	})
-	tel.Hop("", "quote", RouteIngress).Done("", 3*time.Millisecond)
-	tel.Hop("quote", "tax", RouteLocal).Done("", 100*time.Microsecond)
-	tel.Hop("quote", "tax", RouteLocal).Done(countersign.CodeDeadline, time.Second)
-	tel.Hop("quote", "tax", RouteRemote).Done("from_the_future", time.Second)
+	tel.Edge("", "quote", RouteIngress).Done("", 3*time.Millisecond)
+	tel.Edge("quote", "tax", RouteLocal).Done("", 100*time.Microsecond)
+	tel.Edge("quote", "tax", RouteLocal).Done(countersign.CodeDeadline, time.Second)
+	tel.Edge("quote", "tax", RouteRemote).Done("from_the_future", time.Second)
 	served := tel.Served("quote", "r1")
 	served.Begin()
 	served.Begin()
@@ -193,7 +193,7 @@ func TestNothingKnownYet(t *testing.T) {
 
 func TestBuckets(t *testing.T) {
 	tel := newTelemetry(t)
-	h := tel.Hop("a", "b", RouteLocal)
+	h := tel.Edge("a", "b", RouteLocal)
 	for _, took := range []time.Duration{50 * time.Microsecond, 51 * time.Microsecond, 30 * time.Second, time.Minute} {
 		h.Done("", took)
 	}
@@ -215,20 +215,20 @@ func TestBuckets(t *testing.T) {
 // TestBounded makes more label sets than are kept apart, and some that cannot be labels.
 func TestBounded(t *testing.T) {
 	tel := newTelemetry(t)
-	if tel.hops.max != MaxSeries || tel.refusals.max != MaxSeries || tel.served.max != MaxSeries {
+	if tel.edges.max != MaxSeries || tel.refusals.max != MaxSeries || tel.served.max != MaxSeries {
 		t.Error("there is another bound than the documented one")
 	}
 	const bound = 64
-	tel.hops.max, tel.refusals.max, tel.choices.max, tel.served.max = bound, bound, bound, bound
+	tel.edges.max, tel.refusals.max, tel.choices.max, tel.served.max = bound, bound, bound, bound
 	for i := range bound + 100 {
 		name := fmt.Sprintf("f%d", i)
-		tel.Hop(name, "quote", RouteRemote).Done("", time.Millisecond)
+		tel.Edge(name, "quote", RouteRemote).Done("", time.Millisecond)
 		tel.Refused(name, SideIngress, "unsigned")
 		tel.Chose(name, true)
 		tel.Served(name, "r").End("")
 	}
 	for _, bad := range []string{"\xff", strings.Repeat("x", 1000)} {
-		tel.Hop(bad, bad, RouteIngress).Done("", time.Millisecond)
+		tel.Edge(bad, bad, RouteIngress).Done("", time.Millisecond)
 		tel.Refused(bad, SideIngress, bad)
 		tel.Chose(bad, true)
 	}
@@ -299,7 +299,7 @@ func TestConcurrent(t *testing.T) {
 	for range workers {
 		wg.Go(func() {
 			for i := range calls {
-				tel.Hop("a", fmt.Sprintf("f%d", i%7), RouteLocal).Done(codes[i%len(codes)], time.Millisecond)
+				tel.Edge("a", fmt.Sprintf("f%d", i%7), RouteLocal).Done(codes[i%len(codes)], time.Millisecond)
 				s := tel.Served("a", fmt.Sprint(i%5))
 				s.Begin()
 				s.End("")
@@ -337,10 +337,10 @@ func TestCodes(t *testing.T) {
 // TestNoAllocation: counting a call allocates nothing.
 func TestNoAllocation(t *testing.T) {
 	tel := newTelemetry(t)
-	hop, served := tel.Hop("quote", "tax", RouteLocal), tel.Served("tax", "r1")
+	hop, served := tel.Edge("quote", "tax", RouteLocal), tel.Served("tax", "r1")
 	for name, f := range map[string]func(){
-		"Hop":              func() { tel.Hop("quote", "tax", RouteLocal) },
-		"Hop from outside": func() { tel.Hop("", "tax", RouteIngress) },
+		"Hop":              func() { tel.Edge("quote", "tax", RouteLocal) },
+		"Hop from outside": func() { tel.Edge("", "tax", RouteIngress) },
 		"Done":             func() { hop.Done("", time.Millisecond) },
 		"Done with a code": func() { hop.Done(countersign.CodeFailed, time.Millisecond) },
 		"Served":           func() { tel.Served("tax", "r1").Begin(); served.End("") },
@@ -361,13 +361,13 @@ func BenchmarkHop(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			tel.Hop("quote", "tax", RouteLocal).Done("", time.Millisecond)
+			tel.Edge("quote", "tax", RouteLocal).Done("", time.Millisecond)
 		}
 	})
 }
 
 func BenchmarkHopDone(b *testing.B) {
-	hop := newTelemetry(b).Hop("quote", "tax", RouteLocal)
+	hop := newTelemetry(b).Edge("quote", "tax", RouteLocal)
 	b.ReportAllocs()
 	for b.Loop() {
 		hop.Done("", time.Millisecond)

@@ -25,8 +25,8 @@ func metricsHost(t *testing.T) (address, closed string) {
 			Instances: []telemetry.Instance{{Function: "tax", Allocation: "a1", Release: "3aa211994e4b", Issued: now,
 				Expires: now.Add(time.Hour)}}}
 	})
-	tel.Hop("quote", "tax", telemetry.RouteLocal).Done("", 80*time.Microsecond)
-	tel.Hop("quote", "tax", telemetry.RouteRemote).Done(countersign.CodeFailed, 80*time.Microsecond)
+	tel.Edge("quote", "tax", telemetry.RouteLocal).Done("", 80*time.Microsecond)
+	tel.Edge("quote", "tax", telemetry.RouteRemote).Done(countersign.CodeFailed, 80*time.Microsecond)
 	served := tel.Served("tax", "3aa211994e4b")
 	served.Begin()
 	served.End("")

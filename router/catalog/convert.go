@@ -11,21 +11,15 @@ import (
 	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/serf/coordinate"
 
+	"countersign"
 	"countersign/router"
-)
-
-// Names in the catalog, which the pipeline renders into the jobs.
-const (
-	allocationMeta = "allocation" // service meta: the allocation's ID
-	releaseMeta    = "release"    // service meta: the release's
-	ingressTag     = "ingress"    // tag of functions that can be called from outside
 )
 
 // convertServices sorts the services of the catalog by name.
 func convertServices(services map[string][]string) []router.Function {
 	var list []router.Function
 	for _, name := range slices.Sorted(maps.Keys(services)) {
-		list = append(list, router.Function{Name: name, Ingress: slices.Contains(services[name], ingressTag)})
+		list = append(list, router.Function{Name: name, Ingress: slices.Contains(services[name], countersign.TagIngress)})
 	}
 	return list
 }
@@ -40,8 +34,8 @@ func convertHealth(entries []*api.ServiceEntry, onlyPassing bool) []router.Liste
 		host := cmp.Or(e.Service.Address, e.Node.Address)
 		status := e.Checks.AggregatedStatus()
 		list = append(list, router.Listed{
-			Allocation: e.Service.Meta[allocationMeta],
-			Release:    e.Service.Meta[releaseMeta],
+			Allocation: e.Service.Meta[countersign.MetaAllocation],
+			Release:    e.Service.Meta[countersign.MetaRelease],
 			Node:       e.Node.Node,
 			Address:    net.JoinHostPort(host, strconv.Itoa(e.Service.Port)),
 			Passing:    status == api.HealthPassing || status == api.HealthWarning && !onlyPassing,

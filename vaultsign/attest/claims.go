@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"strings"
 
-	"countersign/vaultsign/keyring"
+	"countersign"
 )
 
 const (
@@ -18,10 +18,8 @@ const (
 )
 
 var (
-	sha256Digest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-	gitCommit    = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
-	printable    = regexp.MustCompile(`^[^\pC]+$`)
-	scpLike      = regexp.MustCompile(`^([\w.-]+@)?[\w.-]+:[^/]`) // [user@]host:path, as git-clone(1) takes it
+	printable = regexp.MustCompile(`^[^\pC]+$`)
+	scpLike   = regexp.MustCompile(`^([\w.-]+@)?[\w.-]+:[^/]`) // [user@]host:path, as git-clone(1) takes it
 )
 
 // Claims is what an attestation states about one artifact. Every field but Builder.Version is required.
@@ -57,20 +55,20 @@ func (c Claims) check() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	require(keyring.CheckFunction(c.Function) == nil, "%.80q is not a function name", c.Function)
-	require(gitCommit.MatchString(c.Commit), "%.80q is not a full git commit", c.Commit)
+	require(countersign.ValidName(c.Function), "%.80q is not a function name", c.Function)
+	require(countersign.ValidCommit(c.Commit), "%.80q is not a full git commit", c.Commit)
 	require(isText(c.Target), "the build target is missing or unprintable")
 	for what, digest := range map[string]string{
 		"manifest": c.ManifestDigest, "spec": c.SpecDigest, "interface": c.InterfaceDigest,
 	} {
-		require(sha256Digest.MatchString(digest), "the %s digest %.80q is not sha256:<hex>", what, digest)
+		require(countersign.ValidDigest(digest), "the %s digest %.80q is not sha256:<hex>", what, digest)
 	}
 	id, err := url.Parse(c.Builder.ID)
 	require(isText(c.Builder.ID) && err == nil && id.Scheme != "" && id.User == nil, "the builder's ID is not a URI")
 	require(len(c.Files) > 0 && len(c.Files) <= maxFiles, "there are %d files, not 1 to %d", len(c.Files), maxFiles)
 	seen := map[string]bool{c.Function: true, c.ManifestDigest: true}
 	for _, f := range c.Files {
-		require(isText(f.Name) && sha256Digest.MatchString(f.Digest), "file %.80q has no name or no sha256 digest", f.Name)
+		require(isText(f.Name) && countersign.ValidDigest(f.Digest), "file %.80q has no name or no sha256 digest", f.Name)
 		require(!seen[f.Name] && !seen[f.Digest], "file %.80q or its content is there twice", f.Name)
 		seen[f.Name], seen[f.Digest] = true, true
 	}

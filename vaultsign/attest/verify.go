@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 
+	"countersign"
+
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	bundlepb "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	dssepb "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
@@ -92,8 +94,8 @@ func verify(bundle []byte, ring keyring.KeyRing, want Want) (*Attestation, *Veri
 // check refuses an expectation with holes.
 func (w Want) check() *VerificationError {
 	digests := append([]string{w.ManifestDigest, w.SpecDigest, w.InterfaceDigest}, w.FileDigests...)
-	malformed := func(digest string) bool { return !sha256Digest.MatchString(digest) }
-	if keyring.CheckFunction(w.Function) != nil || len(w.FileDigests) == 0 || slices.ContainsFunc(digests, malformed) {
+	malformed := func(digest string) bool { return !countersign.ValidDigest(digest) }
+	if !countersign.ValidName(w.Function) || len(w.FileDigests) == 0 || slices.ContainsFunc(digests, malformed) {
 		return refuse(Incomplete, "the verifier must name the function and the sha256 digests of manifest, files, spec "+
 			"and interface")
 	}

@@ -3,6 +3,8 @@ package identity
 import (
 	"fmt"
 	"strings"
+
+	"countersign"
 )
 
 // Kind is what a SPIFFE ID stands for; it is the first segment of the ID's path.
@@ -15,10 +17,9 @@ const (
 )
 
 const (
-	scheme          = "spiffe://"
-	maxTrustDomain  = 255 // bytes; SPIFFE-ID section 2.1
-	maxFunctionName = 63  // bytes; a DNS label, RFC 1123
-	maxClientName   = 63  // bytes
+	scheme         = "spiffe://"
+	maxTrustDomain = 255 // bytes; SPIFFE-ID section 2.1
+	maxClientName  = 63  // bytes
 )
 
 // ID is a SPIFFE ID of the two forms that Countersign uses. IDs are comparable; the zero ID is nobody's.
@@ -63,9 +64,8 @@ func newID(trustDomain string, kind Kind, name string) (ID, error) {
 	}
 	switch kind {
 	case KindFunction:
-		if !validFunctionName(name) {
-			return ID{}, fmt.Errorf("function name %s is not a lower-case DNS label of at most %d characters",
-				quote(name), maxFunctionName)
+		if !countersign.ValidName(name) {
+			return ID{}, fmt.Errorf("%s is not a function name: it has %s", quote(name), countersign.NameForm)
 		}
 	case KindClient:
 		if !validClientName(name) {
@@ -83,7 +83,7 @@ func newID(trustDomain string, kind Kind, name string) (ID, error) {
 
 // CheckTrustDomain returns an error if s is not a trust domain name by SPIFFE-ID section 2.1.
 func CheckTrustDomain(s string) error {
-	if s == "" || len(s) > maxTrustDomain || !only(s, isTrustDomainByte) {
+	if !countersign.ValidTrustDomain(s) {
 		return fmt.Errorf("trust domain %s is not 1 to %d lower-case letters, digits, '.', '-' or '_'",
 			quote(s), maxTrustDomain)
 	}
@@ -123,14 +123,6 @@ func (id ID) Name() string {
 // Function returns the function's name, and false if the ID is not a function's.
 func (id ID) Function() (string, bool) { return id.Name(), id.Kind() == KindFunction }
 
-// validFunctionName accepts what hclspec accepts as the name of a function.
-func validFunctionName(s string) bool {
-	if s == "" || len(s) > maxFunctionName || s[0] < 'a' || s[0] > 'z' || s[len(s)-1] == '-' {
-		return false
-	}
-	return only(s, func(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' })
-}
-
 // validClientName accepts a SPIFFE path segment (SPIFFE-ID section 2.2): dot segments are not allowed.
 func validClientName(s string) bool {
 	if s == "" || len(s) > maxClientName || s == "." || s == ".." {
@@ -139,10 +131,6 @@ func validClientName(s string) bool {
 	return only(s, func(c byte) bool {
 		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '-' || c == '_'
 	})
-}
-
-func isTrustDomainByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '.' || c == '-' || c == '_'
 }
 
 func only(s string, ok func(byte) bool) bool {

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"countersign"
 )
 
 // keyIDScheme is the URI scheme by which sigstore's tools name keys of Vault's transit engine.
@@ -13,10 +15,7 @@ const keyIDScheme = "hashivault://"
 // maxMount bounds the path of a transit mount, in bytes.
 const maxMount = 128
 
-var (
-	functionName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	mountPath    = regexp.MustCompile(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
-)
+var mountPath = regexp.MustCompile(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
 
 // KeyID names one version of one function's artifact key. Its text form is hashivault://<mount>/<function>:v<version>,
 // for example hashivault://transit/quote:v3.
@@ -56,12 +55,10 @@ func ParseKeyID(s string) (KeyID, error) {
 	return id, nil
 }
 
-// CheckFunction tells what is wrong with the name of a function, which is also the name of its key: it is a DNS label
-// (RFC 1123, lower case) that starts with a letter.
+// CheckFunction tells what is wrong with the name of a function, which is also the name of its key.
 func CheckFunction(name string) error {
-	if !functionName.MatchString(name) {
-		return fmt.Errorf("%.80q is not a function name: use lower-case letters, digits and '-', start with a letter, "+
-			"end with a letter or digit, 63 characters at most", name)
+	if !countersign.ValidName(name) {
+		return fmt.Errorf("%.80q is not a function name: use %s", name, countersign.NameForm)
 	}
 	return nil
 }

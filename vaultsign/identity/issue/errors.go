@@ -5,19 +5,19 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
-	"countersign/vaultsign/answer"
+	"countersign/vaultsign/vaulterror"
 )
 
 // UnreachableError says that Vault gave no answer of its own: trying again may help.
-type UnreachableError = answer.UnreachableError
+type UnreachableError = vaulterror.UnreachableError
 
 // DeniedError says that Vault answered with a no: the JWT or the token is not accepted, or may not do this.
-type DeniedError = answer.DeniedError
+type DeniedError = vaulterror.DeniedError
 
-// classify is answer.Classify, but for logins and certificates, where Vault says no with a bad request as well. err is
+// classify is vaulterror.Classify, but for logins and certificates, where Vault says no with a bad request as well. err is
 // not nil.
 func classify(op, path string, err error) error {
-	classified := answer.Classify(op, path, err)
+	classified := vaulterror.Classify(op, path, err)
 	var response *api.ResponseError
 	var unreachable *UnreachableError
 	if errors.As(err, &response) && !errors.As(classified, &unreachable) {

@@ -1,6 +1,6 @@
-// Package answer says what an error of Vault's API means: no answer, a no, or a bad request. It must not know what was
+// Package vaulterror says what an error of Vault's API means: no answer, a no, or a bad request. It must not know what was
 // asked for.
-package answer
+package vaulterror
 
 import (
 	"context"
