@@ -17,7 +17,7 @@ type Endpoint struct {
 	state *state
 }
 
-// Outlier says when an endpoint that fails is ejected, that is, left alone for a while.
+// Outlier says when an endpoint that fails is ejected: it gets no calls until the ejection ends.
 type Outlier struct {
 	// Failures is how many calls in a row must fail. A call that the endpoint answers, with an error of the function
 	// too, ends the row. The default is 5.
@@ -101,7 +101,7 @@ func (e *Endpoint) EndUnreachable() {
 // EndUnknown ends a call that tells nothing about the endpoint, such as one that its caller gave up.
 func (e *Endpoint) EndUnknown() { e.state.inFlight.Add(-1) }
 
-// Ejected tells whether the endpoint is being left alone.
+// Ejected tells whether the endpoint is ejected now.
 func (e *Endpoint) Ejected() bool { return e.state.ejected() }
 
 func (s *state) ejected() bool {

@@ -4,8 +4,10 @@
 //   - attest: attestations of artifacts (in-toto Statement, DSSE envelope, sigstore bundle), made and verified;
 //   - transit: the client of Vault's transit secrets engine, where the private halves live;
 //   - callsig: signatures of calls and returns;
-//   - identity: certificates of call keys, and the logins that obtain them.
+//   - identity: SPIFFE IDs, certificates of call keys, and the trust bundle that verifies them;
+//   - identity/issue: the logins that obtain certificates from Vault, and their renewal;
+//   - vaulterror: what an error of Vault's API means.
 //
 // Verification is offline and pure: bytes, a key ring and an expectation go in, a verdict comes out. Only transit and
-// identity speak to Vault. Nothing here knows Nomad, Consul, registries, Bazel or the runtimes.
+// identity/issue speak to Vault. Nothing here knows Nomad, Consul, registries, Bazel or the runtimes.
 package vaultsign
