@@ -1,6 +1,6 @@
-// Package progress tells a person what several long steps are doing: one live line on a terminal, one line per event
+// Package terminal tells a person what several long steps are doing: one live line on a terminal, one line per event
 // in a pipe. It owns the words and the screen; it must not know what the steps are.
-package progress
+package terminal
 
 import (
 	"fmt"
@@ -34,8 +34,8 @@ type Step struct {
 	start  time.Time
 }
 
-// New returns a log that writes to w. The live line is used when w is a terminal.
-func New(w io.Writer) *Log {
+// NewLog returns a log that writes to w. The live line is used when w is a terminal.
+func NewLog(w io.Writer) *Log {
 	l := &Log{w: w}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
 		l.width = func() int {

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/tools/progress"
+	"countersign/terminal"
 )
 
 const rootMod = `module example.test/root
@@ -220,7 +220,7 @@ func TestEnsureTellsWhatTheMachineLacks(t *testing.T) {
 func TestEnsureKeepsTheLogOfAFailedBuild(t *testing.T) {
 	onPath(t, "go", `echo "the proxy is away" >&2; exit 1`)
 	var out bytes.Buffer
-	_, err := Ensure(context.Background(), Consul, progress.New(&out))
+	_, err := Ensure(context.Background(), Consul, terminal.NewLog(&out))
 	var failed *BuildError
 	if !errors.As(err, &failed) {
 		t.Fatalf("got %v, want a BuildError", err)
@@ -262,7 +262,7 @@ func TestEnsureWaitsForAnotherBuild(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	var out bytes.Buffer
-	if _, err := Ensure(ctx, Consul, progress.New(&out)); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := Ensure(ctx, Consul, terminal.NewLog(&out)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want to wait until the deadline", err)
 	}
 	if !strings.Contains(out.String(), "another process is building it") {

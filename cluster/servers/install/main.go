@@ -8,13 +8,13 @@ import (
 	"os/signal"
 	"syscall"
 
-	"countersign/tools/progress"
-	"countersign/tools/servers"
+	"countersign/cluster/servers"
+	"countersign/terminal"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	all, err := servers.EnsureAll(ctx, progress.New(os.Stderr))
+	all, err := servers.EnsureAll(ctx, terminal.NewLog(os.Stderr))
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "install: %v\n", err)

@@ -1,4 +1,4 @@
-package progress
+package terminal
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 
 func TestPipeGetsWholeLinesOnly(t *testing.T) {
 	var out bytes.Buffer
-	l := New(&out)
+	l := NewLog(&out)
 	a := l.Start("vault", "building v1")
 	a.Detail("hidden in a pipe")
 	b := l.Start("consul", "")
@@ -25,7 +25,7 @@ func TestPipeGetsWholeLinesOnly(t *testing.T) {
 
 func TestTerminalShowsWhatRuns(t *testing.T) {
 	var out bytes.Buffer
-	l := New(&out)
+	l := NewLog(&out)
 	l.width = func() int { return 30 }
 	a := l.Start("nomad", "compiling a package with a long name")
 	b := l.Start("vault", "")

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"countersign/tools/progress"
+	"countersign/terminal"
 )
 
 // driverName is the driver's file. Nomad matches it with the label of the plugin block.
@@ -26,7 +26,7 @@ func (d dir) hasDriver() bool {
 
 // installDriver puts the driver's binary into the plugin directory and returns its SHA-256 digest in hexadecimal, or
 // "" for a cluster without it.
-func installDriver(ctx context.Context, d dir, o Options, log *progress.Log) (digest string, err error) {
+func installDriver(ctx context.Context, d dir, o Options, log *terminal.Log) (digest string, err error) {
 	target := d.path("plugins", driverName)
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 		return "", fmt.Errorf("plugin directory: %w", err)

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"countersign/tools/servers"
+	"countersign/cluster/servers"
 )
 
 // Kind says which process of a node, or which server.

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"countersign/tools/progress"
+	"countersign/terminal"
 )
 
 // DownOptions say what Down takes away.
@@ -53,7 +53,7 @@ func Down(ctx context.Context, o DownOptions) error {
 }
 
 // tearDown stops everything and looks whether something is left. Each step runs whatever became of the one before.
-func tearDown(ctx context.Context, d dir, s *state, log *progress.Log) error {
+func tearDown(ctx context.Context, d dir, s *state, log *terminal.Log) error {
 	step := log.Start("down", "stopping")
 	noted := d.noteAllocations(s, nil)
 	mended := undoFaults(ctx, s)

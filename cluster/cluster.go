@@ -20,8 +20,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"countersign/tools/progress"
-	"countersign/tools/servers"
+	"countersign/cluster/servers"
+	"countersign/terminal"
 )
 
 // Names that the cluster gives to things in Vault. They are the defaults everywhere.
@@ -111,7 +111,7 @@ type bringUp struct {
 	dir          dir
 	state        *state
 	binaries     map[string]servers.Binary
-	log          *progress.Log
+	log          *terminal.Log
 	driverDigest string // "" without the driver
 	rawExec      bool
 	mu           sync.Mutex // guards what follows, and state
@@ -215,11 +215,11 @@ func checkTrustDomain(td string) error {
 	return nil
 }
 
-func logOf(w io.Writer) *progress.Log {
+func logOf(w io.Writer) *terminal.Log {
 	if w == nil {
 		return nil
 	}
-	return progress.New(w)
+	return terminal.NewLog(w)
 }
 
 // open resolves the state directory of a cluster without touching it.

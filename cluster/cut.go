@@ -14,22 +14,37 @@ import (
 // Cut drops every packet between two nodes, or between a node and the servers, which are 0, in both directions. What
 // was connected stays so and hears nothing. heal undoes it, as Up and Down do; it may be called more than once. To cut
 // a pair twice is to cut it once. Consul's agents ask others about one that does not answer, so a node fails for Consul
-// when it is cut off from all: see Isolate.
+// only when it is cut off from all other nodes and from the servers.
 //
 // It needs root and the command nft, of the package nftables.
 func (e *Env) Cut(ctx context.Context, a, b int) (heal func() error, err error) {
-	return e.cut(ctx, [][2]int{{min(a, b), max(a, b)}})
-}
-
-// Isolate cuts a node off from all other nodes and from the servers. Its own processes still reach each other. See Cut.
-func (e *Env) Isolate(ctx context.Context, node int) (heal func() error, err error) {
-	var pairs [][2]int
-	for other := range len(e.Nodes) + 1 {
-		if other != node {
-			pairs = append(pairs, [2]int{min(node, other), max(node, other)})
+	_, s, err := e.state()
+	if err != nil {
+		return nil, err
+	}
+	a, b = min(a, b), max(a, b)
+	if a == b {
+		return nil, fmt.Errorf("cut node %d off from itself: name two", a)
+	}
+	for _, node := range []int{a, b} {
+		if node == 0 {
+			continue
+		}
+		if err := s.checkNode(node); err != nil {
+			return nil, fmt.Errorf("cut node %d off from %d: %w", a, b, err)
 		}
 	}
-	return e.cut(ctx, pairs)
+	if err := nft(ctx, s.cutRules(a, b)); err != nil {
+		return nil, fmt.Errorf("cut the network: %w", err)
+	}
+	return func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		if err := nft(ctx, s.mendRules(a, b)); err != nil {
+			return fmt.Errorf("mend the network: %w", err)
+		}
+		return nil
+	}, nil
 }
 
 // Heal undoes all cuts.
@@ -39,41 +54,6 @@ func (e *Env) Heal(ctx context.Context) error {
 		return err
 	}
 	return mendAll(ctx, s)
-}
-
-func (e *Env) cut(ctx context.Context, pairs [][2]int) (heal func() error, err error) {
-	_, s, err := e.state()
-	if err != nil {
-		return nil, err
-	}
-	var cut, mend strings.Builder
-	for _, pair := range pairs {
-		a, b := pair[0], pair[1]
-		if a == b {
-			return nil, fmt.Errorf("cut node %d off from itself: name two", a)
-		}
-		for _, node := range pair {
-			if node == 0 {
-				continue
-			}
-			if err := s.checkNode(node); err != nil {
-				return nil, fmt.Errorf("cut node %d off from %d: %w", a, b, err)
-			}
-		}
-		cut.WriteString(s.cutRules(a, b))
-		mend.WriteString(s.mendRules(a, b))
-	}
-	if err := nft(ctx, cut.String()); err != nil {
-		return nil, fmt.Errorf("cut the network: %w", err)
-	}
-	return func() error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		if err := nft(ctx, mend.String()); err != nil {
-			return fmt.Errorf("mend the network: %w", err)
-		}
-		return nil
-	}, nil
 }
 
 // table is the name of the cluster's table of packet filters.

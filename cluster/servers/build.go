@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"countersign/tools/progress"
+	"countersign/terminal"
 )
 
 // BuildError says that a server could not be built, and where the log of the attempt is.
@@ -42,7 +42,7 @@ func (e *BuildError) Error() string {
 func (e *BuildError) Unwrap() error { return e.Err }
 
 // Ensure returns the server of r, building it if it has to. Two processes that need the same server build it once.
-func Ensure(ctx context.Context, r Recipe, log *progress.Log) (Binary, error) {
+func Ensure(ctx context.Context, r Recipe, log *terminal.Log) (Binary, error) {
 	found, err := Find(ctx, r)
 	skipped, absent := isNotFound(err)
 	if !absent {
@@ -76,7 +76,7 @@ func Ensure(ctx context.Context, r Recipe, log *progress.Log) (Binary, error) {
 }
 
 // EnsureAll returns every server by name. Builds run one after the other: each one uses the whole machine.
-func EnsureAll(ctx context.Context, log *progress.Log) (map[string]Binary, error) {
+func EnsureAll(ctx context.Context, log *terminal.Log) (map[string]Binary, error) {
 	all := make(map[string]Binary)
 	for _, r := range All() {
 		b, err := Ensure(ctx, r, log)
@@ -99,12 +99,12 @@ func (r Recipe) cached() (string, error) {
 }
 
 // lock waits for the lock file of a recipe. The lock goes away with the process that holds it.
-func (r Recipe) lock(ctx context.Context, path string, log *progress.Log) (unlock func(), err error) {
+func (r Recipe) lock(ctx context.Context, path string, log *terminal.Log) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("lock for building %s: %w", r.Name, err)
 	}
-	var waiting *progress.Step
+	var waiting *terminal.Step
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
@@ -129,7 +129,7 @@ func (r Recipe) lock(ctx context.Context, path string, log *progress.Log) (unloc
 }
 
 // build makes the server in a directory beside its final one and moves it there when it is complete.
-func (r Recipe) build(ctx context.Context, path string, step *progress.Step) error {
+func (r Recipe) build(ctx context.Context, path string, step *terminal.Step) error {
 	final := filepath.Dir(path)
 	work := final + ".build"
 	if err := r.preflight(); err != nil {
@@ -179,7 +179,7 @@ func (r Recipe) preflight() error {
 const goNote = "go: "
 
 // compile writes the build module into work and leaves the binary in work/out.
-func (r Recipe) compile(ctx context.Context, work string, log io.Writer, step *progress.Step) error {
+func (r Recipe) compile(ctx context.Context, work string, log io.Writer, step *terminal.Step) error {
 	step.Detail("%s: fetching", r.Version)
 	root, err := r.download(ctx, work, log)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"countersign/tools/progress"
-	"countersign/tools/servers"
+	"countersign/cluster/servers"
+	"countersign/terminal"
 )
 
 // dir is the state directory: an absolute path without symbolic links.
@@ -183,7 +183,7 @@ func (d dir) prepare() error {
 const lockTime = 90 * time.Second
 
 // lock makes sure that only one process changes the cluster. The lock ends with the process.
-func (d dir) lock(ctx context.Context, log *progress.Log) (unlock func(), err error) {
+func (d dir) lock(ctx context.Context, log *terminal.Log) (unlock func(), err error) {
 	if err := os.MkdirAll(d.root, 0o755); err != nil {
 		return nil, fmt.Errorf("cluster directory: %w", err)
 	}

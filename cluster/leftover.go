@@ -19,19 +19,7 @@ type Leftover struct {
 // None tells whether nothing is left.
 func (l Leftover) None() bool { return len(l.Processes)+len(l.Mounts)+len(l.Cgroups) == 0 }
 
-// FindLeftover looks for what the cluster in a directory ("" is DefaultDir) has on the machine: running or left over.
-func FindLeftover(path string) (Leftover, error) {
-	d, err := open(path)
-	if err != nil {
-		return Leftover{}, err
-	}
-	s, err := d.load()
-	if err != nil {
-		return Leftover{}, err
-	}
-	return findLeftover(d, s)
-}
-
+// findLeftover looks for what a cluster has on the machine: running or left over.
 func findLeftover(d dir, s *state) (Leftover, error) {
 	mounts, err := readMounts()
 	if err != nil {
