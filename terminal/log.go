@@ -1,28 +1,23 @@
-// Package terminal tells a person what several long steps are doing: one live line on a terminal, one line per event
-// in a pipe. It owns the words and the screen; it must not know what the steps are.
 package terminal
 
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 )
 
 // refresh is how often the live line is drawn again.
 const refresh = 200 * time.Millisecond
 
-// Log shows steps that may run at the same time. A nil *Log shows nothing, so that callers need not check.
+// Log shows steps that may run at the same time: those that run in one live line on a terminal, those that ended in a
+// line each. A nil *Log shows nothing, so that callers need not check.
 type Log struct {
 	mu     sync.Mutex
 	w      io.Writer
-	width  func() int // columns of the terminal; nil in a pipe
+	live   *block // nil if w is no terminal
 	active []*Step
-	drawn  bool
 	stop   chan struct{} // closed to end the redrawing; nil while nothing is active
 }
 
@@ -37,13 +32,8 @@ type Step struct {
 // NewLog returns a log that writes to w. The live line is used when w is a terminal.
 func NewLog(w io.Writer) *Log {
 	l := &Log{w: w}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
-		l.width = func() int {
-			if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 20 {
-				return n
-			}
-			return 80
-		}
+	if Is(w) {
+		l.live = newBlock(w)
 	}
 	return l
 }
@@ -68,10 +58,10 @@ func (l *Log) Start(name, what string) *Step {
 	defer l.mu.Unlock()
 	l.active = append(l.active, s)
 	switch {
-	case l.width == nil && what != "":
+	case l.live == nil && what != "":
 		l.line(fmt.Sprintf("%-9s %s …", name, what))
-	case l.width != nil:
-		l.draw()
+	case l.live != nil:
+		l.draw("")
 		if l.stop == nil {
 			l.stop = make(chan struct{})
 			go l.animate(l.stop)
@@ -103,7 +93,7 @@ func (s *Step) Done(format string, args ...any) {
 	if s == nil {
 		return
 	}
-	s.end(fmt.Sprintf("%-9s %s (%s)", s.name, fmt.Sprintf(format, args...), short(time.Since(s.start))))
+	s.end(fmt.Sprintf("%-9s %s (%s)", s.name, fmt.Sprintf(format, args...), spoken(time.Since(s.start))))
 }
 
 // Fail ends the step that err stopped. The error itself is for the caller to print.
@@ -111,7 +101,7 @@ func (s *Step) Fail(err error) {
 	if s == nil || err == nil {
 		return
 	}
-	s.end(fmt.Sprintf("%-9s failed after %s", s.name, short(time.Since(s.start))))
+	s.end(fmt.Sprintf("%-9s failed after %s", s.name, spoken(time.Since(s.start))))
 }
 
 func (s *Step) end(text string) {
@@ -133,33 +123,24 @@ func (s *Step) end(text string) {
 
 // line writes a line above the live one. l.mu is held.
 func (l *Log) line(text string) {
-	l.erase()
-	fmt.Fprintln(l.w, text)
-	l.draw()
-}
-
-func (l *Log) erase() {
-	if l.drawn {
-		fmt.Fprint(l.w, "\r\x1b[K")
-		l.drawn = false
-	}
-}
-
-func (l *Log) draw() {
-	if l.width == nil || len(l.active) == 0 {
+	if l.live == nil {
+		fmt.Fprintln(l.w, text)
 		return
 	}
-	parts := make([]string, len(l.active))
-	for i, s := range l.active {
-		parts[i] = strings.TrimSpace(fmt.Sprintf("%s %s %s", s.name, s.detail, short(time.Since(s.start))))
+	l.draw(text + "\n")
+}
+
+// draw draws the live line, below what stays.
+func (l *Log) draw(above string) {
+	var parts []string
+	for _, s := range l.active {
+		parts = append(parts, OneLine(fmt.Sprintf("%s %s %s", s.name, s.detail, spoken(time.Since(s.start)))))
 	}
-	text := []rune(strings.Join(parts, " · "))
-	if limit := l.width() - 1; len(text) > limit {
-		text = append(text[:limit-1], '…')
+	var lines []string
+	if len(parts) > 0 {
+		lines = []string{strings.Join(parts, " · ")}
 	}
-	l.erase()
-	fmt.Fprint(l.w, string(text))
-	l.drawn = true
+	l.live.draw(above, lines)
 }
 
 func (l *Log) animate(stop chan struct{}) {
@@ -172,21 +153,9 @@ func (l *Log) animate(stop chan struct{}) {
 		case <-tick.C:
 			l.mu.Lock()
 			if l.stop == stop {
-				l.draw()
+				l.draw("")
 			}
 			l.mu.Unlock()
 		}
 	}
-}
-
-// short prints a duration the way people say it: 0.4 s, 12 s, 5 min 25 s.
-func short(d time.Duration) string {
-	switch {
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	}
-	d = d.Round(time.Second)
-	return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
 }

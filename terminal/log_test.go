@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestPipeGetsWholeLinesOnly(t *testing.T) {
@@ -26,7 +25,7 @@ func TestPipeGetsWholeLinesOnly(t *testing.T) {
 func TestTerminalShowsWhatRuns(t *testing.T) {
 	var out bytes.Buffer
 	l := NewLog(&out)
-	l.width = func() int { return 30 }
+	l.live = &block{w: &out, columns: func() int { return 30 }}
 	a := l.Start("nomad", "compiling a package with a long name")
 	b := l.Start("vault", "")
 	a.Done("ready")
@@ -54,17 +53,5 @@ func TestNilLogShowsNothing(t *testing.T) {
 	s.Fail(errors.New("e"))
 	if s.Elapsed() != 0 {
 		t.Error("a step that is not shown has no time")
-	}
-}
-
-func TestShort(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		440 * time.Millisecond:   "0.4 s",
-		12400 * time.Millisecond: "12 s",
-		325 * time.Second:        "5 min 25 s",
-	} {
-		if got := short(d); got != want {
-			t.Errorf("short(%v) = %q, want %q", d, got, want)
-		}
 	}
 }
