@@ -171,23 +171,22 @@ func (d dir) lastLines(name string, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n    ")
 }
 
-// ExitedError says that a server ended while it was being started.
-type ExitedError struct {
+// exitedError says that a server ended while it was being started.
+type exitedError struct {
 	Server string
 	Log    string // path
 	Last   string // the end of the log
 }
 
-// Error implements error.
-func (e *ExitedError) Error() string {
+func (e *exitedError) Error() string {
 	return fmt.Sprintf("%s ended while it started; the end of %s:\n    %s", e.Server, e.Log, e.Last)
 }
 
 // portTaken tells whether it ended because another program took one of its ports.
-func (e *ExitedError) portTaken() bool { return strings.Contains(e.Last, "address already in use") }
+func (e *exitedError) portTaken() bool { return strings.Contains(e.Last, "address already in use") }
 
 // isPortClash tells whether err is such an end.
 func isPortClash(err error) bool {
-	var e *ExitedError
+	var e *exitedError
 	return errors.As(err, &e) && e.portTaken()
 }

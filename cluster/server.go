@@ -194,7 +194,7 @@ func (u *bringUp) wait(ctx context.Context, s server, c *child) error {
 		err := u.tryServing(ctx, s)
 		select {
 		case <-exited: // also when something answered: then it was another process at the same address
-			return &ExitedError{Server: s.name, Log: u.dir.logFile(s.name), Last: u.dir.lastLines(s.name, 8)}
+			return &exitedError{Server: s.name, Log: u.dir.logFile(s.name), Last: u.dir.lastLines(s.name, 8)}
 		default:
 		}
 		var broken *brokenError

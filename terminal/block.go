@@ -37,7 +37,7 @@ func (b *block) draw(above string, lines []string) {
 		if i > 0 {
 			text.WriteByte('\n')
 		}
-		text.WriteString(Cut(line, room))
+		text.WriteString(cut(line, room))
 	}
 	b.drawn = len(lines)
 	io.WriteString(b.w, text.String())

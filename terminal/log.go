@@ -80,14 +80,6 @@ func (s *Step) Detail(format string, args ...any) {
 	s.detail = fmt.Sprintf(format, args...)
 }
 
-// Elapsed is the time since the step began.
-func (s *Step) Elapsed() time.Duration {
-	if s == nil {
-		return 0
-	}
-	return time.Since(s.start)
-}
-
 // Done ends the step with a line that stays, followed by the time that it took.
 func (s *Step) Done(format string, args ...any) {
 	if s == nil {
@@ -134,7 +126,7 @@ func (l *Log) line(text string) {
 func (l *Log) draw(above string) {
 	var parts []string
 	for _, s := range l.active {
-		parts = append(parts, OneLine(fmt.Sprintf("%s %s %s", s.name, s.detail, spoken(time.Since(s.start)))))
+		parts = append(parts, oneLine(fmt.Sprintf("%s %s %s", s.name, s.detail, spoken(time.Since(s.start)))))
 	}
 	var lines []string
 	if len(parts) > 0 {

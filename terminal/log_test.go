@@ -51,7 +51,4 @@ func TestNilLogShowsNothing(t *testing.T) {
 	s.Detail("c")
 	s.Done("d")
 	s.Fail(errors.New("e"))
-	if s.Elapsed() != 0 {
-		t.Error("a step that is not shown has no time")
-	}
 }

@@ -59,7 +59,7 @@ func (s *Steps) Show(e Event) {
 			row = "*"
 		}
 		fmt.Fprintln(s.w, strings.TrimRight(fmt.Sprintf("%-16s %-9s %-8s %7s  %s",
-			row, e.Step, e.State, Duration(e.Duration), OneLine(e.Detail)), " "))
+			row, e.Step, e.State, compact(e.Duration), oneLine(e.Detail)), " "))
 	}
 }
 
@@ -92,8 +92,8 @@ func (t *stepTable) show(e Event) {
 	above := ""
 	if e.Row == "" {
 		if e.State == Done || e.State == Failed {
-			line := fmt.Sprintf("%s %s %s (%s)", mark(e.State), e.Step, OneLine(e.Detail), Duration(e.Duration))
-			above = Cut(line, t.block.columns()) + "\n"
+			line := fmt.Sprintf("%s %s %s (%s)", mark(e.State), e.Step, oneLine(e.Detail), compact(e.Duration))
+			above = cut(line, t.block.columns()) + "\n"
 		}
 	} else {
 		r := t.rows[e.Row]
@@ -103,7 +103,7 @@ func (t *stepTable) show(e Event) {
 		}
 		r.cells[e.Step] = e
 		if e.Detail != "" || e.State == Active {
-			r.detail = OneLine(e.Detail)
+			r.detail = oneLine(e.Detail)
 		}
 	}
 	t.block.draw(above, t.lines())
@@ -142,7 +142,7 @@ func (t *stepTable) lines() []string {
 func stepCell(e Event) string {
 	text := mark(e.State)
 	if e.State == Done || e.State == Failed {
-		text += " " + Duration(e.Duration)
+		text += " " + compact(e.Duration)
 	}
 	return text + strings.Repeat(" ", max(1, cellWidth-utf8.RuneCountInString(text)))
 }

@@ -19,24 +19,24 @@ func Printable(text string) string {
 	}, text)
 }
 
-// OneLine makes one line of text of other programs: words with one space between them, and nothing that a terminal
+// oneLine makes one line of text of other programs: words with one space between them, and nothing that a terminal
 // could take for a command.
-func OneLine(text string) string {
+func oneLine(text string) string {
 	return Printable(strings.Join(strings.FieldsFunc(text, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || r == utf8.RuneError
 	}), " "))
 }
 
-// Cut shortens a line to a number of columns; the last one then shows that something is missing. 0 does not cut.
-func Cut(line string, columns int) string {
+// cut shortens a line to a number of columns; the last one then shows that something is missing. 0 does not cut.
+func cut(line string, columns int) string {
 	if columns <= 0 || utf8.RuneCountInString(line) <= columns {
 		return line
 	}
 	return string([]rune(line)[:columns-1]) + "…"
 }
 
-// Duration writes a time for columns in which people compare: 12ms, 1.5s.
-func Duration(d time.Duration) string {
+// compact writes a time for columns in which people compare: 12ms, 1.5s.
+func compact(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%dms", d.Milliseconds())
 	}

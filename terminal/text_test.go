@@ -24,8 +24,8 @@ func TestTextOfOthers(t *testing.T) {
 		"bad \xff byte":           "bad byte",
 		"":                        "",
 	} {
-		if got := OneLine(text); got != want {
-			t.Errorf("OneLine(%q) = %q, want %q", text, got, want)
+		if got := oneLine(text); got != want {
+			t.Errorf("oneLine(%q) = %q, want %q", text, got, want)
 		}
 	}
 	if got, want := Printable("tax\x1b[2J\n"), "tax\ufffd[2J\ufffd"; got != want {
@@ -35,7 +35,7 @@ func TestTextOfOthers(t *testing.T) {
 
 func TestCut(t *testing.T) {
 	for columns, want := range map[int]string{0: "größer", 6: "größer", 5: "größ…", 1: "…"} {
-		if got := Cut("größer", columns); got != want {
+		if got := cut("größer", columns); got != want {
 			t.Errorf("cut to %d: %q, want %q", columns, got, want)
 		}
 	}

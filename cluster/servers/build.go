@@ -94,7 +94,7 @@ func (r Recipe) cached() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("user cache directory, where built servers are kept: %w", err)
 	}
-	dir := fmt.Sprintf("%s-%s-%s", r.Name, r.Version, r.Hash())
+	dir := fmt.Sprintf("%s-%s-%s", r.Name, r.Version, r.hash())
 	return filepath.Join(cache, "countersign", "servers", dir, r.Name), nil
 }
 

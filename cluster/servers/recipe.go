@@ -32,8 +32,8 @@ type Recipe struct {
 	CPUSeconds int // measured time of one build, for the estimate that people see; not part of the hash
 }
 
-// Hash identifies the recipe together with the machine that the binary is for: 12 hexadecimal digits.
-func (r Recipe) Hash() string {
+// hash identifies the recipe together with the machine that the binary is for: 12 hexadecimal digits.
+func (r Recipe) hash() string {
 	r.CPUSeconds, r.Minimum = 0, ""
 	canonical, err := json.Marshal(struct {
 		Recipe

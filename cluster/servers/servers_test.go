@@ -97,10 +97,10 @@ func TestHash(t *testing.T) {
 	base := recipe()
 	same := recipe()
 	same.CPUSeconds, same.Minimum = 99, "v0.9.0"
-	if base.Hash() != same.Hash() {
+	if base.hash() != same.hash() {
 		t.Error("what does not change the binary changes the hash")
 	}
-	seen := map[string]string{base.Hash(): "base"}
+	seen := map[string]string{base.hash(): "base"}
 	for name, change := range map[string]func(*Recipe){
 		"version": func(r *Recipe) { r.Version = "v1.0.1" },
 		"sum":     func(r *Recipe) { r.Sum = "h1:other" },
@@ -110,10 +110,10 @@ func TestHash(t *testing.T) {
 	} {
 		r := recipe()
 		change(&r)
-		if other, dup := seen[r.Hash()]; dup {
+		if other, dup := seen[r.hash()]; dup {
 			t.Errorf("changing %s gives the hash of %s", name, other)
 		}
-		seen[r.Hash()] = name
+		seen[r.hash()] = name
 	}
 }
 
