@@ -12,9 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"regexp"
 	"sync"
 	"time"
 
@@ -205,38 +202,9 @@ func (u *bringUp) stopStarted(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-var trustDomainForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,253}[a-z0-9])?$`)
-
-// checkTrustDomain keeps to the form that SPIFFE-ID section 2.1 and DNS both allow.
-func checkTrustDomain(td string) error {
-	if !trustDomainForm.MatchString(td) {
-		return fmt.Errorf("trust domain %q: want lower-case letters, digits, '.' and '-', such as example.org", td)
-	}
-	return nil
-}
-
 func logOf(w io.Writer) *terminal.Log {
 	if w == nil {
 		return nil
 	}
 	return terminal.NewLog(w)
-}
-
-// open resolves the state directory of a cluster without touching it.
-func open(path string) (dir, error) {
-	if path == "" {
-		path = DefaultDir
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return dir{}, fmt.Errorf("cluster directory %s: %w", path, err)
-	}
-	if real, err := filepath.EvalSymlinks(abs); err == nil {
-		abs = real // mounts below it are listed by their real path
-	} else if parent, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
-		abs = filepath.Join(parent, filepath.Base(abs))
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return dir{}, fmt.Errorf("cluster directory %s: %w", path, err)
-	}
-	return dir{abs}, nil
 }

@@ -3,12 +3,9 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,10 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/sys/unix"
-
 	"countersign/cluster/servers"
-	"countersign/terminal"
 )
 
 // dir is the state directory: an absolute path without symbolic links.
@@ -33,6 +27,25 @@ import (
 //	data/<server>    what the servers keep; those of node 2 are named nomad-2, consul-2 and host-2
 //	secrets/         Vault's unseal key and tokens, 0700
 type dir struct{ root string }
+
+// open resolves the state directory of a cluster without touching it.
+func open(path string) (dir, error) {
+	if path == "" {
+		path = DefaultDir
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return dir{}, fmt.Errorf("cluster directory %s: %w", path, err)
+	}
+	if real, err := filepath.EvalSymlinks(abs); err == nil {
+		abs = real // mounts below it are listed by their real path
+	} else if parent, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
+		abs = filepath.Join(parent, filepath.Base(abs))
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return dir{}, fmt.Errorf("cluster directory %s: %w", path, err)
+	}
+	return dir{abs}, nil
+}
 
 func (d dir) path(parts ...string) string {
 	return filepath.Join(append([]string{d.root}, parts...)...)
@@ -67,105 +80,6 @@ func (d dir) check() error {
 	return nil
 }
 
-// state is what a cluster keeps about itself, in cluster.json.
-type state struct {
-	ID             string                    `json:"id"` // marks everything that belongs to the cluster
-	TrustDomain    string                    `json:"trust_domain"`
-	Ports          map[string]map[string]int `json:"ports"` // server, purpose
-	MinDynamicPort int                       `json:"min_dynamic_port"`
-	Allocations    []string                  `json:"allocations,omitempty"` // see noteAllocations
-	Drained        bool                      `json:"drained,omitempty"`     // Down drained the nodes; Up has to undo it
-	Nodes          int                       `json:"nodes,omitempty"`       // 0 and 1 are the same
-	Network        string                    `json:"network,omitempty"`     // see newNetwork; "" unless there are many nodes
-}
-
-// node is the name of the servers in Nomad and Consul, and of the cluster in Vault.
-func (s *state) node() string { return "countersign-" + s.ID }
-
-// NoClusterError says that a directory holds no cluster.
-type NoClusterError struct{ Dir string }
-
-// Error implements error.
-func (e *NoClusterError) Error() string {
-	return fmt.Sprintf("%s holds no cluster; `countersign cluster up -dir %s` makes one", e.Dir, e.Dir)
-}
-
-// load reads cluster.json.
-func (d dir) load() (*state, error) {
-	data, err := os.ReadFile(d.path("cluster.json"))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, &NoClusterError{Dir: d.root}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("state of the cluster: %w", err)
-	}
-	var s state
-	if err := json.Unmarshal(data, &s); err != nil {
-		return nil, fmt.Errorf("state of the cluster in %s: %w", d.path("cluster.json"), err)
-	}
-	if len(s.ID) != 10 || strings.Trim(s.ID, "0123456789abcdef") != "" {
-		return nil, fmt.Errorf("state of the cluster in %s: bad id %q", d.path("cluster.json"), s.ID)
-	}
-	if s.Nodes > MaxNodes || s.many() && net.ParseIP(s.host(1)) == nil {
-		return nil, fmt.Errorf("state of the cluster in %s: bad nodes %d in network %q", d.path("cluster.json"), s.Nodes,
-			s.Network)
-	}
-	if s.Ports == nil {
-		s.Ports = map[string]map[string]int{}
-	}
-	return &s, nil
-}
-
-// loadOrCreate returns the state of the cluster, of a new one if there is none. "" and 0 leave what there is.
-func (d dir) loadOrCreate(trustDomain string, nodes int) (*state, error) {
-	if err := checkNodes(nodes); err != nil {
-		return nil, err
-	}
-	s, err := d.load()
-	var absent *NoClusterError
-	switch {
-	case err == nil && trustDomain != "" && trustDomain != s.TrustDomain:
-		return nil, fmt.Errorf("the cluster in %s has trust domain %s, and its certificates name it: "+
-			"use another -dir for trust domain %s", d.root, s.TrustDomain, trustDomain)
-	case err == nil:
-		if err := s.setNodes(nodes); err != nil {
-			return nil, fmt.Errorf("cluster in %s: %w", d.root, err)
-		}
-		return s, nil
-	case !errors.As(err, &absent):
-		return nil, err
-	}
-	if trustDomain == "" {
-		trustDomain = DefaultTrustDomain
-	}
-	if err := checkTrustDomain(trustDomain); err != nil {
-		return nil, err
-	}
-	id := make([]byte, 5)
-	rand.Read(id) // never fails
-	s = &state{
-		ID:             hex.EncodeToString(id),
-		TrustDomain:    trustDomain,
-		Ports:          map[string]map[string]int{},
-		MinDynamicPort: dynamicFrom + dynamicCount*random(dynamicSlices),
-	}
-	if err := s.setNodes(nodes); err != nil {
-		return nil, err
-	}
-	return s, d.save(s)
-}
-
-func (d dir) save(s *state) error {
-	data, err := json.MarshalIndent(s, "", "  ")
-	if err == nil {
-		err = writeFile(d.path("cluster.json"), append(data, '\n'), 0o644)
-	}
-	if err != nil {
-		return fmt.Errorf("state of the cluster: %w", err)
-	}
-	return nil
-}
-
 // prepare makes the directories. Only secrets is closed: tasks of other users have to get through to their own.
 func (d dir) prepare() error {
 	for _, name := range []string{"config", "log", "run", "plugins", "bin", "data", "tmp"} {
@@ -177,45 +91,6 @@ func (d dir) prepare() error {
 		return fmt.Errorf("cluster directory: %w", err)
 	}
 	return nil
-}
-
-// lockTime is how long one command waits for another to be done with the directory.
-const lockTime = 90 * time.Second
-
-// lock makes sure that only one process changes the cluster. The lock ends with the process.
-func (d dir) lock(ctx context.Context, log *terminal.Log) (unlock func(), err error) {
-	if err := os.MkdirAll(d.root, 0o755); err != nil {
-		return nil, fmt.Errorf("cluster directory: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, lockTime)
-	defer cancel()
-	return lockFile(ctx, d.path("lock"), func() { log.Printf("waiting: another command works on %s", d.root) })
-}
-
-// lockFile locks a file, which it makes if there is none. It calls waiting, unless nil, once when it has to wait.
-func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("lock: %w", err)
-	}
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-		if waiting != nil {
-			waiting()
-			waiting = nil
-		}
-		if err := sleep(ctx, 100*time.Millisecond); err != nil {
-			f.Close()
-			return nil, fmt.Errorf("lock %s is held by another command, which does not end: %w", path, err)
-		}
-	}
 }
 
 // linkCommands fills bin/, which the env file puts on PATH.
