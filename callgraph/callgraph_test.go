@@ -67,7 +67,7 @@ func (h host) scrape(t *testing.T, taken time.Time) *Scrape {
 	t.Helper()
 	w := httptest.NewRecorder()
 	h.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, Path, nil))
-	s, err := Read(h.address, taken, w.Body)
+	s, err := parseScrape(h.address, taken, w.Body)
 	if err != nil {
 		t.Fatal(err)
 	}

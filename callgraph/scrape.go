@@ -42,8 +42,8 @@ type sample struct {
 // bucket counts the observations up to a bound.
 type bucket struct{ bound, count float64 }
 
-// Read reads metrics in the Prometheus text format.
-func Read(host string, taken time.Time, r io.Reader) (*Scrape, error) {
+// parseScrape reads metrics in the Prometheus text format.
+func parseScrape(host string, taken time.Time, r io.Reader) (*Scrape, error) {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(r)
 	if err != nil {
@@ -157,5 +157,5 @@ func fetch(ctx context.Context, client *http.Client, address string) (*Scrape, e
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("GET %s answers %s", Path, resp.Status)
 	}
-	return Read(address, time.Now(), http.MaxBytesReader(nil, resp.Body, maxScrape))
+	return parseScrape(address, time.Now(), http.MaxBytesReader(nil, resp.Body, maxScrape))
 }

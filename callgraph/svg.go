@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"countersign/telemetry/metric"
+	"countersign/terminal"
 )
 
 // The measures of the picture, in pixels.
@@ -136,9 +137,9 @@ func (d *drawing) box(v *vertex, rate float64) {
 		name = string(runes[:longestName-1]) + "…"
 	}
 	fmt.Fprintf(d, `<g><title>%s</title><rect x="%.1f" y="%.1f" width="%.1f" height="%.0f" rx="7" %s/>`,
-		html.EscapeString(clean(v.name)), x, y, d.width, boxHeight, style)
+		html.EscapeString(terminal.Printable(v.name)), x, y, d.width, boxHeight, style)
 	fmt.Fprintf(d, `<text x="%.1f" y="%.1f" text-anchor="middle" font-weight="bold" fill="#1c2833">%s</text>`,
-		x+d.width/2, y+18, html.EscapeString(clean(name)))
+		x+d.width/2, y+18, html.EscapeString(terminal.Printable(name)))
 	fmt.Fprintf(d, `<text x="%.1f" y="%.1f" text-anchor="middle" font-size="11" fill="#68737d">%s</text></g>`+"\n",
 		x+d.width/2, y+34, second)
 }

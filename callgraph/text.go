@@ -9,6 +9,8 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+
+	"countersign/terminal"
 )
 
 // WriteTable writes a line for each edge.
@@ -23,7 +25,7 @@ func (g *Graph) WriteTable(w io.Writer) error {
 	figures := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 	names := []string{"CALLER → CALLEE"}
 	for _, e := range g.Edges {
-		names = append(names, clean(e.Caller)+" → "+clean(e.Callee))
+		names = append(names, terminal.Printable(e.Caller)+" → "+terminal.Printable(e.Callee))
 	}
 	width := 0
 	for _, name := range names {
@@ -69,7 +71,7 @@ func quoteDOT(s string) string {
 	s = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)
 	lines := strings.Split(s, "\n")
 	for i := range lines {
-		lines[i] = clean(lines[i])
+		lines[i] = terminal.Printable(lines[i])
 	}
 	return `"` + strings.Join(lines, `\n`) + `"`
 }
@@ -181,14 +183,4 @@ func local(share *float64) string {
 		return "-"
 	}
 	return percent(*share)
-}
-
-// clean replaces what a terminal could take for a command.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
 }

@@ -18,8 +18,8 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"countersign/cluster/servers"
 	"countersign/host/control"
-	"countersign/tools/servers"
 )
 
 // agent is a real Nomad agent, server and client in one, with this test binary as its driver plugin.

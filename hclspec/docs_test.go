@@ -101,27 +101,27 @@ func TestReferenceValues(t *testing.T) {
 	text := readReference(t)
 	between := func(low, high int64) string { return fmt.Sprintf("`%q` to `%q`", formatSize(low), formatSize(high)) }
 	for attribute, want := range map[string][]string{
-		"description": {fmt.Sprintf("at most %d characters", MaxDescriptionLength)},
-		"runtime":     {DefaultRuntime},
-		"calls":       {fmt.Sprintf("at most %d;", MaxCalls)},
-		"access":      {"| `\"" + DefaultAccess + "\"` |"},
-		"max_bytes":   {between(MinStorage, MaxStorage)},
-		"protocol":    {"| `\"" + DefaultProtocol + "\"` |"},
-		"cpu":         {fmt.Sprintf("| `%d` |", DefaultCPU), fmt.Sprintf("%d to %d", MinCPU, MaxCPU)},
-		"memory":      {"`\"" + formatSize(DefaultMemory) + "\"`", between(MinMemory, MaxMemory)},
-		"concurrency": {fmt.Sprintf("| `%d` |", DefaultConcurrency), fmt.Sprintf("1 to %d", MaxConcurrency)},
-		"min":         {fmt.Sprintf("| `%d` |", DefaultScalingMin), fmt.Sprintf("1 to %d", MaxScaling)},
-		"max":         {fmt.Sprintf("`min` to %d", MaxScaling)},
+		"description": {fmt.Sprintf("at most %d characters", maxDescriptionLength)},
+		"runtime":     {defaultRuntime},
+		"calls":       {fmt.Sprintf("at most %d;", maxCalls)},
+		"access":      {"| `\"" + defaultAccess + "\"` |"},
+		"max_bytes":   {between(minStorage, maxStorage)},
+		"protocol":    {"| `\"" + defaultProtocol + "\"` |"},
+		"cpu":         {fmt.Sprintf("| `%d` |", defaultCPU), fmt.Sprintf("%d to %d", minCPU, maxCPU)},
+		"memory":      {"`\"" + formatSize(defaultMemory) + "\"`", between(minMemory, maxMemory)},
+		"concurrency": {fmt.Sprintf("| `%d` |", defaultConcurrency), fmt.Sprintf("1 to %d", maxConcurrency)},
+		"min":         {fmt.Sprintf("| `%d` |", defaultScalingMin), fmt.Sprintf("1 to %d", maxScaling)},
+		"max":         {fmt.Sprintf("`min` to %d", maxScaling)},
 		"timeout": {
-			formatDuration(DefaultTimeout),
-			fmt.Sprintf("`%q` to `%q`", formatDuration(MinTimeout), formatDuration(MaxTimeout)),
+			formatDuration(defaultTimeout),
+			fmt.Sprintf("`%q` to `%q`", formatDuration(minTimeout), formatDuration(MaxTimeout)),
 		},
-		"max_request":   {"| `\"" + formatSize(DefaultMaxRequest) + "\"` |", between(MinMessage, MaxMessage)},
-		"max_response":  {"| `\"" + formatSize(DefaultMaxResponse) + "\"` |", between(MinMessage, MaxMessage)},
-		"auth":          {"| `\"" + DefaultAuth + "\"` |"},
-		"trust_domain":  {"| `\"" + DefaultTrustDomain + "\"` |"},
-		"transit_mount": {"| `\"" + DefaultTransitMount + "\"` |"},
-		"pki_mount":     {"| `\"" + DefaultPKIMount + "\"` |"},
+		"max_request":   {"| `\"" + formatSize(defaultMaxRequest) + "\"` |", between(minMessage, MaxMessage)},
+		"max_response":  {"| `\"" + formatSize(defaultMaxResponse) + "\"` |", between(minMessage, MaxMessage)},
+		"auth":          {"| `\"" + defaultAuth + "\"` |"},
+		"trust_domain":  {"| `\"" + defaultTrustDomain + "\"` |"},
+		"transit_mount": {"| `\"" + defaultTransitMount + "\"` |"},
+		"pki_mount":     {"| `\"" + defaultPKIMount + "\"` |"},
 	} {
 		_, row, found := strings.Cut(text, "\n| `"+attribute+"` |")
 		row, _, _ = strings.Cut(row, "\n")
@@ -132,7 +132,7 @@ func TestReferenceValues(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		fmt.Sprintf("at most %d lower-case", countersign.MaxNameLength), fmt.Sprintf("function, at most %d.", MaxTags),
+		fmt.Sprintf("at most %d lower-case", countersign.MaxNameLength), fmt.Sprintf("function, at most %d.", maxTags),
 		fmt.Sprintf("at most %s, at most %d open braces, brackets and quotes, and at most %d operators",
 			formatSize(MaxSourceLength), maxNesting, maxOperators),
 		fmt.Sprintf("at most %d diagnostics", maxDiagnostics),

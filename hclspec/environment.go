@@ -48,7 +48,7 @@ func ParseEnvironment(filename string, src []byte, env map[string]string) (*Envi
 
 func (s *section) environment() *Environment {
 	s.checkName("environment", s.name, s.label)
-	e := &Environment{Name: s.name, TrustDomain: DefaultTrustDomain, Range: s.header}
+	e := &Environment{Name: s.name, TrustDomain: defaultTrustDomain, Range: s.header}
 	s.matching("trust_domain", &e.TrustDomain, countersign.ValidTrustDomain, "A trust domain is a name such as countersign.local: "+
 		"lower-case letters, digits, dots, hyphens and underscores, without spiffe:// in front.")
 	for _, kind := range []string{"registry", "nomad", "consul", "vault"} {
@@ -133,7 +133,7 @@ func (s *section) nomad() Nomad {
 }
 
 func (s *section) vault() Vault {
-	v := Vault{TransitMount: DefaultTransitMount, PKIMount: DefaultPKIMount}
+	v := Vault{TransitMount: defaultTransitMount, PKIMount: defaultPKIMount}
 	const mount = "A mount is a path in Vault such as transit or teams/transit, without slashes at its ends."
 	s.serverURL(&v.Address, "")
 	s.matching("namespace", &v.Namespace, validMount.MatchString, "A Vault namespace is a path without slashes at its ends.")

@@ -56,7 +56,7 @@ func (r *reader) duplicate(s *section, first hcl.Range) {
 // function reads a function block.
 func (s *section) function() *Function {
 	f := &Function{
-		Name: s.name, Target: "@" + s.name + "//:" + s.name, Runtime: DefaultRuntime, Range: s.header,
+		Name: s.name, Target: "@" + s.name + "//:" + s.name, Runtime: defaultRuntime, Range: s.header,
 	}
 	if at, ok := s.str("description", &f.Description); ok {
 		s.checkDescription(f.Description, at)
@@ -81,16 +81,16 @@ func (s *section) checkDescription(text string, at hcl.Range) {
 	bad := func(c rune) bool {
 		return c != '\n' && c != '\t' && (unicode.IsControl(c) || c == unicode.ReplacementChar)
 	}
-	if utf8.RuneCountInString(text) > MaxDescriptionLength || strings.ContainsFunc(text, bad) {
+	if utf8.RuneCountInString(text) > maxDescriptionLength || strings.ContainsFunc(text, bad) {
 		s.errorAt(at, "Invalid description", "A description has at most %d characters and no control characters. Move "+
-			"longer text into the repository's README.", MaxDescriptionLength)
+			"longer text into the repository's README.", maxDescriptionLength)
 	}
 }
 
 func (s *section) calls(f *Function) {
 	elements := s.list("calls")
-	if len(elements) > MaxCalls {
-		s.errorAt(s.attrs["calls"].NameRange, "Too many calls", "A function may call at most %d others. Split it.", MaxCalls)
+	if len(elements) > maxCalls {
+		s.errorAt(s.attrs["calls"].NameRange, "Too many calls", "A function may call at most %d others. Split it.", maxCalls)
 		return
 	}
 	seen := map[string]bool{}
@@ -110,26 +110,26 @@ func (s *section) calls(f *Function) {
 }
 
 func (s *section) resources() Resources {
-	res := Resources{CPU: DefaultCPU, Memory: DefaultMemory, Concurrency: DefaultConcurrency}
-	s.integer("cpu", &res.CPU, MinCPU, MaxCPU)
-	s.size("memory", &res.Memory, MinMemory, MaxMemory)
-	s.integer("concurrency", &res.Concurrency, 1, MaxConcurrency)
+	res := Resources{CPU: defaultCPU, Memory: defaultMemory, Concurrency: defaultConcurrency}
+	s.integer("cpu", &res.CPU, minCPU, maxCPU)
+	s.size("memory", &res.Memory, minMemory, maxMemory)
+	s.integer("concurrency", &res.Concurrency, 1, maxConcurrency)
 	return res
 }
 
 // scaling reads a scaling block of a function of which concurrency calls run at the same time in an allocation.
 func (s *section) scaling(concurrency int) Scaling {
-	sc := Scaling{Min: DefaultScalingMin}
-	_, minOK := s.integer("min", &sc.Min, 1, MaxScaling)
+	sc := Scaling{Min: defaultScalingMin}
+	_, minOK := s.integer("min", &sc.Min, 1, maxScaling)
 	sc.Max = sc.Min
-	if at, ok := s.integer("max", &sc.Max, 1, MaxScaling); ok && sc.Max < sc.Min {
+	if at, ok := s.integer("max", &sc.Max, 1, maxScaling); ok && sc.Max < sc.Min {
 		if minOK || !s.has("min") {
 			s.errorAt(at, "max is less than min", "min is %d: raise max to %d at least, or lower min.", sc.Min, sc.Min)
 		}
 		sc.Max = sc.Min
 	}
 	sc.TargetConcurrency = (concurrency + 1) / 2
-	at, ok := s.integer("target_concurrency", &sc.TargetConcurrency, 1, MaxConcurrency)
+	at, ok := s.integer("target_concurrency", &sc.TargetConcurrency, 1, maxConcurrency)
 	if ok && sc.TargetConcurrency > concurrency {
 		s.errorAt(at, "target_concurrency is out of reach", "Only %d calls run at the same time in an allocation "+
 			"(resources.concurrency): lower target_concurrency, or raise concurrency.", concurrency)
@@ -139,16 +139,16 @@ func (s *section) scaling(concurrency int) Scaling {
 }
 
 func (s *section) call() Call {
-	c := Call{Timeout: DefaultTimeout, MaxRequest: DefaultMaxRequest, MaxResponse: DefaultMaxResponse}
-	s.duration("timeout", &c.Timeout, MinTimeout, MaxTimeout)
+	c := Call{Timeout: defaultTimeout, MaxRequest: defaultMaxRequest, MaxResponse: defaultMaxResponse}
+	s.duration("timeout", &c.Timeout, minTimeout, MaxTimeout)
 	s.boolean("idempotent", &c.Idempotent)
-	s.size("max_request", &c.MaxRequest, MinMessage, MaxMessage)
-	s.size("max_response", &c.MaxResponse, MinMessage, MaxMessage)
+	s.size("max_request", &c.MaxRequest, minMessage, MaxMessage)
+	s.size("max_response", &c.MaxResponse, minMessage, MaxMessage)
 	return c
 }
 
 func (s *section) ingress() *Ingress {
-	in := &Ingress{HTTP: true, Auth: DefaultAuth, Range: s.header}
+	in := &Ingress{HTTP: true, Auth: defaultAuth, Range: s.header}
 	if at, ok := s.boolean("http", &in.HTTP); ok && !in.HTTP {
 		s.errorAt(at, "Ingress without a way in", "HTTP is the only way in. Remove the whole ingress block to keep callers "+
 			"outside away.")

@@ -81,10 +81,10 @@ func TestParseFunctionsFillsInDefaults(t *testing.T) {
 		Name: "tax", Target: "@tax//:tax", Runtime: RuntimeWasm,
 		Storage:   []Storage{{Tag: "rules", Access: AccessReadOnly, Path: "/rules"}},
 		Network:   []Network{{Tag: "rates", Protocol: ProtocolTCP}},
-		Resources: Resources{CPU: DefaultCPU, Memory: DefaultMemory, Concurrency: DefaultConcurrency},
-		Scaling:   Scaling{Min: 1, Max: 1, TargetConcurrency: DefaultConcurrency / 2},
+		Resources: Resources{CPU: defaultCPU, Memory: defaultMemory, Concurrency: defaultConcurrency},
+		Scaling:   Scaling{Min: 1, Max: 1, TargetConcurrency: defaultConcurrency / 2},
 		Call: Call{
-			Timeout: DefaultTimeout, MaxRequest: DefaultMaxRequest, MaxResponse: DefaultMaxResponse,
+			Timeout: defaultTimeout, MaxRequest: defaultMaxRequest, MaxResponse: defaultMaxResponse,
 		},
 		Ingress: &Ingress{HTTP: true, Auth: AuthSigned},
 	}
@@ -183,7 +183,7 @@ var badFunctions = []struct {
 	},
 	{name: "calls not a list", body: `calls = "tax"`, want: []string{`2:9 calls is not a list / calls = ["…"]`}},
 	{
-		name: "too many calls", body: `calls = ["` + strings.Join(numbered(MaxCalls+1), `", "`) + `"]`,
+		name: "too many calls", body: `calls = ["` + strings.Join(numbered(maxCalls+1), `", "`) + `"]`,
 		want: []string{`2:1 Too many calls / at most 64`},
 	},
 	{

@@ -57,7 +57,7 @@ func TestCheckLargeApplication(t *testing.T) {
 	names := numbered(400)
 	for i, name := range names {
 		f := &Function{Name: name}
-		for j := range MaxCalls {
+		for j := range maxCalls {
 			f.Calls = append(f.Calls, names[(i+j+1)%len(names)])
 		}
 		fns = append(fns, f)

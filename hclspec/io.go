@@ -31,19 +31,19 @@ func (s *section) io(f *Function) {
 	}
 	for _, c := range s.children["io.network"] {
 		if tag(c) {
-			n := Network{Tag: c.name, Protocol: DefaultProtocol, Range: c.header}
+			n := Network{Tag: c.name, Protocol: defaultProtocol, Range: c.header}
 			c.oneOf("protocol", &n.Protocol, ProtocolTCP, ProtocolUDP)
 			f.Network = append(f.Network, n)
 		}
 	}
-	if n := len(f.Storage) + len(f.Network); n > MaxTags {
+	if n := len(f.Storage) + len(f.Network); n > maxTags {
 		s.errorAt(s.header, "Too many tags", "A function may have at most %d I/O tags, but has %d. Split the function.",
-			MaxTags, n)
+			maxTags, n)
 	}
 }
 
 func (s *section) storage() Storage {
-	st := Storage{Tag: s.name, Access: DefaultAccess, Path: "/" + s.name, Range: s.header}
+	st := Storage{Tag: s.name, Access: defaultAccess, Path: "/" + s.name, Range: s.header}
 	s.oneOf("access", &st.Access, AccessReadOnly, AccessReadWrite)
 	p := st.Path
 	if at, ok := s.str("path", &p); ok && s.checkPath(p, at) {
@@ -51,7 +51,7 @@ func (s *section) storage() Storage {
 	} else if !s.has("path") && !s.checkPath(p, s.label) { // a tag may be called proc
 		st.Path = ""
 	}
-	s.size("max_bytes", &st.MaxBytes, MinStorage, MaxStorage)
+	s.size("max_bytes", &st.MaxBytes, minStorage, maxStorage)
 	if st.MaxBytes > 0 && st.Access == AccessReadOnly {
 		s.warningAt(s.attrs["max_bytes"].NameRange, "max_bytes without effect",
 			"The function cannot write to a read-only storage. Remove max_bytes, or set access = %q.", AccessReadWrite)

@@ -4,57 +4,57 @@ import "time"
 
 // Units of sizes, in bytes.
 const (
-	KiB int64 = 1 << 10
-	MiB int64 = 1 << 20
-	GiB int64 = 1 << 30
-	TiB int64 = 1 << 40
+	kiB int64 = 1 << 10
+	miB int64 = 1 << 20
+	giB int64 = 1 << 30
+	tiB int64 = 1 << 40
 )
 
 // Defaults of a function spec: what an attribute is when it is not written. A function's target is
 // @<name>//:<name>, a storage tag's path is /<tag>, and the target concurrency is half of the concurrency, rounded up.
 const (
-	DefaultRuntime     = RuntimeWasm
-	DefaultAccess      = AccessReadOnly
-	DefaultProtocol    = ProtocolTCP
-	DefaultCPU         = 100
-	DefaultMemory      = 64 * MiB
-	DefaultConcurrency = 16
-	DefaultScalingMin  = 1
-	DefaultTimeout     = 10 * time.Second
-	DefaultMaxRequest  = 1 * MiB
-	DefaultMaxResponse = 1 * MiB
-	DefaultAuth        = AuthSigned
+	defaultRuntime     = RuntimeWasm
+	defaultAccess      = AccessReadOnly
+	defaultProtocol    = ProtocolTCP
+	defaultCPU         = 100
+	defaultMemory      = 64 * miB
+	defaultConcurrency = 16
+	defaultScalingMin  = 1
+	defaultTimeout     = 10 * time.Second
+	defaultMaxRequest  = 1 * miB
+	defaultMaxResponse = 1 * miB
+	defaultAuth        = AuthSigned
 )
 
 // Defaults of an environment file. Region, namespace and datacenters have none: the Nomad agent's own apply.
 const (
-	DefaultTrustDomain  = "countersign.local"
-	DefaultTransitMount = "transit"
-	DefaultPKIMount     = "pki"
+	defaultTrustDomain  = "countersign.local"
+	defaultTransitMount = "transit"
+	defaultPKIMount     = "pki"
 )
 
 // Limits of a function spec. Sizes are in bytes; Min and Max are permitted themselves.
 const (
-	MaxDescriptionLength = 1000
-	MaxCalls             = 64
-	MaxTags              = 16 // of storage and network together
-	MinCPU               = 1
-	MaxCPU               = 1_000_000
-	MinMemory            = 10 * MiB // the least that Nomad accepts
-	MaxMemory            = 256 * GiB
-	MaxConcurrency       = 1000
-	MaxScaling           = 1000
-	MinTimeout           = time.Millisecond
+	maxDescriptionLength = 1000
+	maxCalls             = 64
+	maxTags              = 16 // of storage and network together
+	minCPU               = 1
+	maxCPU               = 1_000_000
+	minMemory            = 10 * miB // the least that Nomad accepts
+	maxMemory            = 256 * giB
+	maxConcurrency       = 1000
+	maxScaling           = 1000
+	minTimeout           = time.Millisecond
 	MaxTimeout           = time.Hour
-	MinMessage           = 1 * KiB
-	MaxMessage           = 64 * MiB
-	MinStorage           = 4 * KiB
-	MaxStorage           = 16 * TiB
+	minMessage           = 1 * kiB
+	MaxMessage           = 64 * miB
+	minStorage           = 4 * kiB
+	maxStorage           = 16 * tiB
 )
 
 // Limits of a file, checked before it is parsed: the parser works recursively, and its input is not ours.
 const (
-	MaxSourceLength = 64 * KiB
+	MaxSourceLength = 64 * kiB
 	maxNesting      = 32  // brackets, braces, parentheses, quotes, template sequences
 	maxOperators    = 256 // operators that may stand in front of a value or between values, in the whole file
 

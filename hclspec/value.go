@@ -16,7 +16,7 @@ var (
 	looseTime = regexp.MustCompile(`^\s*([0-9]{1,9})\s*([A-Za-z]*)\s*$`)
 )
 
-var sizeUnits = map[string]int64{"B": 1, "KiB": KiB, "MiB": MiB, "GiB": GiB, "TiB": TiB}
+var sizeUnits = map[string]int64{"B": 1, "KiB": kiB, "MiB": miB, "GiB": giB, "TiB": tiB}
 
 // parseSize reads a size such as "64MiB". If text is none, ok is false and fix says what to write. A size beyond 64
 // bits becomes the largest that there is: it is out of every range.
@@ -39,7 +39,7 @@ func adviseSize(text string) string {
 	if m == nil {
 		return form
 	}
-	unit := map[string]int64{"": 1, "k": KiB, "m": MiB, "g": GiB, "t": TiB}[strings.ToLower(m[2])]
+	unit := map[string]int64{"": 1, "k": kiB, "m": miB, "g": giB, "t": tiB}[strings.ToLower(m[2])]
 	number, ok := new(big.Rat).SetString(m[1])
 	if !ok {
 		return form

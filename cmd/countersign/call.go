@@ -9,18 +9,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
-	"os/user"
-	"regexp"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	consul "github.com/hashicorp/consul/api"
-
 	"countersign/client"
+	"countersign/discovery"
 )
 
 const (
@@ -107,7 +102,7 @@ func (o *callOptions) self(ctx context.Context, notes io.Writer) (*client.Login,
 	if err != nil {
 		return nil, err
 	}
-	file, err := o.file(vaultAddress())
+	file, err := o.file(discovery.VaultAddress())
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +119,7 @@ func (o *callOptions) self(ctx context.Context, notes io.Writer) (*client.Login,
 		over = fmt.Sprintf("the login as %s ended %s; `countersign login` renews it", kept.Identity.ID(),
 			kept.Identity.Certificate.NotAfter.Local().Format(time.DateTime+" MST"))
 	}
-	v, err := vaultClient()
+	v, err := discovery.Vault()
 	if err != nil && over != "" {
 		return nil, fmt.Errorf("%s (%w)", over, err)
 	}
@@ -141,23 +136,18 @@ func (o *callOptions) self(ctx context.Context, notes io.Writer) (*client.Login,
 	return o.issue(ctx, v, private, id, 0)
 }
 
-// nodes returns where function can be called: nearest first, as Consul sorts them from its agent.
+// nodes returns where function can be called, nearest first.
 func (o *callOptions) nodes(ctx context.Context, function string) ([]string, error) {
 	if o.node != "" {
 		return []string{o.node}, nil
 	}
-	c, err := consul.NewClient(consul.DefaultConfig())
+	catalog, err := discovery.NewCatalog()
 	if err != nil {
-		return nil, fmt.Errorf("making a Consul client from the environment (CONSUL_HTTP_ADDR): %w", err)
+		return nil, err
 	}
-	q := (&consul.QueryOptions{Near: "_agent"}).WithContext(ctx)
-	entries, _, err := c.Health().Service(function, "", true, q)
+	nodes, err := catalog.Nodes(ctx, function)
 	if err != nil {
-		return nil, &client.UnreachableError{Function: function, Err: fmt.Errorf("asking Consul: %w", err)}
-	}
-	var nodes []string
-	for _, e := range entries {
-		nodes = append(nodes, net.JoinHostPort(e.Service.Address, strconv.Itoa(e.Service.Port)))
+		return nil, &client.UnreachableError{Function: function, Err: err}
 	}
 	return nodes, nil
 }
@@ -185,26 +175,4 @@ func explain(w io.Writer, c *client.Client, a *client.Answer) {
 func shortID(id string) string {
 	_, rest, _ := strings.Cut(strings.TrimPrefix(id, "spiffe://"), "/")
 	return rest
-}
-
-var notInName = regexp.MustCompile(`[^a-z0-9-]+`)
-
-// clientName is the login name of the person who calls, in the form of a client identity.
-func clientName() string {
-	u, err := user.Current()
-	if err != nil {
-		return "operator"
-	}
-	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(u.Username), "-"), "-")
-	if name == "" || name[0] < 'a' {
-		return "operator"
-	}
-	return name
-}
-
-func envOr(name, value string) string {
-	if v := os.Getenv(name); v != "" {
-		return v
-	}
-	return value
 }

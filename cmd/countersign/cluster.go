@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"countersign/tools/cluster"
+	"countersign/cluster"
 )
 
 const (

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"countersign/pipeline"
-	"countersign/pipeline/live"
 )
 
 const (
@@ -54,7 +53,7 @@ func deploy(ctx context.Context, s streams, args []string) error {
 	if *asJSON {
 		progress = s.err
 	}
-	view := live.New(progress, pipeline.FunctionSteps)
+	view := newProgress(progress, pipeline.FunctionSteps)
 	o.Observer = view
 	result, err := pipeline.Deploy(ctx, o)
 	view.Close()

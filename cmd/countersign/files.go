@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/term"
-
 	"countersign/hclspec"
 )
 
@@ -79,20 +77,4 @@ func readSource(file string) ([]byte, error) {
 		return nil, fmt.Errorf("read %s: %w", file, err)
 	}
 	return src, nil
-}
-
-// terminal tells whether w is a terminal, and how many columns it has; 0 if that is not known.
-func terminal(w io.Writer) (columns int, ok bool) {
-	f, isFile := w.(*os.File)
-	if !isFile || !term.IsTerminal(int(f.Fd())) {
-		return 0, false
-	}
-	columns, _, _ = term.GetSize(int(f.Fd()))
-	return columns, true
-}
-
-// colored tells whether to write colors to w: only a terminal gets them, and none if NO_COLOR is set.
-func colored(w io.Writer) bool {
-	_, ok := terminal(w)
-	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 
 	"countersign/hclspec"
+	"countersign/terminal"
 )
 
 const (
@@ -121,8 +122,8 @@ func (f *formatter) format(name string, src []byte) (out []byte, ok bool, err er
 	for _, d := range diags {
 		d.Subject.Filename = name
 	}
-	columns, _ := terminal(f.err)
-	return nil, false, hclspec.WriteDiagnostics(f.err, map[string][]byte{name: src}, diags, columns, colored(f.err))
+	columns, _ := terminal.Size(f.err)
+	return nil, false, hclspec.WriteDiagnostics(f.err, map[string][]byte{name: src}, diags, columns, terminal.Colored(f.err))
 }
 
 // replaceFile puts content in place of a file's at once, so that nobody sees half of it. It follows links, and keeps

@@ -8,15 +8,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
-	consul "github.com/hashicorp/consul/api"
-
 	"countersign/callgraph"
+	"countersign/discovery"
 )
 
 const (
@@ -108,8 +103,11 @@ func (o *observer) window(ctx context.Context) (callgraph.Window, []error, error
 func (o *observer) scrape(ctx context.Context) ([]*callgraph.Scrape, []error, error) {
 	addresses := o.nodes
 	if len(addresses) == 0 {
-		var err error
-		if addresses, err = hostAddresses(ctx); err != nil {
+		catalog, err := discovery.NewCatalog()
+		if err != nil {
+			return nil, nil, err
+		}
+		if addresses, err = catalog.Hosts(ctx); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -118,77 +116,4 @@ func (o *observer) scrape(ctx context.Context) ([]*callgraph.Scrape, []error, er
 		return nil, lost, errors.New("no host answers")
 	}
 	return scrapes, lost, nil
-}
-
-// hostTag is the Consul tag of every function.
-const hostTag = "countersign"
-
-// hostAddresses asks Consul for the addresses of the hosts: those of the functions' services. A host has one for all of
-// its functions.
-func hostAddresses(ctx context.Context) ([]string, error) {
-	c, err := consul.NewClient(consul.DefaultConfig())
-	if err != nil {
-		return nil, fmt.Errorf("making a Consul client from the environment (CONSUL_HTTP_ADDR): %w", err)
-	}
-	q := (&consul.QueryOptions{}).WithContext(ctx)
-	services, _, err := c.Catalog().Services(q)
-	if err != nil {
-		return nil, fmt.Errorf("asking Consul for the functions: %w", err)
-	}
-	var found addresses
-	for name, tags := range services {
-		if slices.Contains(tags, hostTag) {
-			found.ask(func() ([]*consul.CatalogService, error) {
-				entries, _, err := c.Catalog().Service(name, hostTag, q)
-				return entries, err
-			})
-		}
-	}
-	return found.wait()
-}
-
-// addresses collects distinct addresses from several queries at a time.
-type addresses struct {
-	running sync.WaitGroup
-	slots   chan struct{}
-	mu      sync.Mutex
-	list    []string
-	err     error
-}
-
-const queriesAtOnce = 16
-
-func (a *addresses) ask(query func() ([]*consul.CatalogService, error)) {
-	if a.slots == nil {
-		a.slots = make(chan struct{}, queriesAtOnce)
-	}
-	a.slots <- struct{}{}
-	a.running.Go(func() {
-		entries, err := query()
-		<-a.slots
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if err != nil {
-			a.err = fmt.Errorf("asking Consul where a function runs: %w", err)
-		}
-		for _, e := range entries {
-			address := e.ServiceAddress
-			if address == "" {
-				address = e.Address // a service without one has its node's
-			}
-			a.list = append(a.list, net.JoinHostPort(address, strconv.Itoa(e.ServicePort)))
-		}
-	})
-}
-
-func (a *addresses) wait() ([]string, error) {
-	a.running.Wait()
-	if a.err != nil {
-		return nil, a.err
-	}
-	if len(a.list) == 0 {
-		return nil, fmt.Errorf("no function is deployed: Consul knows no service with the tag %q", hostTag)
-	}
-	slices.SortFunc(a.list, strings.Compare)
-	return slices.Compact(a.list), nil
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	consul "github.com/hashicorp/consul/api"
+
+	"countersign/discovery"
 )
 
 // TestHostsFromConsul registers functions with the Consul of CONSUL_HTTP_ADDR and prints the graph of their hosts.
@@ -27,12 +29,16 @@ func TestHostsFromConsul(t *testing.T) {
 	host, closed := metricsHost(t)
 	unique := fmt.Sprint(time.Now().UnixNano())
 	for name, address := range map[string]string{"quote": host, "tax": host, "gone": closed} {
-		registerFunction(t, c, name+"-"+unique, address, hostTag)
+		registerFunction(t, c, name+"-"+unique, address, "countersign")
 	}
 	other, _ := metricsHost(t)
 	registerFunction(t, c, "database-"+unique, other, "primary")
 
-	addresses, err := hostAddresses(t.Context())
+	catalog, err := discovery.NewCatalog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	addresses, err := catalog.Hosts(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,13 +9,15 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"os/user"
+	"regexp"
 	"strings"
 	"time"
 
 	vault "github.com/hashicorp/vault/api"
 
 	"countersign/client"
+	"countersign/discovery"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/issue"
 )
@@ -82,11 +84,11 @@ func login(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	v, err := vaultClient()
+	v, err := discovery.Vault()
 	if err != nil {
 		return err
 	}
-	file, err := o.file(vaultAddress())
+	file, err := o.file(discovery.VaultAddress())
 	if err != nil {
 		return err
 	}
@@ -139,7 +141,7 @@ func logout(_ context.Context, s streams, args []string) error {
 	if len(rest) != 0 {
 		return &usageError{"want no arguments"}
 	}
-	file, err := o.file(vaultAddress())
+	file, err := o.file(discovery.VaultAddress())
 	if err != nil {
 		return err
 	}
@@ -154,29 +156,24 @@ func logout(_ context.Context, s streams, args []string) error {
 	return err
 }
 
-// vaultAddress is the Vault of the environment, as Vault's own command finds it.
-func vaultAddress() string { return vault.DefaultConfig().Address }
+var notInName = regexp.MustCompile(`[^a-z0-9-]+`)
 
-// vaultClient returns a client of the environment's Vault with the user's token: VAULT_TOKEN, or what `vault login` left.
-func vaultClient() (*vault.Client, error) {
-	v, err := vault.NewClient(vault.DefaultConfig())
+// clientName is the login name of the person who calls, in the form of a client identity.
+func clientName() string {
+	u, err := user.Current()
 	if err != nil {
-		return nil, fmt.Errorf("making a Vault client from the environment (VAULT_ADDR, VAULT_TOKEN): %w", err)
+		return "operator"
 	}
-	if v.Token() != "" {
-		return v, nil
+	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(u.Username), "-"), "-")
+	if name == "" || name[0] < 'a' {
+		return "operator"
 	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return nil, fmt.Errorf("looking for a Vault token: %w", err)
+	return name
+}
+
+func envOr(name, value string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
 	}
-	token, err := os.ReadFile(filepath.Join(home, ".vault-token"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.New("there is no Vault token: set VAULT_TOKEN, or run `vault login`")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the token that `vault login` left: %w", err)
-	}
-	v.SetToken(strings.TrimSpace(string(token)))
-	return v, nil
+	return value
 }

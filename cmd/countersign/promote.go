@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"countersign/pipeline"
-	"countersign/pipeline/live"
 )
 
 const (
@@ -51,7 +50,7 @@ func endCanaries(ctx context.Context, s streams, args []string, e ending) error 
 	if *asJSON {
 		progress = s.err
 	}
-	view := live.New(progress, e.steps)
+	view := newProgress(progress, e.steps)
 	o.Observer = view
 	result, err := e.end(ctx, o)
 	view.Close()

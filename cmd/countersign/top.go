@@ -3,16 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
-	"os/signal"
-	"strings"
-	"syscall"
 	"time"
 
-	"golang.org/x/term"
-
 	"countersign/callgraph"
+	"countersign/terminal"
 )
 
 const (
@@ -36,8 +30,8 @@ func top(ctx context.Context, s streams, args []string) error {
 	case o.interval <= 0:
 		return &usageError{"-interval: want a time over 0, such as 2s"}
 	}
-	if out, ok := s.out.(*os.File); ok && term.IsTerminal(int(out.Fd())) {
-		return watch(ctx, s.in, out, &o)
+	if terminal.Is(s.out) {
+		return o.watch(ctx, s)
 	}
 	w, lost, err := o.window(ctx)
 	if err != nil {
@@ -64,59 +58,17 @@ func notes(lost []error, err error) []string {
 	return notes
 }
 
-// What terminals take for: use the other screen and hide the cursor; undo that; go to the first line; clear to the end
-// of the line, and of the screen.
-const (
-	enter     = "\x1b[?1049h\x1b[?25l"
-	leave     = "\x1b[?25h\x1b[?1049l"
-	home      = "\x1b[H"
-	clearLine = "\x1b[K"
-	clearRest = "\x1b[J"
-)
-
-// watch draws to a terminal until the user ends it, and leaves the terminal as it was.
-func watch(ctx context.Context, in io.Reader, out *os.File, o *observer) error {
+// watch draws to a terminal until the user ends it.
+func (o *observer) watch(ctx context.Context, s streams) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if keys, ok := in.(*os.File); ok && term.IsTerminal(int(keys.Fd())) {
-		state, err := term.MakeRaw(int(keys.Fd()))
-		if err != nil {
-			return fmt.Errorf("take keys from the terminal one by one: %w", err)
-		}
-		defer term.Restore(int(keys.Fd()), state)
-		go func() {
-			waitForEnd(keys)
-			stop()
-		}()
-	}
-	resized := make(chan os.Signal, 1)
-	signal.Notify(resized, syscall.SIGWINCH)
-	defer signal.Stop(resized)
-	fmt.Fprint(out, enter)
-	defer fmt.Fprint(out, leave)
-
 	updates := make(chan update, 1)
 	go o.observe(ctx, updates)
-	last := update{overview: &callgraph.Overview{}, notes: []string{"asking the hosts"}}
-	for {
-		draw(out, last)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-resized:
-		case last = <-updates:
-		}
-	}
-}
-
-// waitForEnd returns when the user types q, Ctrl-C or Ctrl-D, or can no longer type.
-func waitForEnd(keys io.Reader) {
-	var key [1]byte
-	for {
-		if _, err := keys.Read(key[:]); err != nil || strings.IndexByte("qQ\x03\x04", key[0]) >= 0 {
-			return
-		}
-	}
+	first := update{overview: &callgraph.Overview{}, notes: []string{"asking the hosts"}}
+	return terminal.Watch(ctx, s.in, s.out, first, updates, func(u update, width, height int) []string {
+		screen := callgraph.Screen{Now: time.Now(), Width: width, Height: height, Color: terminal.Colored(s.out), Notes: u.notes}
+		return screen.Draw(u.overview)
+	})
 }
 
 // update is what there is to draw.
@@ -155,16 +107,4 @@ func (o *observer) observe(ctx context.Context, updates chan<- update) {
 			return
 		}
 	}
-}
-
-// draw draws u over what is on the terminal.
-func draw(out *os.File, u update) {
-	width, height, err := term.GetSize(int(out.Fd()))
-	if err != nil {
-		width, height = 80, 24
-	}
-	lines := callgraph.Screen{Now: time.Now(), Width: width, Height: height, Color: os.Getenv("NO_COLOR") == "",
-		Notes: u.notes}.Draw(u.overview)
-	// In raw mode a line feed does not return to the first column.
-	fmt.Fprint(out, home+strings.Join(lines, clearLine+"\r\n")+clearLine+clearRest)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"countersign/hclspec"
+	"countersign/terminal"
 )
 
 const (
@@ -133,8 +134,8 @@ func (v *validation) result() error {
 }
 
 func (v *validation) print(s streams) error {
-	columns, _ := terminal(s.err)
-	if err := hclspec.WriteDiagnostics(s.err, v.sources, v.diags, columns, colored(s.err)); err != nil {
+	columns, _ := terminal.Size(s.err)
+	if err := hclspec.WriteDiagnostics(s.err, v.sources, v.diags, columns, terminal.Colored(s.err)); err != nil {
 		return err
 	}
 	checked := plural(len(v.functions), "function") + " and " + plural(v.environments, "environment")

@@ -17,7 +17,7 @@ import (
 
 	"github.com/hashicorp/consul/api"
 
-	"countersign/tools/servers"
+	"countersign/cluster/servers"
 )
 
 // consul is a real Consul agent and server in one process. Its data is in memory: after a restart it has none.

@@ -19,8 +19,8 @@ import (
 	"testing"
 	"time"
 
-	"countersign/tools/cluster"
-	"countersign/tools/servers"
+	"countersign/cluster"
+	"countersign/cluster/servers"
 )
 
 // cli is the path of the command, built once for all tests.
@@ -125,11 +125,7 @@ func look(t *testing.T, dir string) machine {
 	for _, path := range dirs {
 		m.allocations = append(m.allocations, filepath.Base(path))
 	}
-	left, err := cluster.FindLeftover(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, pid := range left.Processes {
+	for _, pid := range status(t, dir).Leftover.Processes {
 		m.processes[pid] = startTick(pid)
 	}
 	return m

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/tools/cluster"
+	"countersign/cluster"
 )
 
 // TestIdentities asks Vault for what each identity may have and for what it must not get.

@@ -13,7 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"countersign/tools/cluster"
+	"countersign/cluster"
+	"countersign/tests/harness"
 )
 
 // upNodes brings a cluster of three nodes up whose jobs may be any command.
@@ -214,7 +215,7 @@ func cutOff(t *testing.T, env *cluster.Env) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	healAll, err := env.Isolate(t.Context(), 3)
+	healAll, err := harness.Isolate(t.Context(), env, 3)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/tools/cluster"
+	"countersign/cluster"
 )
 
 // TestUpDownUp follows a cluster through its life: up, up again, down, up with what it kept, and away.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/tools/cluster"
+	"countersign/cluster"
 )
 
 // processes returns the PIDs of this cluster's processes whose arguments match words; "*" matches any argument.

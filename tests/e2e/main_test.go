@@ -6,8 +6,8 @@ import (
 	"os"
 	"testing"
 
+	"countersign/cluster"
 	"countersign/tests/harness"
-	"countersign/tools/cluster"
 )
 
 // The cluster of this test run, and what runs on it.

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/tools/cluster"
+	"countersign/cluster"
 )
 
 // Run is one run of a package's tests.

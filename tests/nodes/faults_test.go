@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/cluster"
 	"countersign/tests/harness"
-	"countersign/tools/cluster"
 )
 
 // faultTime is how long the load of each fault runs: short in tests, a minute for the figures of docs/faults.md.

@@ -1,0 +1,40 @@
+package discovery
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	vault "github.com/hashicorp/vault/api"
+)
+
+// VaultAddress is the Vault of the environment, as Vault's own command finds it: VAULT_ADDR, or the local one.
+func VaultAddress() string { return vault.DefaultConfig().Address }
+
+// Vault returns a client of the environment's Vault with the user's token: VAULT_TOKEN, or what `vault login` left. It is
+// an error if there is no token.
+func Vault() (*vault.Client, error) {
+	v, err := vault.NewClient(vault.DefaultConfig())
+	if err != nil {
+		return nil, fmt.Errorf("making a Vault client from the environment (VAULT_ADDR, VAULT_TOKEN): %w", err)
+	}
+	if v.Token() != "" {
+		return v, nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil, fmt.Errorf("looking for a Vault token: %w", err)
+	}
+	token, err := os.ReadFile(filepath.Join(home, ".vault-token"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("there is no Vault token: set VAULT_TOKEN, or run `vault login`")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the token that `vault login` left: %w", err)
+	}
+	v.SetToken(strings.TrimSpace(string(token)))
+	return v, nil
+}
