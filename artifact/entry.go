@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/renameio/v2"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -138,21 +139,16 @@ func (c *Cache) writeBundles(entry string, bundles [][]byte) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("caching bundles: %w", err)
 	}
+	work, err := os.MkdirTemp(c.dir, workPrefix)
+	if err != nil {
+		return fmt.Errorf("caching bundles: %w", err)
+	}
+	defer os.RemoveAll(work)
 	current := map[string]bool{}
 	for _, bundle := range bundles {
 		name := digest.FromBytes(bundle).Encoded()
 		current[name] = true
-		temp, err := os.CreateTemp(c.dir, workPrefix)
-		if err != nil {
-			return fmt.Errorf("caching bundles: %w", err)
-		}
-		temp.Close()
-		err = writeFile(temp.Name(), bundle)
-		if err == nil {
-			err = os.Rename(temp.Name(), filepath.Join(dir, name))
-		}
-		if err != nil {
-			os.Remove(temp.Name())
+		if err := replaceFile(work, filepath.Join(dir, name), bundle); err != nil {
 			return fmt.Errorf("caching bundles: %w", err)
 		}
 	}
@@ -176,6 +172,20 @@ func writeFile(path string, content []byte) error {
 	}
 	_, err = f.Write(content)
 	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// replaceFile is writeFile for a file that others may read meanwhile. They find the old content or the new one. The
+// unfinished file is in work, where Trim finds it if this process dies.
+func replaceFile(work, path string, content []byte) error {
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(work), renameio.WithStaticPermissions(0o600))
+	if err != nil {
+		return err
+	}
+	defer f.Cleanup() // does nothing after the rename
+	if _, err := f.Write(content); err != nil {
+		return err
+	}
+	return f.CloseAtomicallyReplace()
 }
 
 // discard removes an entry in one step for those who look, then for the disk.

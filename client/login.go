@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/renameio/v2"
+
 	"countersign/vaultsign/identity"
 )
 
@@ -47,7 +49,7 @@ func LoginFile(trustDomain, vaultAddress string) (string, error) {
 }
 
 // SaveLogin writes a login into a file, whose directory it makes: all of it or, if that fails, nothing.
-func SaveLogin(file string, private ed25519.PrivateKey, login *Login) (err error) {
+func SaveLogin(file string, private ed25519.PrivateKey, login *Login) error {
 	key, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
 		return fmt.Errorf("keeping the login: %w", err)
@@ -63,20 +65,24 @@ func SaveLogin(file string, private ed25519.PrivateKey, login *Login) (err error
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return fmt.Errorf("keeping the login: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".login-*") // mode 0600
-	if err != nil {
+	if err := replaceFile(file, text.Bytes()); err != nil {
 		return fmt.Errorf("keeping the login: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("keeping the login: %w", err), os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(text.Bytes())
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	return nil
+}
+
+// replaceFile makes a file that nobody else may read, whatever was there before. Who reads it finds the old content
+// or the new one, also after a crash.
+func replaceFile(file string, data []byte) error {
+	f, err := renameio.NewPendingFile(file, renameio.WithTempDir(filepath.Dir(file)), renameio.WithStaticPermissions(0o600))
+	if err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), file)
+	defer f.Cleanup() // does nothing after the rename
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return f.CloseAtomicallyReplace()
 }
 
 // LoadLogin reads a login of a trust domain. It is an fs.ErrNotExist if there is none. One that others may read, or

@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/renameio/v2"
+
 	"countersign/cluster/servers"
 )
 
@@ -109,9 +111,7 @@ func (d dir) linkCommands(binaries map[string]servers.Binary, cli string) error 
 		if now, err := os.Readlink(link); err == nil && now == target {
 			continue
 		}
-		temp := link + ".new"
-		os.Remove(temp)
-		if err := errors.Join(os.Symlink(target, temp), os.Rename(temp, link)); err != nil {
+		if err := renameio.Symlink(target, link); err != nil {
 			return fmt.Errorf("link to %s: %w", name, err)
 		}
 	}
@@ -120,19 +120,15 @@ func (d dir) linkCommands(binaries map[string]servers.Binary, cli string) error 
 
 // writeFile writes a file so that a reader sees all of it or none, also after a crash.
 func writeFile(path string, data []byte, mode os.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(mode))
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
+	defer f.Cleanup() // does nothing after the rename
+	if _, err := f.Write(data); err != nil {
+		return err
 	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	return f.CloseAtomicallyReplace()
 }
 
 // random returns a number below n.

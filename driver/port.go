@@ -69,7 +69,7 @@ func choosePort(config control.HostConfig, file string) (int, error) {
 		firstPort, lastPort, config.Bind, taken)
 }
 
-// keepPort writes a whole file, unless there is one.
+// keepPort writes a whole file, unless there is one: a link, where a rename would replace another process's choice.
 func keepPort(file string, port int) error {
 	tmp, err := os.CreateTemp(filepath.Dir(file), portFile+".*")
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/renameio/v2"
 	"github.com/hashicorp/vault/api"
 
 	"countersign/vaultsign/identity"
@@ -173,22 +174,15 @@ func (t *TrustStore) fetch(ctx context.Context) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// writeFile replaces a file so that a reader, or a crash, sees the old content or the new one.
-func writeFile(file string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*") // mode 0600
+// writeFile replaces a file, with mode 0600, so that a reader, or a crash, sees the old content or the new one.
+func writeFile(file string, data []byte) error {
+	f, err := renameio.NewPendingFile(file, renameio.WithTempDir(filepath.Dir(file)), renameio.WithStaticPermissions(0o600))
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
+	defer f.Cleanup() // does nothing after the rename
 	if _, err := f.Write(data); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), file)
+	return f.CloseAtomicallyReplace()
 }
