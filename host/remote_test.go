@@ -283,3 +283,56 @@ func TestStoppingInstanceIsLeft(t *testing.T) {
 		}
 	}
 }
+
+// TestStoppingTaskSaysSo stops a task during a call from another host: that call ends as it would have, the caller hears
+// at once that there shall be no more, and closes the connection.
+func TestStoppingTaskSaysSo(t *testing.T) {
+	ns := newNodes(t, 2)
+	quote := ns.run(0, "quote", hclspec.Function{Calls: []string{"tax"}}, running(echo))
+	entered, leave := make(chan bool), make(chan bool)
+	tax := ns.run(1, "tax", hclspec.Function{}, running(func(context.Context, *countersign.Invocation) ([]byte, error) {
+		entered <- true
+		<-leave
+		return []byte("answered"), nil
+	}))
+	ns.publish()
+	answered, stopped := make(chan error, 1), make(chan error, 1)
+	go func() {
+		reply, err := callAs(quote, 0, "tax", `{}`)
+		if err == nil && string(reply) != "answered" {
+			err = errors.New("the reply is " + string(reply))
+		}
+		answered <- err
+	}()
+	<-entered
+	go func() { stopped <- tax.host.Stop(context.Background(), tax.request.TaskID, 10*time.Second) }()
+	for tax.instance.Accepts() {
+		time.Sleep(time.Millisecond)
+	}
+	var err error
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		// A refusal comes from the callee's host; after its goaway nothing is sent there any more.
+		if _, err = callAs(quote, 0, "tax", `{}`); countersign.CodeOf(err) == countersign.CodeUnavailable &&
+			strings.Contains(err.Error(), "can't be reached") {
+			break
+		}
+	}
+	var unreachable *link.UnreachableError
+	if !errors.As(err, &unreachable) || unreachable.Sent || !strings.Contains(unreachable.Error(), "the instance is stopping") {
+		t.Errorf("%v; want that nothing was sent since the instance is stopping", err)
+	}
+	close(leave)
+	if err := <-answered; err != nil {
+		t.Errorf("the call that ran: %v", err)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Stop: %v", err)
+	}
+	from := ns.hosts[0].host.calls
+	for end := time.Now().Add(5 * time.Second); from.Links() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if n := from.Links(); n > 0 {
+		t.Errorf("%d connections to a task that has stopped", n)
+	}
+}

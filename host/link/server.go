@@ -183,6 +183,9 @@ func (s *Server) accept(conn *tls.Conn) (*serving, error) {
 	}
 	s.serving[c] = true
 	_, err = c.out.push(outgoing{kind: kindTerms, payload: encodeTerms(c.terms, digestOf(self.Certificate))})
+	if s.config.Find(c.allocation, c.function) == nil { // Drain has come before this connection
+		c.drain("the instance is stopping")
+	}
 	return c, err
 }
 
@@ -199,8 +202,8 @@ func (s *Server) Open() int {
 	return len(s.serving)
 }
 
-// Drain tells the callers of an allocation that it takes no more calls. Those under way go on; the callers close their
-// connections after them.
+// Drain tells the callers of an allocation, which Find does not return any more, that it takes no more calls. Those under
+// way go on; the callers close their connections after them.
 func (s *Server) Drain(allocation, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
