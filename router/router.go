@@ -33,7 +33,7 @@ type Router[T Instance] struct {
 	// called.
 	Standalone bool
 
-	// Outlier says when an endpoint that fails is left alone. The zero value stands for DefaultOutlier.
+	// Outlier says when an endpoint that fails is ejected. The zero value stands for DefaultOutlier.
 	Outlier Outlier
 
 	// Now is the clock of ejections. Nil stands for time.Now.

@@ -115,6 +115,9 @@ func (f *forwarder) self() (*identity.Identity, error) {
 func (f *forwarder) send(a *arrival, to retry.Target, limits *router.Policy) error {
 	ctx, cancel := a.untilDeadline(forwardGrace)
 	defer cancel()
+	if ctx.Err() != nil { // after attempts at other instances; not this one's fault
+		return f.failure(ctx, a, to, ctx.Err())
+	}
 	to.Begin()
 	var failed *retry.Failure
 	defer func() { f.in.retry.Settle(a.callee.Name(), to, failed) }()
