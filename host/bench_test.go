@@ -61,15 +61,19 @@ func duration(ns float64) time.Duration {
 	return d.Round(10 * time.Nanosecond)
 }
 
-// unsigned calls as outbound does, without signatures.
-type unsigned struct{ task *task }
+// unsigned calls as an instance does, without signatures: its callees run in a runtime.
+type unsigned struct {
+	task    *task
+	callees runtime
+}
 
 func (u unsigned) Call(ctx context.Context, parent *countersign.Invocation, callee string, request []byte) ([]byte, error) {
-	choice, err := u.task.host.router.Route(&router.Query{Caller: u.task.Function(), Callee: callee, Allowed: u.task.lists})
+	_, err := u.task.host.calls.Route(&router.Query{Caller: u.task.request.Function, Callee: callee,
+		Allowed: func(name string) bool { return slices.Contains(u.task.spec.Calls, name) }})
 	if err != nil {
 		return nil, err
 	}
-	return choice.Local.runtime.Invoke(ctx, &countersign.Invocation{ID: "1", Caller: "nobody", Function: callee, Deadline: parent.Deadline, Body: request})
+	return u.callees.Invoke(ctx, &countersign.Invocation{ID: "1", Caller: "nobody", Function: callee, Deadline: parent.Deadline, Body: request})
 }
 
 // BenchmarkCallRatios compares a call between two WebAssembly functions of one host, signed and verified both ways,
@@ -78,10 +82,10 @@ func (u unsigned) Call(ctx context.Context, parent *countersign.Invocation, call
 // first two. "Go function" is the signed path with a callee like gRPC's, so that those three differ in transport alone.
 func BenchmarkCallRatios(b *testing.B) {
 	f := newFixture(b)
-	f.run("echo", hclspec.Function{}, func(t *task) { f.load(t, guest(b, "wasm/testdata/guests/echo")) })
+	echoing := f.run("echo", hclspec.Function{}, func(t *task) { f.load(t, guest(b, "wasm/testdata/guests/echo")) })
 	relay := f.run("relay", hclspec.Function{Calls: []string{"echo"}}, func(t *task) { f.load(t, guest(b, "testdata/relay")) })
 	bare, err := f.host.engine.Load(context.Background(), guest(b, "testdata/relay"), wasm.Options{Function: "relay",
-		Memory: 128 << 20, Concurrency: 1, Caller: unsigned{relay}, Prewarm: 1})
+		Memory: 128 << 20, Concurrency: 1, Caller: unsigned{relay, echoing.runtime}, Prewarm: 1})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"countersign"
 	"countersign/hclspec"
+	"countersign/host/calls"
 	"countersign/host/control"
 	"countersign/host/wasm"
 	"countersign/vaultsign/identity"
@@ -40,19 +42,20 @@ func newFixture(tb testing.TB) *fixture {
 // newFixtureOf makes a host of the trust domain that ca stands for.
 func newFixtureOf(tb testing.TB, ca *identitytest.Authority) *fixture {
 	tb.Helper()
-	return newFixtureWith(tb, ca, control.Ingress{})
+	return newFixtureFrom(tb, ca, control.HostConfig{})
 }
 
-// newFixtureWith is newFixtureOf with a configuration of calls from outside.
-func newFixtureWith(tb testing.TB, ca *identitytest.Authority, ingress control.Ingress) *fixture {
+// newFixtureFrom is newFixtureOf with more of a configuration.
+func newFixtureFrom(tb testing.TB, ca *identitytest.Authority, config control.HostConfig) *fixture {
 	tb.Helper()
 	f := &fixture{tb: tb, ca: ca}
 	dir := tb.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "trust.pem"), f.ca.PEM, 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	h, err := New(context.Background(), control.HostConfig{DataDir: dir, Bind: "127.0.0.1", TrustDomain: trustDomain,
-		Ingress: ingress, Vault: control.Vault{Address: "http://127.0.0.1:1", PKIMount: "pki"}}, slog.New(slog.DiscardHandler))
+	config.DataDir, config.Bind, config.TrustDomain = dir, "127.0.0.1", trustDomain
+	config.Vault = control.Vault{Address: "http://127.0.0.1:1", PKIMount: "pki"}
+	h, err := New(context.Background(), config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -72,28 +75,36 @@ func (f *fixture) run(function string, spec hclspec.Function, edit func(*task)) 
 	if spec.Call.Timeout == 0 {
 		spec.Call = hclspec.Call{Timeout: 5 * time.Second, MaxRequest: 1 << 20, MaxResponse: 1 << 20}
 	}
-	t := &task{host: f.host, spec: &spec, svid: id, ended: make(chan struct{}),
+	t := &task{host: f.host, spec: &spec, ended: make(chan struct{}),
 		request:  control.StartRequest{TaskID: function + "-task", AllocID: function + "-alloc", Function: function},
 		identity: issue.NewRenewer(f.ca.Identity(f.tb, id), issue.RenewerConfig{})}
 	t.status = control.Status{TaskID: t.request.TaskID, AllocID: t.request.AllocID, Function: function, State: control.Running}
-	t.served = f.host.telemetry.Served(function, t.release())
 	edit(t)
+	t.instance = f.host.calls.Prepare(calls.InstanceConfig{Allocation: t.request.AllocID, Spec: t.spec, SVID: id, Identity: t.identity.Current})
 	f.host.mu.Lock()
 	f.host.tasks[t.request.TaskID] = t
 	f.host.mu.Unlock()
-	f.host.router.Add(t)
+	f.host.calls.Add(t.instance, t.runtime)
 	return t
 }
 
 // load gives a task a WebAssembly runtime.
 func (f *fixture) load(t *task, module []byte) {
 	f.tb.Helper()
-	in, err := f.host.engine.Load(context.Background(), module, wasm.Options{Function: t.Function(), Memory: 128 << 20,
+	in, err := f.host.engine.Load(context.Background(), module, wasm.Options{Function: t.request.Function, Memory: 128 << 20,
 		Concurrency: 4, Caller: outbound{t}, MaxReply: t.spec.Call.MaxResponse, Prewarm: 1})
 	if err != nil {
 		f.tb.Fatal(err)
 	}
 	t.runtime = wasmRuntime{in}
+}
+
+// outbound makes the calls of a task, whose instance may be made later.
+type outbound struct{ task *task }
+
+// Call implements countersign.Caller.
+func (o outbound) Call(ctx context.Context, parent *countersign.Invocation, callee string, request []byte) ([]byte, error) {
+	return o.task.instance.Call(ctx, parent, callee, request)
 }
 
 var guests struct {

@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"countersign/artifact"
+	"countersign/host/calls"
 	"countersign/host/control"
-	"countersign/host/link"
+	"countersign/host/ingress"
 	"countersign/host/wasm"
-	"countersign/router"
 	"countersign/router/catalog"
 	"countersign/telemetry"
 	"countersign/vaultsign/callsig"
@@ -44,15 +44,10 @@ type Host struct {
 	rings  *keyring.Store
 	events events
 
-	node      string // this host in metrics and traces: its address
-	router    router.Router[*task]
+	calls     *calls.Node
 	catalog   *catalog.Watcher // nil without Consul
 	functions atomic.Int64     // that Consul knows
-	sessions  sessions         // of calls within this host
-	links     *link.Pool       // to other hosts
-	linked    *link.Server     // from other hosts
 	replay    *callsig.ReplayCache
-	verifier  callsig.Verifier // of calls from outside
 	telemetry *telemetry.Telemetry
 
 	mu    sync.Mutex
@@ -62,7 +57,7 @@ type Host struct {
 
 // New prepares a host below config.DataDir. Nothing runs and nothing is asked over the network yet.
 func New(ctx context.Context, config control.HostConfig, log *slog.Logger) (*Host, error) {
-	h := &Host{config: config, node: config.Bind, log: log, tasks: map[string]*task{}}
+	h := &Host{config: config, log: log, tasks: map[string]*task{}}
 	h.ctx, h.cancel = context.WithCancel(ctx)
 	if err := os.MkdirAll(config.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the host's data directory: %w", err)
@@ -81,11 +76,11 @@ func New(ctx context.Context, config control.HostConfig, log *slog.Logger) (*Hos
 		return nil, err
 	}
 	h.replay = callsig.NewReplayCache(replayEntries, time.Now())
-	h.verifier.Trust, h.verifier.Replay = h.trust.Bundle, h.replay
 	if err := h.observe(); err != nil {
 		return nil, err
 	}
-	h.openLinks()
+	h.calls = calls.New(calls.Config{TrustDomain: config.TrustDomain, Bind: config.Bind, Trust: h.trust.Bundle, Replay: h.replay,
+		Telemetry: h.telemetry, Log: log})
 	if err := h.watch(); err != nil {
 		return nil, err
 	}
@@ -95,6 +90,12 @@ func New(ctx context.Context, config control.HostConfig, log *slog.Logger) (*Hos
 
 // Info implements control.Backend.
 func (h *Host) Info() control.Info { return h.info }
+
+// newIngress prepares the host's port.
+func (h *Host) newIngress() (*ingress.Server, error) {
+	return ingress.New(ingress.Config{Ingress: h.config.Ingress, Node: h.calls, TrustDomain: h.config.TrustDomain,
+		Bind: h.config.Bind, Trust: h.trust.Bundle, Replay: h.replay, Telemetry: h.telemetry, Log: h.log})
+}
 
 // listen opens the call listener and notes its address in Info.
 func (h *Host) listen() (net.Listener, error) {
@@ -194,6 +195,7 @@ func (h *Host) Forget(id string) error {
 		return fmt.Errorf("task %s is running: stop it before it is forgotten", id)
 	}
 	delete(h.tasks, id)
+	h.calls.Forget(t.instance)
 	if len(h.tasks) == 0 {
 		h.idle.Reset(idleTime)
 	}
@@ -202,18 +204,6 @@ func (h *Host) Forget(id string) error {
 
 // Subscribe implements control.Backend.
 func (h *Host) Subscribe() (<-chan control.Event, func()) { return h.events.subscribe() }
-
-// knows tells whether a task of function is here, callable or not.
-func (h *Host) knows(function string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, t := range h.tasks {
-		if t.Function() == function {
-			return true
-		}
-	}
-	return false
-}
 
 func (h *Host) task(id string) *task {
 	h.mu.Lock()

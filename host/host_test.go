@@ -1,21 +1,14 @@
 package host
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
 	"countersign"
 	"countersign/hclspec"
 	"countersign/host/control"
-	"countersign/vaultsign/callsig"
-	"countersign/vaultsign/identity"
 )
 
 // goFunction is a runtime that runs a Go function of the test.
@@ -33,7 +26,7 @@ var echo = goFunction(func(_ context.Context, in *countersign.Invocation) ([]byt
 
 // callAs makes a local call as a task's function would.
 func callAs(t *task, hops int, callee, body string) ([]byte, error) {
-	return outbound{t}.Call(context.Background(), &countersign.Invocation{Function: t.Function(), Hops: hops}, callee, []byte(body))
+	return outbound{t}.Call(context.Background(), &countersign.Invocation{Function: t.request.Function, Hops: hops}, callee, []byte(body))
 }
 
 func TestLocalCall(t *testing.T) {
@@ -75,7 +68,7 @@ func TestLocalCallsThatFail(t *testing.T) {
 		"not in the caller's spec":  {"secret", "{}", 0, countersign.CodeNotPermitted},
 		"no instance":               {"gone", "{}", 0, countersign.CodeUnavailable},
 		"request too large":         {"tax", `"123456789"`, 0, countersign.CodeTooLarge},
-		"in a circle":               {"tax", "{}", maxHops, countersign.CodeLoop},
+		"in a circle":               {"tax", "{}", 16, countersign.CodeLoop},
 		"the function fails":        {"broken", "{}", 0, countersign.CodePanicked},
 		"the callee's time is over": {"slow", "{}", 0, countersign.CodeDeadline},
 	} {
@@ -119,8 +112,7 @@ func TestStopLetsRunningCallsEnd(t *testing.T) {
 	<-entered
 	stopped := make(chan error, 1)
 	go func() { stopped <- f.host.Stop(context.Background(), tax.request.TaskID, 10*time.Second) }()
-	for tax.begin() == nil {
-		tax.end()
+	for tax.instance.Accepts() {
 		time.Sleep(time.Millisecond)
 	}
 	close(leave)
@@ -183,82 +175,5 @@ func TestStopEndsCallsThatTakeTooLong(t *testing.T) {
 	}
 	if err := <-result; countersign.CodeOf(err) != countersign.CodeUnavailable {
 		t.Errorf("the call that was ended: %v; want code unavailable", err)
-	}
-}
-
-// TestIngress calls over HTTP; docs/errors.md has the statuses.
-func TestIngress(t *testing.T) {
-	f := newFixture(t)
-	open := hclspec.Function{Ingress: &hclspec.Ingress{HTTP: true, Auth: "signed"},
-		Call: hclspec.Call{Timeout: time.Second, MaxRequest: 64, MaxResponse: 64}}
-	f.run("quote", open, running(echo))
-	f.run("tax", hclspec.Function{}, running(echo))
-	in, err := newIngress(f.host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(in.server.Handler)
-	defer server.Close()
-	client, err := identity.ClientID(trustDomain, "someone")
-	if err != nil {
-		t.Fatal(err)
-	}
-	function, err := identity.FunctionID(trustDomain, "fx")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, test := range map[string]struct {
-		as     identity.ID
-		callee string
-		body   string
-		edit   func(*http.Request)
-		status int
-	}{
-		"good":               {client, "quote", `{}`, nil, 200},
-		"unknown function":   {client, "nobody", `{}`, nil, 404},
-		"without ingress":    {client, "tax", `{}`, nil, 403},
-		"as a function":      {function, "quote", `{}`, nil, 403},
-		"too large":          {client, "quote", strings.Repeat("x", 65), nil, 413},
-		"too large, chunked": {client, "quote", strings.Repeat("x", 65), func(r *http.Request) { r.ContentLength = -1 }, 413},
-		"unsigned":           {client, "quote", `{}`, func(r *http.Request) { r.Header.Del("Signature") }, 401},
-	} {
-		t.Run(name, func(t *testing.T) {
-			callee, err := identity.FunctionID(trustDomain, test.callee)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r, err := http.NewRequest(http.MethodPost, server.URL+callsig.Path(callee), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			self := f.ca.Identity(t, test.as)
-			sent, err := callsig.SignRequest(r, callsig.NewSigner(self), callsig.Call{Caller: test.as, Callee: callee,
-				Deadline: time.Now().Add(time.Second), ID: "1", Body: []byte(test.body)}, time.Now())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if test.edit != nil {
-				test.edit(r)
-			}
-			response, err := http.DefaultClient.Do(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer response.Body.Close()
-			body, err := io.ReadAll(response.Body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if response.StatusCode != test.status {
-				t.Fatalf("status %d with %s; want %d", response.StatusCode, body, test.status)
-			}
-			if test.status != 200 {
-				return
-			}
-			v := callsig.Verifier{Trust: f.host.trust.Bundle}
-			if _, err := v.VerifyResponse(response, body, r, sent); err != nil || !bytes.Equal(body, []byte(test.body)) {
-				t.Errorf("the return %s does not verify: %v", body, err)
-			}
-		})
 	}
 }

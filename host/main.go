@@ -39,14 +39,14 @@ func serve(ctx context.Context, config control.HostConfig, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
-	in, err := newIngress(h)
+	in, err := h.newIngress()
 	if err != nil {
 		return err
 	}
 	defer in.Close()
 	go h.keepTrust()
 	failed := make(chan error, 2)
-	go func() { failed <- in.Serve(listener) }()
+	go func() { failed <- in.Serve(h.ctx, listener) }()
 	go func() { failed <- control.Serve(h.ctx, config.DataDir, h) }()
 	log.Info("the host is ready", "address", h.info.Address, "port", h.info.Port)
 	select {

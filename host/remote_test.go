@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"strings"
@@ -11,6 +12,8 @@ import (
 
 	"countersign"
 	"countersign/hclspec"
+	"countersign/host/calls"
+	"countersign/host/control"
 	"countersign/host/link"
 	"countersign/router"
 	"countersign/vaultsign/callsig"
@@ -34,21 +37,27 @@ type placed struct {
 
 func newNodes(tb testing.TB, n int) *nodes {
 	tb.Helper()
+	return newNodesFrom(tb, n, control.HostConfig{})
+}
+
+// newNodesFrom is newNodes with a configuration.
+func newNodesFrom(tb testing.TB, n int, config control.HostConfig) *nodes {
+	tb.Helper()
 	ns := &nodes{tb: tb}
 	ca := newAuthority(tb)
 	for range n {
-		f := newFixtureOf(tb, ca)
-		f.host.router.Standalone = false
+		f := newFixtureFrom(tb, ca, config)
+		f.host.calls.Router.Standalone = false
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			tb.Fatal(err)
 		}
-		in, err := newIngress(f.host)
+		in, err := f.host.newIngress()
 		if err != nil {
 			tb.Fatal(err)
 		}
-		go in.Serve(l)
-		end := func() { f.host.cancel(); l.Close(); in.Close(); f.host.links.Close() }
+		go in.Serve(f.host.ctx, l)
+		end := func() { f.host.cancel(); l.Close(); in.Close(); f.host.calls.Close() }
 		tb.Cleanup(end)
 		ns.hosts, ns.at, ns.close = append(ns.hosts, f), append(ns.at, l.Addr().String()), append(ns.close, end)
 	}
@@ -77,10 +86,10 @@ func (ns *nodes) publish() {
 		s := router.Snapshot{Intentions: ns.allow}
 		targets := map[string]router.Target{}
 		for _, p := range ns.tasks {
-			name := p.task.Function()
+			name := p.task.request.Function
 			t := targets[name]
 			t.Function = name
-			t.Endpoints = append(t.Endpoints, router.Listed{Allocation: p.task.ID(), Node: string(rune('a' + p.node)),
+			t.Endpoints = append(t.Endpoints, router.Listed{Allocation: p.task.request.AllocID, Node: string(rune('a' + p.node)),
 				Address: ns.at[p.node], Passing: true})
 			targets[name] = t
 		}
@@ -90,7 +99,7 @@ func (ns *nodes) publish() {
 				Nodes:   map[string]router.Node{"resolver": {Resolver: &router.Resolver{Target: name}}},
 				Targets: map[string]router.Target{name: t}})
 		}
-		f.host.router.Update(s)
+		f.host.calls.Router.Update(s)
 	}
 }
 
@@ -106,16 +115,18 @@ func TestRemoteCall(t *testing.T) {
 		return nil, countersign.Errorf(countersign.CodeFailed, "fx", "no such currency")
 	}))
 	ns.publish()
-	ctx, hops := explain(context.Background())
+	ctx, hops := calls.Explain(context.Background())
 	reply, err := outbound{quote}.Call(ctx, &countersign.Invocation{Function: "quote", Hops: 2}, "tax", []byte(`{"a":1}`))
 	if err != nil || string(reply) != `{"a":1}` {
 		t.Fatalf("%q, %v", reply, err)
 	}
-	if got.Caller != quote.svid.String() || got.Hops != 3 || time.Until(got.Deadline) > 5*time.Second {
+	if got.Caller != functionID(t, "quote").String() || got.Hops != 3 || time.Until(got.Deadline) > 5*time.Second {
 		t.Errorf("the callee sees %+v", got)
 	}
-	if len(hops.hops) != 1 || hops.hops[0].Algorithm != "ed25519" || hops.hops[0].Allocation != "tax-b" {
-		t.Errorf("hops %+v", hops.hops)
+	var verified []countersign.Hop
+	if err := json.Unmarshal([]byte(hops.Encode()), &verified); err != nil || len(verified) != 1 ||
+		verified[0].Algorithm != "ed25519" || verified[0].Allocation != "tax-b" {
+		t.Errorf("hops %+v", verified)
 	}
 	if _, err := callAs(quote, 0, "fx", `{}`); countersign.CodeOf(err) != countersign.CodeFailed || !strings.Contains(err.Error(), "no such currency") {
 		t.Errorf("a function's own error arrives as %v", err)
@@ -137,7 +148,7 @@ func TestLocalInstanceFirst(t *testing.T) {
 		}
 	}
 	local := ns.tasks[1].task
-	ns.hosts[0].host.router.Remove(local)
+	ns.hosts[0].host.calls.Router.Remove(local.instance)
 	if reply, err := callAs(quote, 0, "tax", `{}`); err != nil || string(reply) != "1" {
 		t.Errorf("%q, %v; want the answer of the other host", reply, err)
 	}
@@ -153,7 +164,7 @@ func TestCalleeAsksIntentions(t *testing.T) {
 		return nil, nil
 	}))
 	ns.publish()
-	ns.hosts[1].host.router.Update(router.Snapshot{})
+	ns.hosts[1].host.calls.Router.Update(router.Snapshot{})
 	if _, err := callAs(quote, 0, "tax", `{}`); countersign.CodeOf(err) != countersign.CodeNotPermitted || executed {
 		t.Errorf("%v, executed %v; want not permitted", err, executed)
 	}
@@ -171,22 +182,30 @@ func TestHostSpeaksForItsFunctionsOnly(t *testing.T) {
 	ns.allow = append(ns.allow, router.Intention{Source: "quote", Destination: "tax", Allow: true},
 		router.Intention{Source: "fx", Destination: "tax", Allow: true})
 	ns.publish()
-	quote, err := identity.FunctionID(trustDomain, "quote")
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := link.Target{Address: ns.at[1], Allocation: tax.ID(), Function: tax.svid, ConnectTimeout: time.Second}
+	quote, callee := functionID(t, "quote"), functionID(t, "tax")
+	pool := link.NewPool(link.PoolConfig{Trust: ns.hosts[0].host.trust.Bundle})
+	defer pool.Close()
+	to := link.Target{Address: ns.at[1], Allocation: tax.request.AllocID, Function: callee, ConnectTimeout: time.Second}
 	for name, caller := range map[string]link.Caller{
-		"its own key":             linkCaller{fx},
+		"its own key":             fx.instance,
 		"a certificate it forged": forged{"fx-a", newAuthority(t).Identity(t, quote)},
 	} {
-		_, err := ns.hosts[0].host.links.Call(t.Context(), caller, to, func(link.Terms) callsig.Call {
-			return callsig.Call{Caller: quote, Callee: tax.svid, Deadline: time.Now().Add(time.Second), ID: newCallID(), Body: []byte(`{}`)}
+		_, err := pool.Call(t.Context(), caller, to, func(link.Terms) callsig.Call {
+			return callsig.Call{Caller: quote, Callee: callee, Deadline: time.Now().Add(time.Second), ID: "1", Body: []byte(`{}`)}
 		})
 		if err == nil || executed {
 			t.Errorf("with %s: %v, executed %v; want a refusal", name, err, executed)
 		}
 	}
+}
+
+func functionID(tb testing.TB, name string) identity.ID {
+	tb.Helper()
+	id, err := identity.FunctionID(trustDomain, name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return id
 }
 
 // forged is a caller of whatever identity.
@@ -257,10 +276,63 @@ func TestStoppingInstanceIsLeft(t *testing.T) {
 	stopping := ns.tasks[1].task
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	stopping.drain(ctx)
+	stopping.host.calls.Drain(ctx, stopping.instance)
 	for range 20 {
 		if _, err := callAs(quote, 0, "tax", `{}`); err != nil {
 			t.Errorf("%v; want the answer of the other instance", err)
 		}
+	}
+}
+
+// TestStoppingTaskSaysSo stops a task during a call from another host: that call ends as it would have, the caller hears
+// at once that there shall be no more, and closes the connection.
+func TestStoppingTaskSaysSo(t *testing.T) {
+	ns := newNodes(t, 2)
+	quote := ns.run(0, "quote", hclspec.Function{Calls: []string{"tax"}}, running(echo))
+	entered, leave := make(chan bool), make(chan bool)
+	tax := ns.run(1, "tax", hclspec.Function{}, running(func(context.Context, *countersign.Invocation) ([]byte, error) {
+		entered <- true
+		<-leave
+		return []byte("answered"), nil
+	}))
+	ns.publish()
+	answered, stopped := make(chan error, 1), make(chan error, 1)
+	go func() {
+		reply, err := callAs(quote, 0, "tax", `{}`)
+		if err == nil && string(reply) != "answered" {
+			err = errors.New("the reply is " + string(reply))
+		}
+		answered <- err
+	}()
+	<-entered
+	go func() { stopped <- tax.host.Stop(context.Background(), tax.request.TaskID, 10*time.Second) }()
+	for tax.instance.Accepts() {
+		time.Sleep(time.Millisecond)
+	}
+	var err error
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		// A refusal comes from the callee's host; after its goaway nothing is sent there any more.
+		if _, err = callAs(quote, 0, "tax", `{}`); countersign.CodeOf(err) == countersign.CodeUnavailable &&
+			strings.Contains(err.Error(), "can't be reached") {
+			break
+		}
+	}
+	var unreachable *link.UnreachableError
+	if !errors.As(err, &unreachable) || unreachable.Sent || !strings.Contains(unreachable.Error(), "the instance is stopping") {
+		t.Errorf("%v; want that nothing was sent since the instance is stopping", err)
+	}
+	close(leave)
+	if err := <-answered; err != nil {
+		t.Errorf("the call that ran: %v", err)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Stop: %v", err)
+	}
+	from := ns.hosts[0].host.calls
+	for end := time.Now().Add(5 * time.Second); from.Links() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if n := from.Links(); n > 0 {
+		t.Errorf("%d connections to a task that has stopped", n)
 	}
 }

@@ -19,7 +19,7 @@ const wantTime = 3 * time.Second
 func (h *Host) watch() error {
 	c := h.config.Consul
 	if c.Address == "" {
-		h.router.Standalone = true
+		h.calls.Router.Standalone = true
 		return nil
 	}
 	token, err := consulToken(c.TokenFile)
@@ -29,7 +29,7 @@ func (h *Host) watch() error {
 	h.catalog, err = catalog.New(catalog.Config{Address: c.Address, Token: token, CACert: c.CACert, Datacenter: c.Datacenter,
 		Log: h.log, Changed: func(s router.Snapshot) {
 			h.functions.Store(int64(len(s.Functions)))
-			h.router.Update(s)
+			h.calls.Router.Update(s)
 		}})
 	if err != nil {
 		return fmt.Errorf("preparing to follow Consul at %s: %w", c.Address, err)
@@ -61,15 +61,14 @@ func (s *start) want(ctx context.Context) error {
 	defer cancel()
 	if err := h.catalog.Wait(ctx, s.spec.Calls...); err != nil {
 		s.event("Consul has not answered yet: functions that this one calls can't be reached until it does")
-		h.log.Warn("a function starts without routes", "function", s.task.Function(), "error", err)
+		h.log.Warn("a function starts without routes", "function", s.spec.Name, "error", err)
 	}
 	return nil
 }
 
 // unwant gives back what want took.
-func (h *Host) unwant(t *task) {
+func (h *Host) unwant(callees []string) {
 	if h.catalog != nil {
-		h.catalog.Drop(t.spec.Calls...)
+		h.catalog.Drop(callees...)
 	}
-	h.links.Forget(t.ID())
 }

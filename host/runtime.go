@@ -25,7 +25,7 @@ const prewarmMemory = 16 << 20
 
 // runtime loads the verified artifact into the runtime that its spec names.
 func (s *start) runtime(ctx context.Context, stdout, stderr io.Writer) (runtime, error) {
-	r, caller := s.spec.Resources, outbound{s.task}
+	r, caller := s.spec.Resources, s.task.instance
 	if s.spec.Runtime == hclspec.RuntimeNative {
 		in, err := native.Start(s.loaded.Native[platform], native.Options{Function: s.spec.Name, Memory: r.Memory,
 			Concurrency: r.Concurrency, Stdout: stdout, Stderr: stderr, Caller: caller, MaxReply: s.spec.Call.MaxResponse,

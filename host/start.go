@@ -8,9 +8,9 @@ import (
 	"runtime/debug"
 	"time"
 
-	"countersign"
 	"countersign/artifact"
 	"countersign/hclspec"
+	"countersign/host/calls"
 	"countersign/host/control"
 	"countersign/host/native"
 	"countersign/host/wasm"
@@ -68,7 +68,9 @@ func (h *Host) Start(ctx context.Context, request control.StartRequest) (reply c
 
 // load makes the task with its runtime; it is not callable yet.
 func (s *start) load(ctx context.Context) error {
-	t := &task{host: s.host, request: s.request, spec: s.spec, svid: s.svid, identity: s.renewer, ended: make(chan struct{})}
+	t := &task{host: s.host, request: s.request, spec: s.spec, identity: s.renewer, ended: make(chan struct{})}
+	t.instance = s.host.calls.Prepare(calls.InstanceConfig{Allocation: s.request.AllocID, Artifact: s.request.Artifact,
+		Spec: s.spec, SVID: s.svid, Identity: s.renewer.Current})
 	s.task = t
 	var out, errs io.Writer
 	for path, w := range map[string]*io.Writer{s.request.StdoutPath: &out, s.request.StderrPath: &errs} {
@@ -90,7 +92,6 @@ func (s *start) load(ctx context.Context) error {
 // publish makes the task callable.
 func (s *start) publish() {
 	h, t := s.host, s.task
-	t.served = h.telemetry.Served(t.Function(), t.release())
 	t.status = control.Status{TaskID: s.request.TaskID, AllocID: s.request.AllocID, Function: s.request.Function,
 		Artifact: s.request.Artifact, State: control.Running, StartedAt: time.Now(), Commit: s.attested.Commit,
 		KeyID: s.attested.Key.String()}
@@ -98,8 +99,8 @@ func (s *start) publish() {
 	h.tasks[s.request.TaskID] = t
 	h.idle.Stop()
 	h.mu.Unlock()
-	h.router.Add(t)
-	h.log.Info("function started", "function", t.Function(), "allocation", t.ID(), "artifact", s.request.Artifact,
+	h.calls.Add(t.instance, t.runtime)
+	h.log.Info("function started", "function", s.request.Function, "allocation", s.request.AllocID, "artifact", s.request.Artifact,
 		"commit", s.attested.Commit, "key", s.attested.Key.String())
 }
 
@@ -109,7 +110,7 @@ func (s *start) undo() {
 		s.renewer.Stop()
 	}
 	if s.wants {
-		s.host.unwant(s.task)
+		s.host.unwant(s.spec.Calls)
 	}
 	if s.task != nil {
 		for _, l := range s.task.logs {
@@ -150,5 +151,3 @@ type invalidError struct{ msg string }
 func (e *invalidError) Error() string { return e.msg }
 
 func invalid(format string, args ...any) error { return &invalidError{fmt.Sprintf(format, args...)} }
-
-var _ countersign.Caller = outbound{}

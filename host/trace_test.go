@@ -16,7 +16,7 @@ import (
 
 	"countersign"
 	"countersign/hclspec"
-	"countersign/telemetry"
+	"countersign/host/control"
 )
 
 // receiver takes spans by OTLP/HTTP.
@@ -60,14 +60,7 @@ func TestTraceFollowsACallOverHosts(t *testing.T) {
 	got := &receiver{spans: map[string]*tracepb.Span{}}
 	server := httptest.NewServer(got)
 	defer server.Close()
-	ns := newNodes(t, 2)
-	for _, f := range ns.hosts {
-		var err error
-		f.host.telemetry, err = telemetry.New(t.Context(), telemetry.Config{Node: "node", OTLP: telemetry.OTLP{Endpoint: server.URL}})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	ns := newNodesFrom(t, 2, control.HostConfig{Telemetry: control.Telemetry{OTLPEndpoint: server.URL}})
 	quote := ns.run(0, "quote", hclspec.Function{Calls: []string{"tax"}}, running(echo))
 	var tax *task
 	tax = ns.run(1, "tax", hclspec.Function{Calls: []string{"rate"}}, running(func(ctx context.Context, in *countersign.Invocation) ([]byte, error) {

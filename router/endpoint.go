@@ -17,7 +17,7 @@ type Endpoint struct {
 	state *state
 }
 
-// Outlier says when an endpoint that fails is ejected: it gets no calls until the ejection ends.
+// Outlier says when an endpoint that fails is ejected: no calls go to it for a while.
 type Outlier struct {
 	// Failures is how many calls in a row must fail. A call that the endpoint answers, with an error of the function
 	// too, ends the row. The default is 5.
@@ -101,7 +101,7 @@ func (e *Endpoint) EndUnreachable() {
 // EndUnknown ends a call that tells nothing about the endpoint, such as one that its caller gave up.
 func (e *Endpoint) EndUnknown() { e.state.inFlight.Add(-1) }
 
-// Ejected tells whether the endpoint is ejected now.
+// Ejected tells whether the endpoint is ejected.
 func (e *Endpoint) Ejected() bool { return e.state.ejected() }
 
 func (s *state) ejected() bool {
@@ -109,7 +109,7 @@ func (s *state) ejected() bool {
 	return until != 0 && until > s.pool.clock()
 }
 
-// eject leaves the endpoint alone for a while. Calls that were in flight when it was ejected, and fail later, do not
+// eject keeps calls from the endpoint for a while. Calls that were in flight when it was ejected, and fail later, do not
 // make that longer.
 func (s *state) eject(unreachable bool) {
 	s.mu.Lock()

@@ -35,9 +35,9 @@ type handler struct {
 	events  *eventLog
 }
 
-// NewHandler returns the server end of the control protocol, version 1, over HTTP/1.1 and JSON. It keeps the
+// newHandler returns the server end of the control protocol, version 1, over HTTP/1.1 and JSON. It keeps the
 // backend's latest events for clients that reconnect; ctx ends that and every long poll.
-func NewHandler(ctx context.Context, backend Backend) http.Handler {
+func newHandler(ctx context.Context, backend Backend) http.Handler {
 	h := &handler{backend: backend, events: newEventLog()}
 	events, cancel := backend.Subscribe()
 	go func() {

@@ -22,7 +22,7 @@ func Serve(ctx context.Context, dir string, backend Backend) error {
 	}
 	defer release()
 	server := &http.Server{
-		Handler:           NewHandler(ctx, backend),
+		Handler:           newHandler(ctx, backend),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: 10 * time.Second,
 	}

@@ -178,16 +178,16 @@ func TestBrokenCallees(t *testing.T) {
 		serve func(*rogue)
 		cause error
 	}{
-		"garbage":   {func(r *rogue) { r.readCall(); r.conn.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) }, new(FrameError)},
-		"truncated": {func(r *rogue) { r.readCall(); r.conn.Write([]byte{0, 0}); r.conn.CloseWrite() }, new(FrameError)},
+		"garbage":   {func(r *rogue) { r.readCall(); r.conn.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) }, new(frameError)},
+		"truncated": {func(r *rogue) { r.readCall(); r.conn.Write([]byte{0, 0}); r.conn.CloseWrite() }, new(frameError)},
 		"oversize": {func(r *rogue) {
 			r.readCall()
 			r.conn.Write(appendControl(nil, kindReturn, 1, make([]byte, 100+maxHead+1)))
-		}, new(FrameError)},
+		}, new(frameError)},
 		"stray answer": {func(r *rogue) {
 			r.readCall()
 			r.conn.Write(appendControl(nil, kindRefused, 9, encodeRefused("failed", "x")))
-		}, new(FrameError)},
+		}, new(frameError)},
 		"closed": {func(r *rogue) { r.readCall(); r.conn.Close() }, io.EOF},
 		"silent": {func(r *rogue) { r.readCall() }, errSilent},
 	} {
@@ -196,7 +196,7 @@ func TestBrokenCallees(t *testing.T) {
 			p := f.pool(func(c *PoolConfig) { c.timing = quick })
 			_, err := p.Call(t.Context(), quote, target, callOf(quote, function(t, "tax"), "x"))
 			u := wantUnreachable(t, err, true)
-			if frame := new(FrameError); errors.As(test.cause, &frame) {
+			if frame := new(frameError); errors.As(test.cause, &frame) {
 				if !errors.As(u, &frame) {
 					t.Errorf("got %v", u)
 				}

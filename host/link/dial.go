@@ -15,7 +15,7 @@ import (
 func (p *Pool) dial(from Caller, to Target) (*link, error) {
 	timeout := to.ConnectTimeout
 	if timeout <= 0 {
-		timeout = DefaultConnectTimeout
+		timeout = connectTimeout
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

@@ -22,8 +22,8 @@ const ALPN = "countersign/1"
 // ServerName returns the TLS server name (RFC 6066 section 3) of an allocation of a function.
 func ServerName(allocation, function string) string { return allocation + "." + function }
 
-// ParseServerName is the inverse of ServerName. It reports false for a name that is not one.
-func ParseServerName(name string) (allocation, function string, ok bool) {
+// parseServerName is the inverse of ServerName. It reports false for a name that is not one.
+func parseServerName(name string) (allocation, function string, ok bool) {
 	allocation, function, ok = strings.Cut(name, ".")
 	return allocation, function, ok && allocation != "" && function != "" && !strings.Contains(function, ".")
 }

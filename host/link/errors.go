@@ -40,14 +40,14 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("the callee's host refused: %s: %s", e.Code, e.Reason)
 }
 
-// FrameError says that a peer sent what is not a frame of this protocol, or not here. It ends the connection.
-type FrameError struct{ Reason string }
+// frameError says that a peer sent what is not a frame of this protocol, or not here. It ends the connection.
+type frameError struct{ Reason string }
 
 // Error implements error.
-func (e *FrameError) Error() string { return "malformed frame: " + e.Reason }
+func (e *frameError) Error() string { return "malformed frame: " + e.Reason }
 
-func malformed(format string, args ...any) *FrameError {
-	return &FrameError{Reason: fmt.Sprintf(format, args...)}
+func malformed(format string, args ...any) *frameError {
+	return &frameError{Reason: fmt.Sprintf(format, args...)}
 }
 
 func refuse(reason callsig.Reason, format string, args ...any) *callsig.Error {

@@ -37,7 +37,7 @@ func FuzzFrames(f *testing.F) {
 		for {
 			got, err := c.next(limit)
 			if err != nil {
-				if frame := (*FrameError)(nil); !errors.Is(err, io.EOF) && !errors.As(err, &frame) {
+				if frame := (*frameError)(nil); !errors.Is(err, io.EOF) && !errors.As(err, &frame) {
 					t.Fatalf("got %v (%T)", err, err)
 				}
 				return

@@ -335,7 +335,7 @@ func TestUnreachable(t *testing.T) {
 
 func TestServerName(t *testing.T) {
 	for name, want := range map[string]bool{"a.b": true, "": false, "a": false, ".b": false, "a.": false, "a.b.c": false} {
-		allocation, function, ok := ParseServerName(name)
+		allocation, function, ok := parseServerName(name)
 		if ok != want || ok && ServerName(allocation, function) != name {
 			t.Errorf("%q: %q %q %v", name, allocation, function, ok)
 		}

@@ -14,15 +14,15 @@ import (
 
 // The defaults of a pool, unless its config says otherwise.
 const (
-	DefaultIdleTimeout    = 5 * time.Minute
-	DefaultConnectTimeout = 2 * time.Second
+	idleTimeout    = 5 * time.Minute
+	connectTimeout = 2 * time.Second
 )
 
 // PoolConfig is what a Pool works with.
 type PoolConfig struct {
 	Trust     func() *identity.Bundle // current; nil while there is none
 	LocalAddr string                  // IP address that connections come from; "": the system chooses
-	// IdleTimeout is how long a connection stays open without calls; 0: DefaultIdleTimeout.
+	// IdleTimeout is how long a connection stays open without calls; 0: 5 minutes.
 	IdleTimeout time.Duration
 	// Handshake is told the result of each attempt to connect: "ok", "refused" (a certificate, by either end) or
 	// "unreachable". It may be nil.
@@ -30,8 +30,8 @@ type PoolConfig struct {
 	Log       *slog.Logger     // nil: silent
 	Now       func() time.Time // nil: time.Now
 
-	Streams     int // most calls under way on a connection; 0: DefaultStreams
-	Connections int // most connections; 0: DefaultConnections
+	Streams     int // most calls under way on a connection; 0: 1024
+	Connections int // most connections; 0: 8192
 	Batch       int // most calls that one signature covers; 0: callsig.MaxBatch
 
 	timing timing
@@ -75,13 +75,13 @@ func NewPool(config PoolConfig) *Pool {
 		config.Now = time.Now
 	}
 	if config.IdleTimeout == 0 {
-		config.IdleTimeout = DefaultIdleTimeout
+		config.IdleTimeout = idleTimeout
 	}
 	if config.Streams == 0 {
-		config.Streams = DefaultStreams
+		config.Streams = maxStreams
 	}
 	if config.Connections == 0 {
-		config.Connections = DefaultConnections
+		config.Connections = maxConnections
 	}
 	if config.timing == (timing{}) {
 		config.timing = defaultTiming

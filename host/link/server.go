@@ -16,11 +16,11 @@ import (
 
 // The limits of a server, unless its config says otherwise.
 const (
-	DefaultStreams     = 1024      // calls under way on a connection
-	DefaultHeld        = 128 << 20 // bytes of calls under way on a connection
-	DefaultConnections = 8192
+	maxStreams     = 1024      // calls under way on a connection
+	maxHeld        = 128 << 20 // bytes of calls under way on a connection
+	maxConnections = 8192
 	// serverIdle is longer than a pool's idle time, so that it is mostly the caller who closes.
-	serverIdle = 2 * DefaultIdleTimeout
+	serverIdle = 2 * idleTimeout
 )
 
 // ServerConfig is what a Server works with.
@@ -35,9 +35,9 @@ type ServerConfig struct {
 	Log     *slog.Logger     // nil: silent
 	Now     func() time.Time // nil: time.Now
 
-	Streams     int   // most calls under way on a connection; 0: DefaultStreams
-	Held        int64 // most bytes of calls under way on a connection, except for one; 0: DefaultHeld
-	Connections int   // most connections; 0: DefaultConnections
+	Streams     int   // most calls under way on a connection; 0: 1024
+	Held        int64 // most bytes of calls under way on a connection, except for one; 0: 128 MiB
+	Connections int   // most connections; 0: 8192
 	Batch       int   // most returns that one signature covers; 0: callsig.MaxBatch
 
 	timing timing
@@ -63,13 +63,13 @@ func NewServer(config ServerConfig) *Server {
 		config.Now = time.Now
 	}
 	if config.Streams == 0 {
-		config.Streams = DefaultStreams
+		config.Streams = maxStreams
 	}
 	if config.Held == 0 {
-		config.Held = DefaultHeld
+		config.Held = maxHeld
 	}
 	if config.Connections == 0 {
-		config.Connections = DefaultConnections
+		config.Connections = maxConnections
 	}
 	if config.timing == (timing{}) {
 		config.timing = defaultTiming
@@ -98,7 +98,7 @@ func (s *Server) TLSConfig(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 }
 
 func (s *Server) find(serverName string) (Callee, error) {
-	allocation, function, ok := ParseServerName(serverName)
+	allocation, function, ok := parseServerName(serverName)
 	if !ok {
 		return nil, fmt.Errorf("the TLS server name %.100q is not <allocation>.<function>", serverName)
 	}
@@ -135,7 +135,7 @@ func (s *Server) Serve(ctx context.Context, conn *tls.Conn) error {
 
 // report tells of a peer that broke the protocol.
 func (s *Server) report(c *serving, err error) {
-	var frame *FrameError
+	var frame *frameError
 	var refused *callsig.Error
 	switch {
 	case errors.As(err, &frame):
@@ -168,7 +168,7 @@ func (s *Server) accept(conn *tls.Conn) (*serving, error) {
 	}
 	c := &serving{conn: newConn(conn, peer, s.config.Batch, s.config.timing), server: s, callee: callee, terms: callee.Terms(),
 		running: map[uint64]context.CancelFunc{}}
-	c.allocation, c.function, _ = ParseServerName(state.ServerName)
+	c.allocation, c.function, _ = parseServerName(state.ServerName)
 	self := callee.Identity()
 	c.self = self.ID()
 	c.presented.add(digestOf(self.Certificate))
@@ -183,6 +183,9 @@ func (s *Server) accept(conn *tls.Conn) (*serving, error) {
 	}
 	s.serving[c] = true
 	_, err = c.out.push(outgoing{kind: kindTerms, payload: encodeTerms(c.terms, digestOf(self.Certificate))})
+	if s.config.Find(c.allocation, c.function) == nil { // Drain has come before this connection
+		c.drain("the instance is stopping")
+	}
 	return c, err
 }
 
@@ -199,8 +202,8 @@ func (s *Server) Open() int {
 	return len(s.serving)
 }
 
-// Drain tells the callers of an allocation that it takes no more calls. Those under way go on; the callers close their
-// connections after them.
+// Drain tells the callers of an allocation, which Find does not return any more, that it takes no more calls. Those under
+// way go on; the callers close their connections after them.
 func (s *Server) Drain(allocation, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

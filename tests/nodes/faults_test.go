@@ -55,7 +55,7 @@ func TestSilence(t *testing.T) {
 			time.Sleep(quarter)
 			load.end()
 			t.Logf("%s: %s", fault.name, load.report(broken))
-			// A silent connection is given up after 3 s, and the endpoint left alone for 5 s, longer each time.
+			// A silent connection is given up after 3 s, and the endpoint ejected for 5 s, longer each time.
 			const within = 10 * time.Second
 			if took := load.last.Sub(broken); load.lost() > 0 || load.late() || load.failures() > 0 && took > within {
 				t.Errorf("%d calls were lost, %d failed in all, until %s after the node went silent; want that they go elsewhere within %s: %s",

@@ -1,14 +1,15 @@
-package host
+package calls
 
 import (
 	"sync"
 	"time"
 
 	"countersign"
+	"countersign/host/problem"
 	"countersign/vaultsign/callsig"
 )
 
-// sessions holds the session keys of calls between two tasks of this host. A session is agreed on at a pair's first
+// sessions holds the session keys of calls between two instances of this host. A session is agreed on at a pair's first
 // call: both instances' certified call keys vouch for it (docs/call-format.md). The zero value is ready to use.
 type sessions struct {
 	mu    sync.RWMutex
@@ -28,7 +29,7 @@ type session struct {
 const renewBefore = time.Minute
 
 // between returns the session for calls of caller to callee.
-func (s *sessions) between(caller, callee *task) (*session, error) {
+func (s *sessions) between(caller, callee *Instance) (*session, error) {
 	key := pair{caller.ID(), callee.ID()}
 	s.mu.RLock()
 	found := s.pairs[key]
@@ -56,20 +57,20 @@ func (s *session) usable() bool {
 	return s != nil && time.Until(s.caller.Expires()) > renewBefore
 }
 
-// agree runs the session handshake between two tasks.
-func agree(caller, callee *task) (*session, error) {
-	trust, now := caller.host.trust.Bundle(), time.Now()
-	offer, err := callsig.NewOffer(caller.identity.Current(), callee.svid, now)
+// agree runs the session handshake between two instances.
+func agree(caller, callee *Instance) (*session, error) {
+	trust, now := caller.node.config.Trust(), time.Now()
+	offer, err := callsig.NewOffer(caller.Identity(), callee.config.SVID, now)
 	if err != nil {
-		return nil, refusal(callee.Function(), err)
+		return nil, problem.OfSignature(callee.Function(), err)
 	}
-	accepted, answer, err := callsig.Accept(trust, callee.identity.Current(), offer.Message(), now)
+	accepted, answer, err := callsig.Accept(trust, callee.Identity(), offer.Message(), now)
 	if err != nil {
-		return nil, refusal(callee.Function(), err)
+		return nil, problem.OfSignature(callee.Function(), err)
 	}
 	completed, err := offer.Complete(trust, answer, now)
 	if err != nil {
-		return nil, refusal(callee.Function(), err)
+		return nil, problem.OfSignature(callee.Function(), err)
 	}
 	if completed.ID() != accepted.ID() {
 		return nil, countersign.Errorf(countersign.CodeInternal, callee.Function(), "the two ends of a session disagree")

@@ -1,4 +1,4 @@
-package host
+package ingress
 
 import (
 	"bytes"
@@ -15,12 +15,12 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/host/link"
+	"countersign/host/problem"
+	"countersign/host/retry"
+	"countersign/router"
 	"countersign/vaultsign/identity"
 )
-
-// forwardedHeader marks a call that a node passes on to the node that runs the function. Its value is the scheme with
-// which the call came, which a signature may cover.
-const forwardedHeader = "Countersign-Forwarded"
 
 // idempotentHeader is in an answer to a forwarded call if the function's attested spec says that it is idempotent. It is
 // between the two nodes, over TLS with the function's certificate, and goes no further.
@@ -30,7 +30,6 @@ const idempotentHeader = "Countersign-Idempotent"
 const maxIdempotent = 1 << 14
 
 const (
-	forwardDial    = 3 * time.Second // to connect and to do the handshake
 	forwardGrace   = 2 * time.Second // beyond the call's deadline, so that a return that says so gets through
 	forwardIdle    = 60 * time.Second
 	forwardHeader  = 64 << 10 // bytes of an answer's header
@@ -39,7 +38,7 @@ const (
 
 // forwarder passes calls on to other hosts, over connections that it keeps: one for each instance that is called.
 type forwarder struct {
-	host      *Host
+	in        *Server
 	dialer    net.Dialer
 	transport *http.Transport
 
@@ -47,9 +46,9 @@ type forwarder struct {
 	idempotent map[string]bool // by allocation: as its host said
 }
 
-func newForwarder(h *Host) *forwarder {
-	f := &forwarder{host: h, dialer: net.Dialer{Timeout: forwardDial}, idempotent: map[string]bool{}}
-	if ip := net.ParseIP(h.config.Bind); ip != nil && !ip.IsUnspecified() {
+func newForwarder(in *Server) *forwarder {
+	f := &forwarder{in: in, idempotent: map[string]bool{}}
+	if ip := net.ParseIP(in.config.Bind); ip != nil && !ip.IsUnspecified() {
 		f.dialer.LocalAddr = &net.TCPAddr{IP: ip}
 	}
 	f.transport = &http.Transport{DialTLSContext: f.dial, ForceAttemptHTTP2: true, DisableCompression: true,
@@ -60,40 +59,11 @@ func newForwarder(h *Host) *forwarder {
 
 func (f *forwarder) close() { f.transport.CloseIdleConnections() }
 
-// comesForwarded tells whether another node passed a call on, and prepares the request to be verified as it came to
-// that node. Only a node that holds a function may do so; it proves that with the function's certificate.
-func comesForwarded(r *http.Request) (bool, error) {
-	lines := r.Header.Values(forwardedHeader)
-	if len(lines) == 0 {
-		return false, nil
-	}
-	refused := func(why string) (bool, error) {
-		return false, countersign.Errorf(countersign.CodeNotPermitted, r.PathValue("function"),
-			"%s is for nodes that pass calls on to each other: %s", forwardedHeader, why)
-	}
-	if len(lines) != 1 || lines[0] != "http" && lines[0] != "https" {
-		return refused("its value is http or https")
-	}
-	if r.TLS == nil {
-		return refused("they use TLS")
-	}
-	peer, err := identity.PeerOf(*r.TLS)
-	switch {
-	case err != nil || peer == nil:
-		return refused("they present a function's certificate")
-	case peer.ID.Kind() != identity.KindFunction:
-		return refused(peer.ID.String() + " is no function")
-	case peer.CheckTime(time.Now()) != nil:
-		return refused("the certificate of the connection is outside its time")
-	}
-	r.URL.Scheme = lines[0]
-	return true, nil
-}
-
 // destination is what dial has to know; it travels in the context of a request.
 type destination struct {
 	address, name string
 	function      identity.ID
+	timeout       time.Duration // to connect and to do the handshake
 }
 
 type destinationKey struct{}
@@ -107,18 +77,18 @@ func (e *notReachedError) Unwrap() error { return e.err }
 // dial connects to the host of an instance. Both ends present call certificates, and the other end must be an instance
 // of the function.
 func (f *forwarder) dial(ctx context.Context, network, _ string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, forwardDial)
-	defer cancel()
 	to, _ := ctx.Value(destinationKey{}).(destination)
+	ctx, cancel := context.WithTimeout(ctx, to.timeout)
+	defer cancel()
 	self, err := f.self()
 	if err != nil {
-		return nil, &notReachedError{err}
+		return nil, err
 	}
 	raw, err := f.dialer.DialContext(ctx, network, to.address)
 	if err != nil {
 		return nil, &notReachedError{err}
 	}
-	config := identity.TLSConfig(f.host.trust.Bundle, identity.Only(to.function))
+	config := identity.TLSConfig(f.in.config.Trust, identity.Only(to.function))
 	config.ServerName, config.NextProtos = to.name, []string{"h2"}
 	config.Certificates = []tls.Certificate{*self.TLSCertificate()}
 	c := tls.Client(raw, config)
@@ -129,40 +99,48 @@ func (f *forwarder) dial(ctx context.Context, network, _ string) (net.Conn, erro
 	return c, nil
 }
 
+var errNoCertificate = errors.New("this node runs no function with a valid certificate, so it cannot pass calls on")
+
 // self returns the identity of a function of this host, which speaks for the host.
 func (f *forwarder) self() (*identity.Identity, error) {
-	for _, t := range f.host.running() {
-		if self := t.identity.Current(); self.Certificate.CheckTime(time.Now()) == nil {
+	for _, at := range f.in.node.Instances() {
+		if self := at.Identity(); self.Certificate.CheckTime(time.Now()) == nil {
 			return self, nil
 		}
 	}
-	return nil, errors.New("this node runs no function with a valid certificate, so it cannot pass calls on")
+	return nil, errNoCertificate
 }
 
-// send passes a verified call on and the answer back. An error of code unavailable means that it was not executed.
-func (f *forwarder) send(a *arrival, to *target) error {
+// send passes a verified call on and the answer back. Its errors are *retry.Failure.
+func (f *forwarder) send(a *arrival, to retry.Target, limits *router.Policy) error {
 	ctx, cancel := a.untilDeadline(forwardGrace)
 	defer cancel()
-	if to.Begin != nil {
-		to.Begin()
+	if ctx.Err() != nil { // after attempts at other instances; not this one's fault
+		return f.failure(ctx, a, to, ctx.Err())
 	}
-	response, err := f.transport.RoundTrip(f.request(ctx, a, to))
-	failed := err != nil && a.r.Context().Err() == nil
-	defer func() {
-		if to.End != nil {
-			to.End(failed)
-		}
-	}()
+	to.Begin()
+	var failed *retry.Failure
+	defer func() { f.in.retry.Settle(a.callee.Name(), to, failed) }()
+	response, err := f.transport.RoundTrip(f.request(ctx, a, to, retry.ConnectTimeout(limits)))
 	if err != nil {
-		return f.failure(ctx, a, to, err)
+		failed = f.failure(ctx, a, to, err)
+		return failed
 	}
 	defer response.Body.Close()
-	if refused := unavailable(response); refused != "" {
-		failed = true
-		return countersign.Errorf(countersign.CodeUnavailable, a.callee.Name(), "%s", refused)
+	if refused := refusalIn(response); refused != nil {
+		refused.Function = a.callee.Name()
+		failed = &retry.Failure{Kind: retry.Refused, Err: refused}
+		return failed
 	}
 	f.learn(to.Allocation, response.Header)
-	relay(a.w, response)
+	answer := &watched{from: response.Body}
+	if err := relay(a.w, response, answer); err != nil {
+		if answer.err != nil {
+			failed = f.failure(ctx, a, to, answer.err)
+		}
+		// What is missing must be seen to be missing.
+		panic(http.ErrAbortHandler)
+	}
 	return nil
 }
 
@@ -189,9 +167,9 @@ func (f *forwarder) mayRepeat(allocation string) bool {
 }
 
 // request is the call as it came, with another address.
-func (f *forwarder) request(ctx context.Context, a *arrival, to *target) *http.Request {
-	name := to.Allocation + "." + a.callee.Name()
-	ctx = context.WithValue(ctx, destinationKey{}, destination{to.Address, name, a.callee})
+func (f *forwarder) request(ctx context.Context, a *arrival, to retry.Target, connect time.Duration) *http.Request {
+	name := link.ServerName(to.Allocation, a.callee.Name())
+	ctx = context.WithValue(ctx, destinationKey{}, destination{to.Address, name, a.callee, connect})
 	u := *a.r.URL
 	scheme := "http"
 	if a.r.TLS != nil {
@@ -214,54 +192,75 @@ func (f *forwarder) request(ctx context.Context, a *arrival, to *target) *http.R
 }
 
 // failure says what became of a call that was not answered.
-func (f *forwarder) failure(ctx context.Context, a *arrival, to *target, err error) error {
+func (f *forwarder) failure(ctx context.Context, a *arrival, to retry.Target, err error) *retry.Failure {
 	function := a.callee.Name()
-	f.host.log.Warn("a call could not be passed on", "function", function, "allocation", to.Allocation, "address", to.Address,
+	f.in.log.Warn("a call could not be passed on", "function", function, "allocation", to.Allocation, "address", to.Address,
 		"error", err)
 	var notReached *notReachedError
 	switch {
-	case errors.As(err, &notReached):
-		return &countersign.CallError{Code: countersign.CodeUnavailable, Function: function, Err: err,
-			Reason: "the node that runs it could not be reached"}
 	case a.r.Context().Err() != nil:
-		return countersign.Errorf(countersign.CodeCanceled, function, "the caller went away")
+		return &retry.Failure{Kind: retry.Canceled, Err: countersign.Errorf(countersign.CodeCanceled, function, "the caller went away")}
+	case errors.Is(err, errNoCertificate):
+		return &retry.Failure{Kind: retry.Withheld, Err: countersign.Errorf(countersign.CodeUnavailable, function, "%w", err)}
+	case errors.As(err, &notReached):
+		return &retry.Failure{Kind: retry.Unreachable, Err: &countersign.CallError{Code: countersign.CodeUnavailable,
+			Function: function, Err: err, Reason: "the node that runs it could not be reached"}}
 	case ctx.Err() != nil:
-		return countersign.Errorf(countersign.CodeDeadline, function, "the deadline passed before the node that runs it answered")
+		return &retry.Failure{Kind: retry.Unanswered, Err: countersign.Errorf(countersign.CodeDeadline, function,
+			"the deadline passed before the node that runs it answered")}
 	}
-	broke := &countersign.CallError{Code: countersign.CodeInternal, Function: function, Err: err,
-		Reason: "the connection to the node that runs it broke; the call may have been executed"}
-	if f.mayRepeat(to.Allocation) {
-		return &elsewhere{broke}
-	}
-	return broke
+	return &retry.Failure{Kind: retry.Lost, Idempotent: f.mayRepeat(to.Allocation), Err: &countersign.CallError{
+		Code: countersign.CodeInternal, Function: function, Err: err,
+		Reason: "the connection to the node that runs it broke; the call may have been executed"}}
 }
 
-// unavailable returns the reason of a node that refused a call for want of an instance. Nobody signed that; a return
-// that says the same is signed, and is the function's.
-func unavailable(response *http.Response) string {
-	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Signature-Input") != "" {
-		return ""
+// refusalIn returns why a node did not let an instance accept a call that was passed on to it, if another instance may
+// take it. Nobody signed that; a return that says the same is signed, and is the function's.
+func refusalIn(response *http.Response) *countersign.CallError {
+	if response.Header.Get("Signature-Input") != "" {
+		return nil
+	}
+	code := countersign.CodeUnavailable
+	switch response.StatusCode {
+	case problem.Status(code):
+	case problem.Status(countersign.CodeOverloaded):
+		code = countersign.CodeOverloaded
+	default:
+		return nil
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, forwardProblem))
-	var p problem
-	if err != nil || json.Unmarshal(body, &p) != nil || p.Code != countersign.CodeUnavailable {
-		return "the node that runs it answered 503"
+	var p problem.Document
+	if err != nil || json.Unmarshal(body, &p) != nil || p.Code != code {
+		p.Detail = fmt.Sprintf("the node that runs it answered %d", response.StatusCode)
 	}
-	return p.Detail
+	return &countersign.CallError{Code: code, Reason: p.Detail}
 }
 
-// relay writes an answer as it came.
-func relay(w http.ResponseWriter, response *http.Response) {
+// relay writes an answer as it came. body is the response's.
+func relay(w http.ResponseWriter, response *http.Response, body io.Reader) error {
 	dropHopByHop(response.Header)
 	for name, lines := range response.Header {
 		w.Header()[name] = lines
 	}
 	setWriteDeadline(w)
 	w.WriteHeader(response.StatusCode)
-	if _, err := io.Copy(w, response.Body); err != nil {
-		// What is missing must be seen to be missing.
-		panic(http.ErrAbortHandler)
+	_, err := io.Copy(w, body)
+	return err
+}
+
+// watched remembers that reading failed, which io.Copy does not tell from writing.
+type watched struct {
+	from io.Reader
+	err  error
+}
+
+// Read implements io.Reader.
+func (r *watched) Read(b []byte) (int, error) {
+	n, err := r.from.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.err = err
 	}
+	return n, err
 }
 
 // hopByHop are fields that belong to one connection (RFC 9110 section 7.6.1).

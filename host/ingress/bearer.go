@@ -1,4 +1,4 @@
-package host
+package ingress
 
 import (
 	"errors"
@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"countersign"
-	"countersign/host/token"
+	"countersign/host/calls"
+	"countersign/host/ingress/token"
+	"countersign/host/problem"
 	"countersign/vaultsign/callsig"
 )
 
@@ -49,10 +51,10 @@ func (a *arrival) verifyToken(maxRequest int64) error {
 	}
 	call, err := callsig.ReadTokenCall(a.r, a.body, a.callee)
 	if err != nil {
-		return refusal(function, err)
+		return problem.OfSignature(function, err)
 	}
 	if call.ID == "" {
-		call.ID = newCallID()
+		call.ID = calls.NewCallID()
 	}
 	a.token = &tokenCall{caller, call}
 	return nil
@@ -65,18 +67,18 @@ func (a *arrival) tokenRefusal(err error) error {
 	if errors.As(err, &refused) {
 		return &countersign.CallError{Code: refused.Code(), Function: function, Reason: refused.Error(), Err: err}
 	}
-	a.in.host.log.Warn("a token cannot be verified", "function", function, "error", err)
+	a.in.log.Warn("a token cannot be verified", "function", function, "error", err)
 	return &countersign.CallError{Code: countersign.CodeUnavailable, Function: function, Err: err,
 		Reason: "the keys of the token's issuer could not be fetched"}
 }
 
 // runToken runs a verified call and writes its signed return.
-func (a *arrival) runToken(t *task) error {
+func (a *arrival) runToken(at *calls.Instance) error {
 	call := *a.token.call
 	if call.Deadline.IsZero() {
-		call.Deadline = time.Now().Add(t.spec.Call.Timeout)
+		call.Deadline = time.Now().Add(at.Spec().Call.Timeout)
 	}
-	return a.run(t, a.token.caller.String(), &call, func(signer callsig.Signer, ret callsig.Return) error {
+	return a.run(at, a.token.caller.String(), &call, func(signer callsig.Signer, ret callsig.Return) error {
 		_, err := callsig.SignTokenResponse(a.w.Header(), signer, a.r, call.ID, ret, time.Now())
 		return err
 	})

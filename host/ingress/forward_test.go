@@ -1,4 +1,4 @@
-package host
+package ingress
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"countersign"
 	"countersign/hclspec"
 	"countersign/host/control"
+	"countersign/host/retry"
+	"countersign/router"
 	"countersign/vaultsign/identity"
 )
 
@@ -131,8 +133,8 @@ func TestOnlyNodesForward(t *testing.T) {
 func TestForwardedCallsGoNoFurther(t *testing.T) {
 	near, far := twoNodes(t, control.Ingress{})
 	far.run("else", open, running(echo))
-	far.in.route = to(&target{Allocation: "other-alloc", Address: near.address})
-	near.in.route = to(&target{Allocation: "else-alloc", Address: far.address})
+	far.in.route = to(at("other-alloc", near.address))
+	near.in.route = to(at("else-alloc", far.address))
 	far.run("quote", open, running(echo)).drain(t.Context())
 	near.in.route = to(targetOf(far, "quote"))
 	c := near.speaking(t, "1", "", nil)
@@ -146,40 +148,32 @@ func TestForwardedCallsGoNoFurther(t *testing.T) {
 func TestForwardingTriesElsewhere(t *testing.T) {
 	near, far := twoNodes(t, control.Ingress{})
 	far.run("quote", open, running(echo))
-	var began, ended, failed atomic.Int32
-	counted := func(to *target) *target {
-		to.Begin = func() { began.Add(1) }
-		to.End = func(f bool) {
-			ended.Add(1)
-			if f {
-				failed.Add(1)
-			}
-		}
+	var told *counted
+	counting := func(to retry.Target) retry.Target {
+		to.Record = told
 		return to
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	closed := l.Addr().String()
 	must(t, l.Close())
-	stopping := far.run("quote", open, func(t *task) {
+	stopping := far.run("quote", open, func(t *made) {
 		t.runtime = echo
-		t.request.AllocID, t.request.TaskID = "stopping-alloc", "stopping-task"
+		t.allocation = "stopping-alloc"
 	})
 	stopping.drain(t.Context())
-	nobody := &target{Allocation: "nobody-alloc", Address: closed}
-	gone := &target{Allocation: "gone-alloc", Address: far.address}
-	refusing := &target{Allocation: "stopping-alloc", Address: far.address}
-	wrong := &target{Allocation: "other-alloc", Address: near.address} // runs another function
-	for name, first := range map[string]*target{"nobody listens": nobody, "no such instance": gone, "stopping": refusing, "another function": wrong} {
+	nobody := at("nobody-alloc", closed)
+	gone := at("gone-alloc", far.address)
+	refusing := at("stopping-alloc", far.address)
+	wrong := at("other-alloc", near.address) // runs another function
+	for name, first := range map[string]retry.Target{"nobody listens": nobody, "no such instance": gone, "stopping": refusing, "another function": wrong} {
 		t.Run(name, func(t *testing.T) {
-			began.Store(0)
-			ended.Store(0)
-			failed.Store(0)
-			near.in.route = to(counted(first), counted(targetOf(far, "quote")))
+			told = new(counted)
+			near.in.route = to(counting(first), counting(targetOf(far, "quote")))
 			r, sent := near.signed(t, "http://"+near.address, "quote", "{}")
 			near.mustVerify(t, do(t, near.speaking(t, "1", "", nil), r), r, sent, "{}")
-			if began.Load() != 2 || ended.Load() != 2 || failed.Load() != 1 {
-				t.Errorf("%d begun, %d ended, %d failed", began.Load(), ended.Load(), failed.Load())
+			if told.began.Load() != 2 || told.ended.Load() != 2 || told.failed.Load() != 1 {
+				t.Errorf("%d begun, %d ended, %d failed", told.began.Load(), told.ended.Load(), told.failed.Load())
 			}
 		})
 	}
@@ -201,7 +195,7 @@ func TestBrokenForwards(t *testing.T) {
 	got := make(chan *answer)
 	go func() { got <- do(t, c, r) }()
 	<-entered
-	must(t, far.in.server.Close())
+	must(t, far.in.http.Close())
 	if p := (<-got).problem(t); p.Code != countersign.CodeInternal || !strings.Contains(p.Detail, "may have been executed") {
 		t.Errorf("answered with %+v", p)
 	}
@@ -223,8 +217,8 @@ func TestBrokenForwardsOfIdempotentFunctions(t *testing.T) {
 		}
 		return wait(ctx, in)
 	}))
-	third.run("quote", spec, func(t *task) { t.runtime, t.request.AllocID = echo, "third-alloc" })
-	near.in.route = to(targetOf(far, "quote"), &target{Allocation: "third-alloc", Address: third.address})
+	third.run("quote", spec, func(t *made) { t.runtime, t.allocation = echo, "third-alloc" })
+	near.in.route = to(targetOf(far, "quote"), at("third-alloc", third.address))
 	c := near.speaking(t, "1", "", nil)
 	r, sent := near.signed(t, "http://"+near.address, "quote", "{}")
 	first := do(t, c, r)
@@ -236,7 +230,7 @@ func TestBrokenForwardsOfIdempotentFunctions(t *testing.T) {
 	got := make(chan *answer)
 	go func() { got <- do(t, c, r) }()
 	<-entered
-	must(t, far.in.server.Close())
+	must(t, far.in.http.Close())
 	near.mustVerify(t, <-got, r, sent, "{}")
 }
 
@@ -246,15 +240,15 @@ func TestForwardsEndWithTheirDeadline(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer l.Close()
-	near.in.route = to(&target{Allocation: "quote-alloc", Address: l.Addr().String()})
+	near.in.route = to(at("quote-alloc", l.Addr().String()))
 	r, _ := near.signed(t, "http://"+near.address, "quote", "{}")
 	began := time.Now()
 	p := do(t, near.speaking(t, "1", "", nil), r).problem(t)
-	if took := time.Since(began); p.Code != countersign.CodeUnavailable || took > 2*forwardDial {
+	if took := time.Since(began); p.Code != countersign.CodeUnavailable || took > router.DefaultConnectTimeout+3*time.Second {
 		t.Errorf("answered after %s with %+v", took, p)
 	}
 	// A node that runs nothing has no certificate to show.
-	empty := serving(t, newFixtureWith(t, near.ca, control.Ingress{}), func(in *ingress) { in.route = near.in.route })
+	empty := serving(t, newFixtureWith(t, near.ca, control.Ingress{}), func(in *Server) { in.route = near.in.route })
 	r, _ = empty.signed(t, "http://"+empty.address, "quote", "{}")
 	if p := do(t, empty.speaking(t, "1", "", nil), r).problem(t); p.Code != countersign.CodeUnavailable {
 		t.Errorf("answered with %+v", p)
@@ -266,8 +260,8 @@ func TestHeadersPassUnchanged(t *testing.T) {
 	near, far := twoNodes(t, control.Ingress{})
 	far.run("quote", open, running(echo))
 	var arrived atomic.Pointer[http.Request]
-	handler := far.in.server.Handler
-	far.in.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	handler := far.in.http.Handler
+	far.in.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		arrived.Store(r.Clone(context.Background()))
 		w.Header()["X-Many"] = []string{"one", "two"}
 		handler.ServeHTTP(w, r)

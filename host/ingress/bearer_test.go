@@ -1,4 +1,4 @@
-package host
+package ingress
 
 import (
 	"bytes"
@@ -81,7 +81,7 @@ func TestTokens(t *testing.T) {
 		return in.Body, nil
 	}))
 	raw := i.token(t, time.Minute)
-	verifier := callsig.Verifier{Trust: far.host.trust.Bundle}
+	verifier := callsig.Verifier{Trust: far.trust}
 	for name, n := range map[string]*node{"here": far, "through another node": near} {
 		for _, test := range []struct{ protocol, base string }{{"h2", "https://"}, {"1", "http://"}} {
 			t.Run(name+" by "+test.protocol, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestTokensNeedTLS(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/call/quote", strings.NewReader("{}"))
 	r.Header.Set("Authorization", "Bearer "+i.token(t, time.Minute))
 	r.RemoteAddr = "192.0.2.1:1000"
-	n.in.server.Handler.ServeHTTP(w, r)
+	n.in.http.Handler.ServeHTTP(w, r)
 	if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "plain HTTP") {
 		t.Errorf("answered with %d %s", w.Code, w.Body)
 	}
@@ -166,9 +166,10 @@ func TestTokensAreNotLogged(t *testing.T) {
 	near, far := twoNodes(t, i.config())
 	far.run("quote", openJWT, running(echo))
 	log := &lockedBuffer{}
-	near.host.log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	near.in.log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	near.in.retry.Log = near.in.log
 	for _, raw := range []string{i.token(t, time.Minute), i.token(t, -time.Minute), stranger.token(t, time.Minute), "x.secret.y"} {
-		near.in.route = to(&target{Allocation: "gone", Address: far.address}, targetOf(far, "quote"))
+		near.in.route = to(at("gone", far.address), targetOf(far, "quote"))
 		do(t, near.speaking(t, "h2", "", nil), withToken(t, "https://"+near.address, raw, "{}"))
 		if text := log.String(); text == "" || strings.Contains(text, raw[len(raw)/2:]) {
 			t.Errorf("the log holds a token, or nothing: %s", text)

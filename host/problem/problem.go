@@ -1,4 +1,8 @@
-package host
+// Package problem turns the error of a call into what the party at the other end is told: an RFC 9457 problem document
+// and its HTTP status. docs/errors.md is the normative table.
+//
+// It owns what of an error is told and what is not. It must not know how calls are routed, carried or run.
+package problem
 
 import (
 	"encoding/json"
@@ -6,10 +10,11 @@ import (
 	"net/http"
 
 	"countersign"
+	"countersign/vaultsign/callsig"
 )
 
-// problem is an RFC 9457 problem document. It is the body of every failed call, from outside or within.
-type problem struct {
+// Document is an RFC 9457 problem document. It is the body of every failed call, from outside or within.
+type Document struct {
 	Type   string           `json:"type"`
 	Title  string           `json:"title"`
 	Status int              `json:"status"`
@@ -17,8 +22,8 @@ type problem struct {
 	Detail string           `json:"detail"`
 }
 
-// problemOf describes err for the party at the other end: code and reason, never the cause.
-func problemOf(err error) problem {
+// Of describes err for the party at the other end: code and reason, never the cause.
+func Of(err error) Document {
 	code, reason := countersign.CodeOf(err), "internal error; the host's log has the cause"
 	var ce *countersign.CallError
 	if errors.As(err, &ce) {
@@ -26,7 +31,26 @@ func problemOf(err error) problem {
 	} else if code != countersign.CodeInternal {
 		reason = err.Error()
 	}
-	return problem{Type: "about:blank", Title: string(code), Status: statusOf(code), Code: code, Detail: reason}
+	return Document{Type: "about:blank", Title: string(code), Status: Status(code), Code: code, Detail: reason}
+}
+
+// Return is the return of a call that was executed and failed with err.
+func Return(err error) callsig.Return {
+	p := Of(err)
+	body, err := json.Marshal(p)
+	if err != nil {
+		body = []byte(`{}`)
+	}
+	return callsig.Return{Status: p.Status, Code: p.Code, Body: body}
+}
+
+// OfSignature turns what package callsig refused, in a call of function, into the error of the call.
+func OfSignature(function string, err error) error {
+	var refused *callsig.Error
+	if errors.As(err, &refused) {
+		return &countersign.CallError{Code: refused.Code(), Function: function, Reason: refused.Error(), Err: err}
+	}
+	return countersign.Errorf(countersign.CodeInternal, function, "signing or verifying: %w", err)
 }
 
 // statuses maps codes to HTTP statuses (docs/errors.md). What is not here is a fault: 500.
@@ -47,29 +71,10 @@ var statuses = map[countersign.Code]int{
 	countersign.CodeLoop:            http.StatusLoopDetected,
 }
 
-func statusOf(code countersign.Code) int {
+// Status is the HTTP status of a code.
+func Status(code countersign.Code) int {
 	if status, ok := statuses[code]; ok {
 		return status
 	}
 	return http.StatusInternalServerError
-}
-
-// refuse answers a call that reached no instance: nobody can sign for the function, so the answer carries no
-// signature.
-func (in *ingress) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	in.refuseWith(w, r, statusOf(countersign.CodeOf(err)), err)
-}
-
-// refuseWith is refuse with a status that says more about HTTP than the code's own.
-func (in *ingress) refuseWith(w http.ResponseWriter, r *http.Request, status int, err error) {
-	p := problemOf(err)
-	p.Status = status
-	in.host.log.Info("call refused", "function", r.PathValue("function"), "code", p.Code, "reason", p.Detail, "remote", r.RemoteAddr)
-	w.Header().Set("Content-Type", "application/problem+json")
-	if status == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {
-		w.Header().Set("WWW-Authenticate", "Bearer") // RFC 6750 section 3
-	}
-	setWriteDeadline(w)
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(p)
 }

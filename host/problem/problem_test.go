@@ -1,4 +1,4 @@
-package host
+package problem
 
 import (
 	"os"
@@ -11,7 +11,7 @@ import (
 
 // TestStatusesAreDocumented compares docs/errors.md with what the host answers.
 func TestStatusesAreDocumented(t *testing.T) {
-	doc, err := os.ReadFile("../docs/errors.md")
+	doc, err := os.ReadFile("../../docs/errors.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +20,7 @@ func TestStatusesAreDocumented(t *testing.T) {
 		t.Fatalf("docs/errors.md has %d codes; want at least %d", len(rows), len(statuses)-1)
 	}
 	for _, row := range rows {
-		if status := strconv.Itoa(statusOf(countersign.Code(row[1]))); status != row[2] {
+		if status := strconv.Itoa(Status(countersign.Code(row[1]))); status != row[2] {
 			t.Errorf("%s is answered with status %s; docs/errors.md says %s", row[1], status, row[2])
 		}
 	}

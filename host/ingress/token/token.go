@@ -30,7 +30,7 @@ type Config struct {
 // Caller is whom a verified token names.
 type Caller struct {
 	Issuer  string
-	Subject string // 1 to MaxSubject printable ASCII characters without space
+	Subject string // 1 to maxSubject printable ASCII characters without space
 }
 
 // String returns the caller as functions see it: jwt:<issuer>#<subject>. An issuer has no "#", so there is one reading.
@@ -38,10 +38,10 @@ func (c Caller) String() string { return "jwt:" + c.Issuer + "#" + c.Subject }
 
 // The limits of tokens, documented in docs/ingress.md.
 const (
-	MaxToken   = 8 << 10          // bytes of a token
-	MaxIssuer  = 256              // bytes of an issuer
-	MaxSubject = 256              // bytes of a subject
-	ClockSkew  = 10 * time.Second // by which the issuer's clock may differ
+	maxToken   = 8 << 10          // bytes of a token
+	maxIssuer  = 256              // bytes of an issuer
+	maxSubject = 256              // bytes of a subject
+	clockSkew  = 10 * time.Second // by which the issuer's clock may differ
 )
 
 // algorithms are those that tokens may be signed with. With a symmetric one every verifier could make tokens.
@@ -114,8 +114,8 @@ func New(configs []Config) (*Verifier, error) {
 // Check finds what is wrong with an issuer's configuration.
 func Check(c Config) error {
 	switch {
-	case c.Issuer == "" || len(c.Issuer) > MaxIssuer || !printable(c.Issuer) || strings.Contains(c.Issuer, "#"):
-		return fmt.Errorf("token issuer %.80q is not 1 to %d printable ASCII characters without space and #", c.Issuer, MaxIssuer)
+	case c.Issuer == "" || len(c.Issuer) > maxIssuer || !printable(c.Issuer) || strings.Contains(c.Issuer, "#"):
+		return fmt.Errorf("token issuer %.80q is not 1 to %d printable ASCII characters without space and #", c.Issuer, maxIssuer)
 	case c.Audience == "":
 		return fmt.Errorf("token issuer %s has no audience: without one, tokens for anybody would be accepted", c.Issuer)
 	case c.JWKSURL != "" && !isURL(c.JWKSURL):
@@ -133,8 +133,8 @@ func isURL(s string) bool {
 
 // Verify verifies a token and returns whom it names. Errors are *Error or *UnreachableError.
 func (v *Verifier) Verify(ctx context.Context, raw string) (Caller, error) {
-	if len(raw) > MaxToken {
-		return Caller{}, refuse("the token has more than %d bytes", MaxToken)
+	if len(raw) > maxToken {
+		return Caller{}, refuse("the token has more than %d bytes", maxToken)
 	}
 	jws, err := jose.ParseSignedCompact(raw, joseAlgorithms)
 	if err != nil {
@@ -150,7 +150,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (Caller, error) {
 		return Caller{}, err
 	}
 	verifier := oidc.NewVerifier(issuer, &oidc.StaticKeySet{PublicKeys: keys}, &oidc.Config{ClientID: set.config.Audience,
-		SupportedSigningAlgs: algorithms, Now: func() time.Time { return v.now().Add(-ClockSkew) }})
+		SupportedSigningAlgs: algorithms, Now: func() time.Time { return v.now().Add(-clockSkew) }})
 	verified, err := verifier.Verify(ctx, raw)
 	var expired *oidc.TokenExpiredError
 	switch {
@@ -170,12 +170,12 @@ func (v *Verifier) callerOf(t *oidc.IDToken) (Caller, error) {
 	if err := t.Claims(&claims); err != nil {
 		return Caller{}, refuse("the token's nbf claim is not a number")
 	}
-	latest := v.now().Add(ClockSkew)
+	latest := v.now().Add(clockSkew)
 	if t.IssuedAt.After(latest) || time.Unix(int64(claims.NotBefore), 0).After(latest) {
 		return Caller{}, &Error{Message: "the token is not valid yet; check the clocks", Expired: true}
 	}
-	if t.Subject == "" || len(t.Subject) > MaxSubject || !printable(t.Subject) {
-		return Caller{}, refuse("the token's subject is not 1 to %d printable ASCII characters without space", MaxSubject)
+	if t.Subject == "" || len(t.Subject) > maxSubject || !printable(t.Subject) {
+		return Caller{}, refuse("the token's subject is not 1 to %d printable ASCII characters without space", maxSubject)
 	}
 	return Caller{Issuer: t.Issuer, Subject: t.Subject}, nil
 }

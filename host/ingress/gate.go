@@ -1,4 +1,4 @@
-package host
+package ingress
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"countersign/host/control"
 	"countersign/host/link"
 	"countersign/vaultsign/identity"
 )
@@ -41,12 +40,12 @@ type gate struct {
 	failed  chan error
 }
 
-// newGate begins to accept connections from l until Close.
-func (in *ingress) newGate(l net.Listener) *gate {
+// newGate begins to accept connections from l until Close, or until ctx is done.
+func (in *Server) newGate(ctx context.Context, l net.Listener) *gate {
 	g := &gate{Listener: l, tls: in.tlsConfig(), links: in.links, timeout: in.openTimeout,
 		opening: make(chan struct{}, in.maxOpening), open: make(chan struct{}, in.maxConnections),
 		ready: make(chan net.Conn), failed: make(chan error, 1)}
-	g.ctx, g.cancel = context.WithCancel(in.host.ctx)
+	g.ctx, g.cancel = context.WithCancel(ctx)
 	if g.tls.NextProtos = []string{"h2", "http/1.1"}; g.links != nil {
 		g.tls.NextProtos = append([]string{link.ALPN}, g.tls.NextProtos...)
 	}
@@ -177,8 +176,8 @@ func (p *peeked) Close() error {
 }
 
 // tlsConfig lets the instance that a client names by SNI present its call certificate.
-func (in *ingress) tlsConfig() *tls.Config {
-	config := identity.TLSConfig(in.host.trust.Bundle, nil)
+func (in *Server) tlsConfig() *tls.Config {
+	config := identity.TLSConfig(in.config.Trust, nil)
 	config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		self, err := in.presenting(hello.ServerName)
 		if err != nil {
@@ -192,14 +191,14 @@ func (in *ingress) tlsConfig() *tls.Config {
 // presenting returns the identity of the instance that a server name asks for. <allocation>.<function> is that instance
 // and no other; a function's name is one of its instances, if there is one here, and any other name without a dot, no
 // name, and a configured name are any instance: who calls from outside verifies the return, not the node.
-func (in *ingress) presenting(name string) (*identity.Identity, error) {
+func (in *Server) presenting(name string) (*identity.Identity, error) {
 	var some *identity.Identity
-	for _, t := range in.host.running() {
-		self := t.identity.Current()
+	for _, at := range in.node.Instances() {
+		self := at.Identity()
 		if self.Certificate.CheckTime(time.Now()) != nil {
 			continue
 		}
-		if name == t.ID()+"."+t.Function() || name == t.Function() {
+		if name == link.ServerName(at.ID(), at.Function()) || name == at.Function() {
 			return self, nil
 		}
 		some = self
@@ -214,24 +213,11 @@ func (in *ingress) presenting(name string) (*identity.Identity, error) {
 }
 
 // isNamed tells whether a host name is configured as this host's, with or without a port.
-func (in *ingress) isNamed(name string) bool {
+func (in *Server) isNamed(name string) bool {
 	for own := range in.names {
 		if host, _, err := net.SplitHostPort(own); own == name || err == nil && host == name {
 			return true
 		}
 	}
 	return false
-}
-
-// running returns the tasks that run.
-func (h *Host) running() []*task {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var list []*task
-	for _, t := range h.tasks {
-		if t.Status().State == control.Running {
-			list = append(list, t)
-		}
-	}
-	return list
 }

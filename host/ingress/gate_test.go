@@ -1,4 +1,4 @@
-package host
+package ingress
 
 import (
 	"bufio"
@@ -45,7 +45,7 @@ func TestServerNames(t *testing.T) {
 	f := newFixtureWith(t, newAuthority(t), control.Ingress{Names: []string{"node.example"}})
 	n := serving(t, f, nil)
 	dial := func(name string) (*identity.Certificate, error) {
-		config := identity.TLSConfig(f.host.trust.Bundle, nil)
+		config := identity.TLSConfig(f.trust, nil)
 		config.ServerName = name
 		c, err := tls.Dial("tcp", n.address, config)
 		if err != nil {
@@ -79,7 +79,7 @@ func TestServerNames(t *testing.T) {
 func TestLinksAreHandedOn(t *testing.T) {
 	f := newFixture(t)
 	quote := f.run("quote", hclspec.Function{}, running(echo))
-	n := serving(t, f, func(in *ingress) {
+	n := serving(t, f, func(in *Server) {
 		in.links = func(_ context.Context, c *tls.Conn) {
 			defer c.Close()
 			peer, err := identity.PeerOf(c.ConnectionState())
@@ -90,11 +90,11 @@ func TestLinksAreHandedOn(t *testing.T) {
 			io.WriteString(c, "to "+c.ConnectionState().ServerName+" from "+peer.ID.Name())
 		}
 	})
-	without := serving(t, newFixtureWith(t, f.ca, control.Ingress{}), func(in *ingress) { in.links = nil })
+	without := serving(t, newFixtureWith(t, f.ca, control.Ingress{}), func(in *Server) { in.links = nil })
 	without.run("quote", hclspec.Function{}, running(echo))
-	config := identity.TLSConfig(f.host.trust.Bundle, nil)
+	config := identity.TLSConfig(f.trust, nil)
 	config.ServerName, config.NextProtos = "quote-alloc.quote", []string{link.ALPN}
-	config.Certificates = []tls.Certificate{*quote.identity.Current().TLSCertificate()}
+	config.Certificates = []tls.Certificate{*quote.Identity().TLSCertificate()}
 	c, err := tls.Dial("tcp", n.address, config)
 	must(t, err)
 	defer c.Close()
@@ -126,8 +126,8 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	f := newFixture(t)
 	f.run("quote", open, running(echo))
 	const short = 200 * time.Millisecond
-	n := serving(t, f, func(in *ingress) {
-		in.openTimeout, in.server.ReadHeaderTimeout, in.server.ReadTimeout, in.server.IdleTimeout = short, short, 2*short, short
+	n := serving(t, f, func(in *Server) {
+		in.openTimeout, in.http.ReadHeaderTimeout, in.http.ReadTimeout, in.http.IdleTimeout = short, short, 2*short, short
 	})
 	for name, text := range map[string]string{
 		"no byte":           "",
@@ -148,7 +148,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 
 func TestTooManyConnections(t *testing.T) {
 	f := newFixture(t)
-	n := serving(t, f, func(in *ingress) { in.maxConnections = 2 })
+	n := serving(t, f, func(in *Server) { in.maxConnections = 2 })
 	health := func(c net.Conn) error {
 		if _, err := io.WriteString(c, "GET /v1/health/x HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 			return err

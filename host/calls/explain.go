@@ -1,4 +1,4 @@
-package host
+package calls
 
 import (
 	"context"
@@ -6,11 +6,10 @@ import (
 	"sync"
 
 	"countersign"
-	"countersign/vaultsign/callsig"
 )
 
-// explanation collects the hops below one call from outside; a nil one collects nothing.
-type explanation struct {
+// Explanation collects the hops below one call from outside or from another host.
+type Explanation struct {
 	mu   sync.Mutex
 	hops []countersign.Hop
 }
@@ -18,20 +17,17 @@ type explanation struct {
 // maxExplained bounds an explanation, which travels in a header: even hops with the longest names fit.
 const maxExplained = 16
 
-// explainHeader asks for an explanation of the call's hops; the answer has it in a signed field of the same name.
-const explainHeader = callsig.HeaderExplain
-
 type explanationKey struct{}
 
-// explain returns a context in which explainHop collects.
-func explain(ctx context.Context) (context.Context, *explanation) {
-	e := new(explanation)
+// Explain returns a context whose calls note the hops that were verified.
+func Explain(ctx context.Context) (context.Context, *Explanation) {
+	e := new(Explanation)
 	return context.WithValue(ctx, explanationKey{}, e), e
 }
 
 // explainHop notes a verified hop, if somebody asked.
 func explainHop(ctx context.Context, h countersign.Hop) {
-	e, ok := ctx.Value(explanationKey{}).(*explanation)
+	e, ok := ctx.Value(explanationKey{}).(*Explanation)
 	if !ok {
 		return
 	}
@@ -55,12 +51,12 @@ func explainBelow(ctx context.Context, encoded string) {
 
 // explaining tells whether somebody asked for an explanation.
 func explaining(ctx context.Context) bool {
-	_, ok := ctx.Value(explanationKey{}).(*explanation)
+	_, ok := ctx.Value(explanationKey{}).(*Explanation)
 	return ok
 }
 
-// encode returns the hops as a JSON array in printable ASCII.
-func (e *explanation) encode() string {
+// Encode returns the hops as a JSON array in printable ASCII.
+func (e *Explanation) Encode() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	b, err := json.Marshal(e.hops)

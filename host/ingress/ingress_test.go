@@ -1,11 +1,13 @@
-package host
+package ingress
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -13,6 +15,7 @@ import (
 	"countersign/hclspec"
 	"countersign/host/control"
 	"countersign/vaultsign/callsig"
+	"countersign/vaultsign/identity"
 )
 
 func TestTooManyCalls(t *testing.T) {
@@ -40,7 +43,7 @@ func TestTooManyCalls(t *testing.T) {
 func TestBodiesHaveABudget(t *testing.T) {
 	f := newFixture(t)
 	f.run("quote", open, running(echo))
-	n := serving(t, f, func(in *ingress) { in.bodies = semaphore.NewWeighted(100) })
+	n := serving(t, f, func(in *Server) { in.bodies = semaphore.NewWeighted(100) })
 	c := n.speaking(t, "1", "", nil)
 	large := `"` + strings.Repeat("x", 200) + `"`
 	for _, length := range []int64{int64(len(large)), -1} {
@@ -120,9 +123,9 @@ func TestStoppingInstancePassesItsCallsOn(t *testing.T) {
 	first := f.run("quote", open, running(echo))
 	n := serving(t, f, nil)
 	first.drain(t.Context()) // in the table, and refusing
-	second := f.run("quote", open, func(t *task) {
+	second := f.run("quote", open, func(t *made) {
 		t.runtime = echo
-		t.request.AllocID, t.request.TaskID = "second-alloc", "second-task"
+		t.allocation = "second-alloc"
 	})
 	c := n.speaking(t, "1", "", nil)
 	for range 20 {
@@ -139,7 +142,7 @@ func TestStoppingInstancePassesItsCallsOn(t *testing.T) {
 // TestDefaultPorts has names of a host that listens on a scheme's port, which an authority leaves out.
 func TestDefaultPorts(t *testing.T) {
 	f := newFixture(t)
-	in, err := newIngress(f.host)
+	in, err := New(f.config)
 	must(t, err)
 	in.addNames(address("192.0.2.1:443"))
 	if !in.isOwn("192.0.2.1") || !in.isOwn("192.0.2.1:443") || in.isOwn("192.0.2.2") {
@@ -156,3 +159,78 @@ type address string
 
 func (a address) Network() string { return "tcp" }
 func (a address) String() string  { return string(a) }
+
+// TestIngress calls over HTTP; docs/errors.md has the statuses.
+func TestIngress(t *testing.T) {
+	f := newFixture(t)
+	open := hclspec.Function{Ingress: &hclspec.Ingress{HTTP: true, Auth: "signed"},
+		Call: hclspec.Call{Timeout: time.Second, MaxRequest: 64, MaxResponse: 64}}
+	f.run("quote", open, running(echo))
+	f.run("tax", hclspec.Function{}, running(echo))
+	in, err := New(f.config)
+	must(t, err)
+	server := httptest.NewServer(in.http.Handler)
+	defer server.Close()
+	client, err := identity.ClientID(trustDomain, "someone")
+	if err != nil {
+		t.Fatal(err)
+	}
+	function, err := identity.FunctionID(trustDomain, "fx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		as     identity.ID
+		callee string
+		body   string
+		edit   func(*http.Request)
+		status int
+	}{
+		"good":               {client, "quote", `{}`, nil, 200},
+		"unknown function":   {client, "nobody", `{}`, nil, 404},
+		"without ingress":    {client, "tax", `{}`, nil, 403},
+		"as a function":      {function, "quote", `{}`, nil, 403},
+		"too large":          {client, "quote", strings.Repeat("x", 65), nil, 413},
+		"too large, chunked": {client, "quote", strings.Repeat("x", 65), func(r *http.Request) { r.ContentLength = -1 }, 413},
+		"unsigned":           {client, "quote", `{}`, func(r *http.Request) { r.Header.Del("Signature") }, 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			callee, err := identity.FunctionID(trustDomain, test.callee)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := http.NewRequest(http.MethodPost, server.URL+callsig.Path(callee), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			self := f.ca.Identity(t, test.as)
+			sent, err := callsig.SignRequest(r, callsig.NewSigner(self), callsig.Call{Caller: test.as, Callee: callee,
+				Deadline: time.Now().Add(time.Second), ID: "1", Body: []byte(test.body)}, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.edit != nil {
+				test.edit(r)
+			}
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if response.StatusCode != test.status {
+				t.Fatalf("status %d with %s; want %d", response.StatusCode, body, test.status)
+			}
+			if test.status != 200 {
+				return
+			}
+			v := callsig.Verifier{Trust: f.trust}
+			if _, err := v.VerifyResponse(response, body, r, sent); err != nil || !bytes.Equal(body, []byte(test.body)) {
+				t.Errorf("the return %s does not verify: %v", body, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,40 @@
+package ingress
+
+import (
+	"time"
+
+	"countersign"
+	"countersign/host/calls"
+	"countersign/host/problem"
+	"countersign/vaultsign/callsig"
+	"countersign/vaultsign/identity"
+)
+
+// verifySigned verifies a signed call of a client, once: a nonce is good for one verification.
+func (a *arrival) verifySigned(maxRequest int64) error {
+	if err := a.readBody(maxRequest); err != nil || a.signed != nil {
+		return err
+	}
+	verify := a.in.verifier.VerifyRequest
+	if a.forwarded {
+		verify = a.in.verifier.VerifyForwarded
+	}
+	call, err := verify(a.r, a.body, a.callee)
+	if err != nil {
+		return problem.OfSignature(a.callee.Name(), err)
+	}
+	if call.Call.Caller.Kind() != identity.KindClient {
+		return countersign.Errorf(countersign.CodeNotPermitted, a.callee.Name(),
+			"%s is a function: functions call each other through their own host", call.Call.Caller)
+	}
+	a.signed = call
+	return nil
+}
+
+// runSigned runs a verified call and writes its signed return.
+func (a *arrival) runSigned(at *calls.Instance) error {
+	return a.run(at, a.signed.Call.Caller.String(), &a.signed.Call, func(signer callsig.Signer, ret callsig.Return) error {
+		_, err := callsig.SignResponse(a.w.Header(), signer, a.signed, ret, time.Now())
+		return err
+	})
+}
