@@ -9,20 +9,11 @@ import (
 	"countersign"
 	"countersign/hclspec"
 	"countersign/host/control"
+	"countersign/host/runtime"
 	"countersign/telemetry"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/issue"
 )
-
-// runtime runs the calls of one task. host/wasm and host/native implement it.
-type runtime interface {
-	// Invoke runs one call; a failure is a *countersign.CallError.
-	Invoke(ctx context.Context, in *countersign.Invocation) ([]byte, error)
-	// Stats tells what the task has used since it started.
-	Stats() control.Stats
-	// Close lets calls finish until ctx is done, then stops every instance and releases its memory.
-	Close(ctx context.Context) error
-}
 
 // task is one allocation of a function: the callee of inbound calls and the caller of outbound ones.
 type task struct {
@@ -31,7 +22,7 @@ type task struct {
 	spec    *hclspec.Function
 	svid    identity.ID // the function's SPIFFE ID
 
-	runtime  runtime
+	runtime  runtime.Instance
 	identity *issue.Renewer
 	logs     []*logFile
 	served   *telemetry.Served // counts its calls

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/host/runtime"
+	"countersign/host/runtime/limits"
 )
 
 // probe is the function of testdata/guests/probe, and shim the path of testdata/shim, compiled once for all tests.
@@ -54,6 +56,14 @@ func build(dir, pkg, file string) error {
 		return fmt.Errorf("building %s: %w\n%s", pkg, err, out)
 	}
 	return nil
+}
+
+// limited are the options of a function with limits.
+func limited(l limits.Limits) Options { return named("", l) }
+
+// named are the options of a function with a name and limits.
+func named(function string, l limits.Limits) Options {
+	return Options{Options: runtime.Options{Function: function, Limits: l}}
 }
 
 func start(t testing.TB, o Options) *Instance {
@@ -186,7 +196,7 @@ func TestSandboxOfTheProcess(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	i := start(t, Options{MaxReply: 1 << 20})
+	i := start(t, limited(limits.Limits{MaxReply: 1 << 20}))
 	tests := []struct {
 		name    string
 		request request
@@ -210,8 +220,8 @@ func TestFaults(t *testing.T) {
 			mustWork(t, i)
 		})
 	}
-	s := i.Stats()
-	if s.OOMs != 1 || s.Failures != int64(len(tests)) || s.CPU == 0 || s.MemoryMax == 0 || s.Instances != 1 {
+	s := i.Usage()
+	if s.OOMs != 1 || s.Failures != int64(len(tests)) || s.CPU == 0 || s.MemoryMax == 0 || s.Sandboxes != 1 {
 		t.Errorf("stats %+v", s)
 	}
 }
@@ -223,14 +233,14 @@ func TestMemoryThatIsNotUsed(t *testing.T) {
 	for n := range int64(3) {
 		_, err := invoke(t, i, time.Minute, request{Try: "reserve"})
 		wantCode(t, err, countersign.CodeOutOfMemory, "")
-		if got := i.Stats().OOMs; got != n+1 {
+		if got := i.Usage().OOMs; got != n+1 {
 			t.Fatalf("%d calls ended for want of memory, and %d are counted", n+1, got)
 		}
 	}
 }
 
 func TestOverloadedAndCanceled(t *testing.T) {
-	i := start(t, Options{Concurrency: 1})
+	i := start(t, limited(limits.Limits{Concurrency: 1}))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() {
@@ -254,7 +264,7 @@ func (f callerFunc) Call(ctx context.Context, in *countersign.Invocation, callee
 }
 
 func TestCalls(t *testing.T) {
-	i := start(t, Options{Concurrency: 8, Caller: callerFunc(
+	i := start(t, Options{Options: runtime.Options{Limits: limits.Limits{Concurrency: 8}, Caller: callerFunc(
 		func(_ context.Context, parent *countersign.Invocation, callee string, req []byte) ([]byte, error) {
 			if parent.ID != "test" || callee != "other" {
 				return nil, errors.New("secret of the platform")
@@ -263,7 +273,7 @@ func TestCalls(t *testing.T) {
 				return nil, countersign.Errorf(countersign.CodeNotPermitted, callee, "no")
 			}
 			return req, nil
-		})})
+		})}})
 	var wg sync.WaitGroup
 	for n := range 20 {
 		wg.Go(func() {
@@ -283,7 +293,7 @@ func TestCalls(t *testing.T) {
 
 func TestOutput(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	i := start(t, Options{Stdout: &stdout, Stderr: &stderr})
+	i := start(t, Options{Options: runtime.Options{Stdout: &stdout, Stderr: &stderr}})
 	if _, err := invoke(t, i, 30*time.Second, request{Try: "print"}); err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +344,7 @@ func TestExecutablesThatAreRefused(t *testing.T) {
 	images := map[string][]byte{"empty": nil, "script": []byte("#!/bin/sh\n"), "dynamic": sh, "foreign": foreign}
 	for name, image := range images {
 		t.Run(name, func(t *testing.T) {
-			_, err := Start(image, Options{Function: "bad", Memory: 64 << 20})
+			_, err := Start(image, named("bad", limits.Limits{Memory: 64 << 20}))
 			var refused *ExecutableError
 			if !errors.As(err, &refused) {
 				t.Errorf("got %v", err)
@@ -345,7 +355,9 @@ func TestExecutablesThatAreRefused(t *testing.T) {
 
 // TestShimThatDies has a program as the shim that says nothing and ends.
 func TestShimThatDies(t *testing.T) {
-	i, err := Start(probe, Options{Function: "probe", Memory: 64 << 20, Shim: "/bin/true"})
+	o := named("probe", limits.Limits{Memory: 64 << 20})
+	o.Shim = "/bin/true"
+	i, err := Start(probe, o)
 	if err == nil || !strings.Contains(err.Error(), "did not become the function") {
 		t.Errorf("got %v, %v", i, err)
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/host/runtime"
+	"countersign/host/runtime/limits"
 )
 
 // guests are the modules of testdata/guests, compiled once for all tests; engine is theirs.
@@ -53,6 +55,17 @@ func buildGuest(name, file string) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
+// limited are the options of a function with limits.
+func limited(l limits.Limits) Options { return named("", l) }
+
+// named are the options of a function with a name and limits.
+func named(function string, l limits.Limits) Options {
+	return Options{Options: runtime.Options{Function: function, Limits: l}}
+}
+
+// calling are the options of a function whose calls f makes.
+func calling(f callerFunc) Options { return Options{Options: runtime.Options{Caller: f}} }
+
 // loadGuest loads one of the guests and closes it when the test ends.
 func loadGuest(t testing.TB, name string, o Options) *Instance {
 	t.Helper()
@@ -75,7 +88,7 @@ func loadModule(t testing.TB, module []byte, o Options) *Instance {
 		if err := i.Close(ctx); err != nil {
 			t.Error(err)
 		}
-		if used := i.Stats().MemoryBytes; used != 0 {
+		if used := i.Usage().MemoryBytes; used != 0 {
 			t.Errorf("%d bytes are still booked after Close", used)
 		}
 	})
@@ -93,7 +106,7 @@ func invoke(i *Instance, timeout time.Duration, body string) ([]byte, error) {
 	return i.Invoke(ctx, invocation(body))
 }
 
-// untilLent waits until n calls have a WebAssembly instance, or the right to make one.
+// untilLent waits until n calls have a sandbox, or the right to make one.
 func untilLent(i *Instance, n int) {
 	lent := func() int {
 		i.pool.mu.Lock()
