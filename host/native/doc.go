@@ -6,5 +6,6 @@
 // user, PID, network, IPC, UTS and mount namespaces, on an empty read-only file system, under Landlock and seccomp,
 // without privileges. A kernel that can't enforce one of these is a reason not to start.
 //
-// It owns the sandbox, which is the process with all that confines it, and its life. It must not know signatures, routing, Nomad or Vault.
+// It owns the sandbox, which is the process with all that confines it, and its life. It must not know signatures,
+// routing, Nomad or Vault.
 package native

@@ -154,18 +154,25 @@ func (i *Instance) Usage() runtime.Usage {
 
 // Invoke implements runtime.Instance.
 func (i *Instance) Invoke(ctx context.Context, in *countersign.Invocation) ([]byte, error) {
-	i.mu.Lock()
-	if i.closed {
-		i.mu.Unlock()
-		return nil, i.options.Stopping()
-	}
-	i.requests.Add(1)
-	i.mu.Unlock()
-	defer i.requests.Done()
 	return i.calls.Run(ctx, in, i.invoke)
 }
 
+// begin lets Close wait for a call, unless it has begun.
+func (i *Instance) begin() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed {
+		return false
+	}
+	i.requests.Add(1)
+	return true
+}
+
 func (i *Instance) invoke(ctx context.Context, in *countersign.Invocation) ([]byte, *countersign.CallError) {
+	if !i.begin() {
+		return nil, i.options.Stopping()
+	}
+	defer i.requests.Done()
 	ctx, cancel := context.WithCancel(ctx) // the calls that the function makes end with this one
 	defer cancel()
 	select {

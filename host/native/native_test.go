@@ -20,10 +20,11 @@ import (
 	"countersign/host/runtime/limits"
 )
 
-// probe is the function of testdata/guests/probe, and shim the path of testdata/shim, compiled once for all tests.
+// probe is the function of testdata/guests/probe, contractGuest that of host/runtime/contract, and shim the path of
+// testdata/shim, compiled once for all tests.
 var (
-	probe []byte
-	shim  string
+	probe, contractGuest []byte
+	shim                 string
 )
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
@@ -35,11 +36,16 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "probe")
 	shim = filepath.Join(dir, "shim")
-	err = errors.Join(build(filepath.Join("testdata", "guests"), "./probe", file), build(".", "./testdata/shim", shim))
-	if err == nil {
-		probe, err = os.ReadFile(file)
+	err = build(".", "./testdata/shim", shim)
+	for guest, into := range map[string]*[]byte{
+		"testdata/guests/probe": &probe, "../runtime/contract/testdata/guest": &contractGuest,
+	} {
+		file := filepath.Join(dir, filepath.Base(guest))
+		err = errors.Join(err, build(guest, ".", file))
+		if err == nil {
+			*into, err = os.ReadFile(file)
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -239,24 +245,6 @@ func TestMemoryThatIsNotUsed(t *testing.T) {
 	}
 }
 
-func TestOverloadedAndCanceled(t *testing.T) {
-	i := start(t, limited(limits.Limits{Concurrency: 1}))
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() {
-		_, err := i.Invoke(ctx, &countersign.Invocation{Body: []byte(`{"try":"wait"}`)})
-		ended <- err
-	}()
-	for len(i.slots) < 1 { // it has the place of a call that runs
-		time.Sleep(time.Millisecond)
-	}
-	_, err := invoke(t, i, 50*time.Millisecond, request{Try: "sleep"})
-	wantCode(t, err, countersign.CodeOverloaded, "")
-	cancel()
-	wantCode(t, <-ended, countersign.CodeCanceled, "")
-	mustWork(t, i)
-}
-
 type callerFunc func(context.Context, *countersign.Invocation, string, []byte) ([]byte, error)
 
 func (f callerFunc) Call(ctx context.Context, in *countersign.Invocation, callee string, req []byte) ([]byte, error) {
@@ -289,40 +277,6 @@ func TestCalls(t *testing.T) {
 	if err != nil || got.Error != `call of function "other": not_permitted: no` {
 		t.Errorf("a refused call: %+v, %v", got, err)
 	}
-}
-
-func TestOutput(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	i := start(t, Options{Options: runtime.Options{Stdout: &stdout, Stderr: &stderr}})
-	if _, err := invoke(t, i, 30*time.Second, request{Try: "print"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := i.Close(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	if stdout.String() != "on the standard output\n" || stderr.String() != "on the standard error\n" {
-		t.Errorf("got %q and %q", stdout.String(), stderr.String())
-	}
-	_, err := invoke(t, i, time.Second, request{})
-	wantCode(t, err, countersign.CodeUnavailable, "being stopped")
-}
-
-func TestCloseStopsWhatDoesNotEnd(t *testing.T) {
-	i := start(t, Options{})
-	ended := make(chan error)
-	go func() {
-		_, err := invoke(t, i, time.Minute, request{Try: "loop"})
-		ended <- err
-	}()
-	for len(i.slots) < 1 { // it has the place of a call that runs
-		time.Sleep(time.Millisecond)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-	defer cancel()
-	if err := i.Close(ctx); err != nil {
-		t.Error(err)
-	}
-	wantCode(t, <-ended, countersign.CodeUnavailable, "being stopped")
 }
 
 func TestDescribe(t *testing.T) {

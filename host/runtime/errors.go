@@ -35,8 +35,7 @@ func (o *Options) Crowded(ctx context.Context) *countersign.CallError {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return o.Errorf(countersign.CodeCanceled, "the caller went away while waiting for a place")
 	}
-	return o.Errorf(countersign.CodeOverloaded, "%d calls, as many as may run at the same time, ran until the deadline",
-		o.Places())
+	return o.Errorf(countersign.CodeOverloaded, "all %d places were taken until the deadline", o.Places())
 }
 
 // Stopping is the failure of a call that Close refused or ended.
@@ -46,7 +45,8 @@ func (o *Options) Stopping() *countersign.CallError {
 
 // OutOfMemory is the failure of a call that needed more memory than there is.
 func (o *Options) OutOfMemory() *countersign.CallError {
-	return o.Errorf(countersign.CodeOutOfMemory, "it needs more than the %d bytes of memory that its spec gives it", o.Memory)
+	return o.Errorf(countersign.CodeOutOfMemory, "it needs more than the %d bytes of memory that its spec gives it",
+		o.Memory)
 }
 
 // TooLarge is the failure of a call whose reply has a body of size bytes.

@@ -96,46 +96,12 @@ func TestOthersRunWhileOneLoops(t *testing.T) {
 	}
 }
 
-func TestOverloadedWhenNoSandboxGetsFree(t *testing.T) {
-	faults := loadGuest(t, "faults", limited(limits.Limits{Concurrency: 1}))
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() {
-		_, err := faults.Invoke(ctx, invocation(`{"fault":"loop"}`))
-		ended <- err
-	}()
-	untilLent(faults, 1)
-	_, err := invoke(faults, 50*time.Millisecond, `{}`)
-	wantCode(t, err, countersign.CodeOverloaded)
-	waiting := make(chan error)
-	go func() {
-		_, err := invoke(faults, 30*time.Second, `{}`)
-		waiting <- err
-	}()
-	for faults.Usage().InFlight < 2 {
-		time.Sleep(time.Millisecond)
-	}
-	cancel()
-	wantCode(t, <-ended, countersign.CodeCanceled)
-	if err := <-waiting; err != nil {
-		t.Errorf("a call that waited for the place of a stopped one got %v", err)
-	}
-}
-
 func TestFunctionThatNoticesItsDeadline(t *testing.T) {
 	faults := loadGuest(t, "faults", Options{})
 	for range 5 {
 		_, err := invoke(faults, 200*time.Millisecond, `{"fault":"wait"}`)
 		wantCode(t, err, countersign.CodeDeadline)
 	}
-}
-
-func TestDeadlineOfTheInvocationHolds(t *testing.T) {
-	faults := loadGuest(t, "faults", Options{})
-	in := invocation(`{"fault":"loop"}`)
-	in.Deadline = time.Now().Add(100 * time.Millisecond)
-	_, err := faults.Invoke(context.Background(), in)
-	wantCode(t, err, countersign.CodeDeadline)
 }
 
 func TestMemoryIsSharedByAllSandboxes(t *testing.T) {
@@ -173,58 +139,6 @@ func TestIdleSandboxesMakeRoom(t *testing.T) {
 	if _, err := invoke(faults, 30*time.Second, fmt.Sprintf(`{"fault":"keep","size":%d}`, size)); err != nil {
 		t.Errorf("with %d bytes held by idle sandboxes: %v", before.MemoryBytes, err)
 	}
-}
-
-func TestCloseWaits(t *testing.T) {
-	called, leave := make(chan struct{}), make(chan struct{})
-	caller := loadGuest(t, "caller", calling(
-		func(context.Context, *countersign.Invocation, string, []byte) ([]byte, error) {
-			close(called)
-			<-leave
-			return []byte(`{}`), nil
-		}))
-	ended, closed := make(chan error, 1), make(chan error, 1)
-	go func() {
-		_, err := invoke(caller, time.Minute, `{"callee":"adder","request":{}}`)
-		ended <- err
-	}()
-	<-called
-	go func() { closed <- caller.Close(context.Background()) }()
-	for !refuses(caller) {
-		time.Sleep(time.Millisecond)
-	}
-	_, err := invoke(caller, time.Minute, `{"callee":"adder","request":{}}`)
-	wantCode(t, err, countersign.CodeUnavailable)
-	select {
-	case err := <-closed:
-		t.Errorf("Close did not wait for a call, and returned %v", err)
-	default:
-	}
-	close(leave)
-	if err := <-ended; err != nil {
-		t.Errorf("a call that ended in time got %v", err)
-	}
-	if err := <-closed; err != nil {
-		t.Error(err)
-	}
-}
-
-func TestCloseStopsWhatDoesNotEnd(t *testing.T) {
-	faults := loadGuest(t, "faults", limited(limits.Limits{Concurrency: 2}))
-	ended := make(chan error, 1)
-	go func() {
-		_, err := invoke(faults, time.Minute, `{"fault":"loop"}`)
-		ended <- err
-	}()
-	untilLent(faults, 1)
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-	defer cancel()
-	if err := faults.Close(ctx); err != nil {
-		t.Error(err)
-	}
-	wantCode(t, <-ended, countersign.CodeUnavailable)
-	_, err := invoke(faults, time.Second, `{}`)
-	wantCode(t, err, countersign.CodeUnavailable)
 }
 
 func TestCPUTimeIsTheFunctionsOwn(t *testing.T) {

@@ -16,10 +16,12 @@ import (
 	"countersign/host/runtime/limits"
 )
 
-// guests are the modules of testdata/guests, compiled once for all tests; engine is theirs.
+// guests are the modules of testdata/guests, and contractGuest that of host/runtime/contract, compiled once for all
+// tests; engine is theirs.
 var (
-	guests = map[string][]byte{}
-	engine *Engine
+	guests        = map[string][]byte{}
+	contractGuest []byte
+	engine        *Engine
 )
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
@@ -32,10 +34,15 @@ func runTests(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	for _, name := range []string{"echo", "adder", "faults", "caller"} {
-		if guests[name], err = buildGuest(name, filepath.Join(dir, name+".wasm")); err != nil {
+		if guests[name], err = buildGuest("testdata/guests/"+name, filepath.Join(dir, name+".wasm")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
+	}
+	contractGuest, err = buildGuest("../runtime/contract/testdata/guest", filepath.Join(dir, "contract.wasm"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	if engine, err = NewEngine(filepath.Join(dir, "cache")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -45,12 +52,12 @@ func runTests(m *testing.M) int {
 	return m.Run()
 }
 
-func buildGuest(name, file string) ([]byte, error) {
-	build := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", file, "./"+name)
-	build.Dir = filepath.Join("testdata", "guests")
+func buildGuest(pkg, file string) ([]byte, error) {
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", file, ".")
+	build.Dir = pkg
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOWORK=off", "GOFLAGS=-mod=mod")
 	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building the guest %s: %w\n%s", name, err, out)
+		return nil, fmt.Errorf("building the guest %s: %w\n%s", pkg, err, out)
 	}
 	return os.ReadFile(file)
 }
@@ -116,13 +123,6 @@ func untilLent(i *Instance, n int) {
 	for lent() < n {
 		time.Sleep(time.Millisecond)
 	}
-}
-
-// refuses tells whether Close has begun.
-func refuses(i *Instance) bool {
-	i.pool.mu.Lock()
-	defer i.pool.mu.Unlock()
-	return i.pool.closed
 }
 
 // mustAdd checks that a function works: 2 + 3 is 5.

@@ -129,26 +129,6 @@ func TestNoCallerMeansNotPermitted(t *testing.T) {
 	}
 }
 
-func TestOutput(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	faults := loadGuest(t, "faults", Options{Options: runtime.Options{Stdout: &stdout, Stderr: &stderr}})
-	if _, err := invoke(faults, 30*time.Second, `{"fault":"print","size":3}`); err != nil {
-		t.Fatal(err)
-	}
-	if err := faults.Close(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	for stream, got := range map[string]string{"output": stdout.String(), "error": stderr.String()} {
-		want := ""
-		for n := range 3 {
-			want += fmt.Sprintf("line %d of the standard %s\n", n, stream)
-		}
-		if got != want {
-			t.Errorf("standard %s is %q, want %q", stream, got, want)
-		}
-	}
-}
-
 // stuckWriter blocks until it is released.
 type stuckWriter struct {
 	release chan struct{}
