@@ -43,7 +43,7 @@ type Options struct {
 type Usage struct {
 	CPU           time.Duration // time on a processor, without that of the functions it called
 	MemoryBytes   int64         // held now by all sandboxes
-	MemoryMax     int64         // the most ever held
+	MemoryMax     int64         // the most ever held, or, where memory is looked at from time to time, seen
 	Sandboxes     int           // that exist now, also those being made
 	InFlight      int           // calls that run or wait for a place
 	Calls         int64         // that have begun
