@@ -96,14 +96,6 @@ func TestOthersRunWhileOneLoops(t *testing.T) {
 	}
 }
 
-func TestFunctionThatNoticesItsDeadline(t *testing.T) {
-	faults := loadGuest(t, "faults", Options{})
-	for range 5 {
-		_, err := invoke(faults, 200*time.Millisecond, `{"fault":"wait"}`)
-		wantCode(t, err, countersign.CodeDeadline)
-	}
-}
-
 func TestMemoryIsSharedByAllSandboxes(t *testing.T) {
 	const memory = 48 << 20
 	faults := loadGuest(t, "faults", limited(limits.Limits{Memory: memory, Concurrency: 8}))
