@@ -71,7 +71,7 @@ type Network struct {
 // Resources of one allocation of a function.
 type Resources struct {
 	CPU         int   // MHz, as in a Nomad job
-	Memory      int64 // bytes for all of the allocation's instances together
+	Memory      int64 // bytes for all of the allocation's sandboxes together
 	Concurrency int   // calls that run at the same time in one allocation
 }
 

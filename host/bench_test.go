@@ -14,6 +14,8 @@ import (
 
 	"countersign"
 	"countersign/hclspec"
+	"countersign/host/runtime"
+	"countersign/host/runtime/limits"
 	"countersign/host/wasm"
 	"countersign/router"
 )
@@ -64,7 +66,7 @@ func duration(ns float64) time.Duration {
 // unsigned calls as an instance does, without signatures: its callees run in a runtime.
 type unsigned struct {
 	task    *task
-	callees runtime
+	callees runtime.Instance
 }
 
 func (u unsigned) Call(ctx context.Context, parent *countersign.Invocation, callee string, request []byte) ([]byte, error) {
@@ -84,14 +86,14 @@ func BenchmarkCallRatios(b *testing.B) {
 	f := newFixture(b)
 	echoing := f.run("echo", hclspec.Function{}, func(t *task) { f.load(t, guest(b, "wasm/testdata/guests/echo")) })
 	relay := f.run("relay", hclspec.Function{Calls: []string{"echo"}}, func(t *task) { f.load(t, guest(b, "testdata/relay")) })
-	bare, err := f.host.engine.Load(context.Background(), guest(b, "testdata/relay"), wasm.Options{Function: "relay",
-		Memory: 128 << 20, Concurrency: 1, Caller: unsigned{relay, echoing.runtime}, Prewarm: 1})
+	bare, err := f.host.engine.Load(context.Background(), guest(b, "testdata/relay"), wasm.Options{
+		Options: runtime.Options{Function: "relay", Limits: limits.Limits{Memory: 128 << 20}, Caller: unsigned{relay, echoing.runtime}}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer bare.Close(context.Background())
 	text := strings.Repeat("x", 128)
-	through := func(r runtime) func(int) {
+	through := func(r runtime.Instance) func(int) {
 		return func(n int) {
 			body, err := json.Marshal(map[string]any{"times": n, "text": text})
 			if err != nil {
@@ -152,7 +154,7 @@ func BenchmarkCallRatios(b *testing.B) {
 	for b.Loop() {
 		compare(b, "a call within a host and between hosts", 2000, 15, []alternative{
 			{"signed, wasm to wasm", through(relay.runtime)},
-			{"unsigned, wasm to wasm", through(wasmRuntime{bare})},
+			{"unsigned, wasm to wasm", through(bare)},
 			{"signed, Go function", repeat(local)},
 			{"gRPC, unix socket, unsigned", repeat(grpcUnix(b, echoed))},
 			{"gRPC, loopback, mutual TLS", repeat(grpcMutualTLS(b, echoed))},
@@ -164,7 +166,8 @@ func BenchmarkCallRatios(b *testing.B) {
 // BenchmarkStartRatios compares the ways in which an instance comes to life.
 func BenchmarkStartRatios(b *testing.B) {
 	module := guest(b, "wasm/testdata/guests/echo")
-	options := wasm.Options{Function: "echo", Memory: 128 << 20, Concurrency: 1, MaxReply: 1 << 20, Prewarm: 1}
+	options := wasm.Options{
+		Options: runtime.Options{Function: "echo", Limits: limits.Limits{Memory: 128 << 20, MaxReply: 1 << 20}}}
 	in := func() *countersign.Invocation {
 		return &countersign.Invocation{ID: "1", Function: "echo", Deadline: time.Now().Add(time.Minute), Body: []byte(`{"text":"x"}`)}
 	}

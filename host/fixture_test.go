@@ -14,6 +14,8 @@ import (
 	"countersign/hclspec"
 	"countersign/host/calls"
 	"countersign/host/control"
+	"countersign/host/runtime"
+	"countersign/host/runtime/limits"
 	"countersign/host/wasm"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/identitytest"
@@ -91,12 +93,13 @@ func (f *fixture) run(function string, spec hclspec.Function, edit func(*task)) 
 // load gives a task a WebAssembly runtime.
 func (f *fixture) load(t *task, module []byte) {
 	f.tb.Helper()
-	in, err := f.host.engine.Load(context.Background(), module, wasm.Options{Function: t.request.Function, Memory: 128 << 20,
-		Concurrency: 4, Caller: outbound{t}, MaxReply: t.spec.Call.MaxResponse, Prewarm: 1})
+	in, err := f.host.engine.Load(context.Background(), module, wasm.Options{Options: runtime.Options{
+		Function: t.request.Function, Caller: outbound{t},
+		Limits: limits.Limits{Memory: 128 << 20, Concurrency: 4, MaxReply: t.spec.Call.MaxResponse}}})
 	if err != nil {
 		f.tb.Fatal(err)
 	}
-	t.runtime = wasmRuntime{in}
+	t.runtime = in
 }
 
 // outbound makes the calls of a task, whose instance may be made later.

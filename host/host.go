@@ -178,7 +178,7 @@ func (h *Host) Signal(id, signal string) error {
 // Stats implements control.Backend.
 func (h *Host) Stats(id string) (control.Stats, bool) {
 	if t := h.task(id); t != nil {
-		return t.runtime.Stats(), true
+		return t.stats(), true
 	}
 	return control.Stats{}, false
 }

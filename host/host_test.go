@@ -9,6 +9,7 @@ import (
 	"countersign"
 	"countersign/hclspec"
 	"countersign/host/control"
+	"countersign/host/runtime"
 )
 
 // goFunction is a runtime that runs a Go function of the test.
@@ -17,7 +18,7 @@ type goFunction func(context.Context, *countersign.Invocation) ([]byte, error)
 func (n goFunction) Invoke(ctx context.Context, in *countersign.Invocation) ([]byte, error) {
 	return n(ctx, in)
 }
-func (n goFunction) Stats() control.Stats        { return control.Stats{} }
+func (n goFunction) Usage() runtime.Usage        { return runtime.Usage{} }
 func (n goFunction) Close(context.Context) error { return nil }
 
 func running(n goFunction) func(*task) { return func(t *task) { t.runtime = n } }

@@ -9,55 +9,37 @@ import (
 	"countersign/hclspec"
 	"countersign/host/control"
 	"countersign/host/native"
+	"countersign/host/runtime"
+	"countersign/host/runtime/limits"
 	"countersign/host/wasm"
 )
 
 // platform is what native executables are chosen by, as in an artifact: linux/amd64 or linux/arm64.
 const platform = goruntime.GOOS + "/" + goruntime.GOARCH
 
-// prewarmed is how many instances of a module are made before its first call, if its spec counts on so many calls at once:
-// a new allocation gets the calls of its node at once, and to make an instance takes longer than many calls.
-const prewarmed = 4
-
-// prewarmMemory is how much memory, in bytes, a function must have for each of them: what is idle, a few MiB, is missing
-// to the calls that run.
-const prewarmMemory = 16 << 20
-
-// runtime loads the verified artifact into the runtime that its spec names.
-func (s *start) runtime(ctx context.Context, stdout, stderr io.Writer) (runtime, error) {
-	r, caller := s.spec.Resources, s.task.instance
+// instance loads the verified artifact into the runtime that its spec names.
+func (s *start) instance(ctx context.Context, stdout, stderr io.Writer) (runtime.Instance, error) {
+	o := runtime.Options{Function: s.spec.Name, Stdout: stdout, Stderr: stderr, Caller: s.task.instance,
+		Limits: limits.Limits{Memory: s.spec.Resources.Memory, Concurrency: s.spec.Resources.Concurrency,
+			MaxReply: s.spec.Call.MaxResponse}}
 	if s.spec.Runtime == hclspec.RuntimeNative {
-		in, err := native.Start(s.loaded.Native[platform], native.Options{Function: s.spec.Name, Memory: r.Memory,
-			Concurrency: r.Concurrency, Stdout: stdout, Stderr: stderr, Caller: caller, MaxReply: s.spec.Call.MaxResponse,
-			CgroupPath: s.request.CgroupPath})
-		if err != nil {
-			return nil, err
-		}
-		return nativeRuntime{in}, nil
+		return started(native.Start(s.loaded.Native[platform], native.Options{Options: o, CgroupPath: s.request.CgroupPath}))
 	}
-	in, err := s.host.engine.Load(ctx, s.loaded.Wasm, wasm.Options{Function: s.spec.Name, Memory: r.Memory,
-		Concurrency: r.Concurrency, Stdout: stdout, Stderr: stderr, Caller: caller, MaxReply: s.spec.Call.MaxResponse,
-		Prewarm: max(1, min(prewarmed, s.spec.Scaling.TargetConcurrency, int(r.Memory/prewarmMemory)))})
+	return started(s.host.engine.Load(ctx, s.loaded.Wasm,
+		wasm.Options{Options: o, Prewarm: o.Ready(s.spec.Scaling.TargetConcurrency)}))
+}
+
+// started keeps an instance that is nil from looking like one.
+func started[I runtime.Instance](in I, err error) (runtime.Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wasmRuntime{in}, nil
+	return in, nil
 }
 
-// wasmRuntime makes a runtime of a WebAssembly instance.
-type wasmRuntime struct{ *wasm.Instance }
-
-// Stats implements runtime.
-func (r wasmRuntime) Stats() control.Stats { return statsOf(r.Instance.Stats()) }
-
-// nativeRuntime makes a runtime of a native instance.
-type nativeRuntime struct{ *native.Instance }
-
-// Stats implements runtime.
-func (r nativeRuntime) Stats() control.Stats { return statsOf(wasm.Stats(r.Instance.Stats())) }
-
-// statsOf dates what a runtime measured. Both runtimes measure the same.
-func statsOf(s wasm.Stats) control.Stats {
-	return control.Stats{Time: time.Now(), CPU: s.CPU, MemoryBytes: s.MemoryBytes, MemoryMax: s.MemoryMax,
-		Instances: s.Instances, InFlight: s.InFlight, Calls: s.Calls, Failures: s.Failures}
+// stats dates what the task has used.
+func (t *task) stats() control.Stats {
+	u := t.runtime.Usage()
+	return control.Stats{Time: time.Now(), CPU: u.CPU, MemoryBytes: u.MemoryBytes, MemoryMax: u.MemoryMax,
+		Sandboxes: u.Sandboxes, InFlight: u.InFlight, Calls: u.Calls, Failures: u.Failures}
 }

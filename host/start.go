@@ -12,8 +12,7 @@ import (
 	"countersign/hclspec"
 	"countersign/host/calls"
 	"countersign/host/control"
-	"countersign/host/native"
-	"countersign/host/wasm"
+	"countersign/host/runtime"
 	"countersign/vaultsign/attest"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/issue"
@@ -82,7 +81,7 @@ func (s *start) load(ctx context.Context) error {
 	}
 	began := time.Now()
 	var err error
-	if t.runtime, err = s.runtime(ctx, out, errs); err != nil {
+	if t.runtime, err = s.instance(ctx, out, errs); err != nil {
 		return fmt.Errorf("loading function %q: %w", s.request.Function, err)
 	}
 	s.event("Function loaded in %s", time.Since(began).Round(time.Millisecond))
@@ -128,16 +127,14 @@ func (s *start) failure(err error) *control.Failure {
 	f := &control.Failure{Kind: control.Internal, Message: err.Error(), Events: s.events}
 	var unverified interface{ Unverified() bool }
 	var unreachable interface{ Unreachable() bool }
-	var module *wasm.ModuleError
-	var executable *native.ExecutableError
-	var unsupported *native.UnsupportedError
+	var unrunnable runtime.Unrunnable
 	var invalid *invalidError
 	switch {
 	case errors.As(err, &unverified) && unverified.Unverified():
 		f.Kind = control.Refused
 	case errors.As(err, &unreachable) && unreachable.Unreachable():
 		f.Kind = control.Unreachable
-	case errors.As(err, &module), errors.As(err, &executable), errors.As(err, &unsupported), errors.As(err, &invalid):
+	case errors.As(err, &unrunnable), errors.As(err, &invalid):
 		f.Kind = control.Invalid
 	}
 	s.host.log.Warn("start failed", "function", s.request.Function, "allocation", s.request.AllocID,

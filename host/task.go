@@ -5,22 +5,12 @@ import (
 	"sync"
 	"time"
 
-	"countersign"
 	"countersign/hclspec"
 	"countersign/host/calls"
 	"countersign/host/control"
+	"countersign/host/runtime"
 	"countersign/vaultsign/identity/issue"
 )
-
-// runtime runs the calls of one task. host/wasm and host/native implement it.
-type runtime interface {
-	// Invoke runs one call; a failure is a *countersign.CallError.
-	Invoke(ctx context.Context, in *countersign.Invocation) ([]byte, error)
-	// Stats tells what the task has used since it started.
-	Stats() control.Stats
-	// Close lets calls finish until ctx is done, then stops every instance and releases its memory.
-	Close(ctx context.Context) error
-}
 
 // task is one allocation of a function as Nomad sees it: it is started, has a status, and ends. What calls see of it is
 // its instance.
@@ -30,7 +20,7 @@ type task struct {
 	spec     *hclspec.Function
 	instance *calls.Instance
 
-	runtime  runtime
+	runtime  runtime.Instance
 	identity *issue.Renewer
 	logs     []*logFile
 

@@ -85,7 +85,7 @@ type Stats struct {
 	CPU         time.Duration `json:"cpu_ns"` // total CPU time since start
 	MemoryBytes int64         `json:"memory_bytes"`
 	MemoryMax   int64         `json:"memory_max_bytes"`
-	Instances   int           `json:"instances"`
+	Sandboxes   int           `json:"sandboxes"` // module instances or processes that run its calls
 	InFlight    int           `json:"in_flight"`
 	Calls       int64         `json:"calls"`
 	Failures    int64         `json:"failures"`

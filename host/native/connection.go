@@ -9,14 +9,12 @@ import (
 	"io"
 	"net"
 	"sync"
-	"time"
 
 	"countersign"
-	"countersign/host/frame"
+	"countersign/host/runtime"
+	"countersign/host/runtime/frame"
+	"countersign/host/runtime/limits"
 )
-
-// maxFrame is the longest frame that is read, whatever the limits of a function are.
-const maxFrame = 256 << 20
 
 // connection is the host's end of a function's socket.
 type connection struct {
@@ -61,6 +59,7 @@ func (c *connection) ask(q *question, appendFrame func(dst []byte, stream uint32
 	stream := c.next
 	c.asked[stream] = q
 	c.mu.Unlock()
+	c.process.wake()
 	c.send(q.ctx, func(dst []byte) []byte { return appendFrame(dst, stream) })
 	return stream
 }
@@ -107,7 +106,7 @@ func (c *connection) receive() {
 			return
 		}
 		size := binary.LittleEndian.Uint32(length[:])
-		if size > maxFrame {
+		if size > limits.Frame {
 			c.process.breach("it sent a frame of %d bytes", size)
 			return
 		}
@@ -180,39 +179,30 @@ func (c *connection) serve(stream uint32, call frame.Call) error {
 	if parent == nil || parent.in == nil {
 		// The invocation may have ended a moment ago: that is no breach.
 		c.serving.Go(func() {
-			c.answer(context.Background(), stream, failureReply(countersign.Errorf(countersign.CodeCanceled, call.Callee,
-				"the call that this one belongs to has ended")))
+			c.answer(context.Background(), stream, runtime.Refusal(countersign.CodeCanceled,
+				"the call that this one belongs to has ended"))
 		})
 		return nil
 	}
 	if c.calling[stream] != nil {
 		return fmt.Errorf("it made two calls on stream %d", stream)
 	}
-	if len(c.calling) >= maxCalls {
-		return fmt.Errorf("it made more than %d calls at the same time", maxCalls)
+	if len(c.calling) >= limits.Calls {
+		return fmt.Errorf("it made more than %d calls at the same time", limits.Calls)
 	}
 	ctx, cancel := context.WithCancel(parent.ctx)
-	if at, ok := ctx.Deadline(); !call.Deadline.IsZero() && (!ok || call.Deadline.Before(at)) {
-		ctx, cancel = deadlineOf(ctx, cancel, call.Deadline)
-	}
 	c.calling[stream] = cancel
 	c.serving.Go(func() {
 		defer cancel()
-		reply := c.process.owner.callOut(ctx, parent.in, call)
+		ctx, ends := runtime.Until(ctx, call.Deadline)
+		defer ends()
+		reply := c.process.owner.options.Call(ctx, parent.in, call.Callee, call.Body)
 		c.mu.Lock()
 		delete(c.calling, stream)
 		c.mu.Unlock()
 		c.answer(context.WithoutCancel(ctx), stream, reply)
 	})
 	return nil
-}
-
-// maxCalls bounds the calls that one function makes at the same time.
-const maxCalls = 1024
-
-func deadlineOf(ctx context.Context, cancel context.CancelFunc, at time.Time) (context.Context, context.CancelFunc) {
-	limited, cancelLimited := context.WithDeadline(ctx, at)
-	return limited, func() { cancelLimited(); cancel() }
 }
 
 func (c *connection) answer(ctx context.Context, stream uint32, reply frame.Reply) {
@@ -236,13 +226,4 @@ func (c *connection) close() {
 		close(q.answer)
 	}
 	c.serving.Wait()
-}
-
-// failureReply tells the function the code and the reason of an error, not its cause, which may be another party's.
-func failureReply(err error) frame.Reply {
-	var failure *countersign.CallError
-	if errors.As(err, &failure) {
-		return frame.Reply{Code: string(failure.Code), Message: failure.Reason}
-	}
-	return frame.Reply{Code: string(countersign.CodeOf(err)), Message: "the call could not be made"}
 }

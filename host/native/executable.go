@@ -17,6 +17,9 @@ type ExecutableError struct{ Detail string }
 // Error implements error.
 func (e *ExecutableError) Error() string { return "native executable: " + e.Detail }
 
+// Unrunnable implements runtime.Unrunnable.
+func (e *ExecutableError) Unrunnable() {}
+
 var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
 
 // checkExecutable refuses what can't run on an empty file system or on this machine.

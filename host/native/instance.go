@@ -5,21 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"countersign"
-	"countersign/host/frame"
-	"countersign/host/output"
+	"countersign/host/runtime"
+	"countersign/host/runtime/frame"
+	"countersign/host/runtime/limits"
+	"countersign/host/runtime/output"
 )
 
 const (
-	messageLimit   = 4 << 10
-	describeMemory = 256 << 20
-	describeTime   = 5 * time.Second
 	// grace is how long a call may go on after its deadline before the process is ended.
 	grace       = 500 * time.Millisecond
 	restartWait = 100 * time.Millisecond // before the first restart, and twice as long after every failed one
@@ -28,23 +25,19 @@ const (
 
 // Options of a native function.
 type Options struct {
-	Function    string
-	Memory      int64 // bytes of the process
-	Concurrency int   // calls that run at the same time; at least 1
-	Stdout      io.Writer
-	Stderr      io.Writer
-	Caller      countersign.Caller // nil: it may make no calls
-	MaxReply    int64              // bytes of a reply's body; 0: no limit but that of a frame
-	Shim        string             // executable whose main runs Shim for ShimCommand; "" is the program itself
-	CgroupPath  string             // directory of a cgroup (version 2) to start the process in, or ""
+	runtime.Options
+	Shim       string // executable whose main runs Shim for ShimCommand; "" is the program itself
+	CgroupPath string // directory of a cgroup (version 2) to start the process in, or ""
 }
 
-// Instance is one allocation of a native function: a process, restarted when it dies.
+// Instance is one allocation of a native function: one sandbox, its process, made anew when it dies. It implements
+// runtime.Instance.
 type Instance struct {
 	options Options
 	image   *os.File // the executable, sealed in memory
 	shim    *os.File
 	slots   chan struct{}
+	memory  *limits.Memory
 	stdout  *output.Stream
 	stderr  *output.Stream
 
@@ -52,10 +45,9 @@ type Instance struct {
 	current *process      // nil while it is being restarted
 	ready   chan struct{} // closed when there is a current, or there will be none
 	past    time.Duration // CPU time of earlier processes
-	peak    int64         // most memory of earlier processes
 	closed  bool
 
-	inFlight, calls, failures, ooms atomic.Int64
+	calls runtime.Calls
 
 	stopping   context.Context
 	stop       context.CancelFunc
@@ -63,19 +55,6 @@ type Instance struct {
 	requests   sync.WaitGroup
 	closing    sync.Once
 	closeErr   error
-}
-
-// Stats is what an Instance has used and done so far.
-type Stats struct {
-	CPU           time.Duration
-	MemoryBytes   int64 // anonymous memory of the process now
-	MemoryMax     int64 // the most ever seen
-	Instances     int   // processes
-	InFlight      int
-	Calls         int64
-	Failures      int64
-	OOMs          int64
-	DroppedOutput int64
 }
 
 // Start starts the executable in its sandbox. An executable that can't be run is an *ExecutableError; a machine that
@@ -95,8 +74,8 @@ func Start(executable []byte, o Options) (*Instance, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting function %q: opening the shim: %w", o.Function, err), image.Close())
 	}
-	o.Concurrency = max(o.Concurrency, 1)
-	i := &Instance{options: o, image: image, shim: shim, slots: make(chan struct{}, o.Concurrency), ready: make(chan struct{})}
+	i := &Instance{options: o, image: image, shim: shim, slots: make(chan struct{}, o.Places()), ready: make(chan struct{}),
+		memory: limits.NewMemory(o.Memory, nil)}
 	i.stdout, i.stderr = output.New(o.Stdout), output.New(o.Stderr)
 	i.stopping, i.stop = context.WithCancel(context.Background())
 	p, err := startProcess(i)
@@ -146,9 +125,11 @@ func (i *Instance) adopt(p *process) {
 func (i *Instance) bury(p *process) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	cpu, _, peak := p.usage.get()
-	i.past += cpu
-	i.peak = max(i.peak, peak)
+	i.past += p.usage.cpuTime()
+	// The limit is enforced twice, by the host's look at the process and by the kernel: only the end tells which was first.
+	if p.deathError().Code == countersign.CodeOutOfMemory {
+		i.calls.OutOfMemory()
+	}
 	p.buried = true
 	if i.current == p {
 		i.current = nil
@@ -156,56 +137,48 @@ func (i *Instance) bury(p *process) {
 	}
 }
 
-// Stats returns the use of resources so far.
-func (i *Instance) Stats() Stats {
-	s := Stats{InFlight: int(i.inFlight.Load()), Calls: i.calls.Load(), Failures: i.failures.Load(), OOMs: i.ooms.Load(),
-		DroppedOutput: i.stdout.Dropped() + i.stderr.Dropped()}
+// Usage implements runtime.Instance.
+func (i *Instance) Usage() runtime.Usage {
+	u := i.calls.Usage()
+	u.MemoryBytes, u.MemoryMax = i.memory.Used(), i.memory.Peak()
+	u.DroppedOutput = i.stdout.Dropped() + i.stderr.Dropped()
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	s.CPU, s.MemoryMax = i.past, i.peak
+	u.CPU = i.past
 	if i.current != nil {
-		cpu, memory, peak := i.current.usage.get()
-		s.CPU, s.MemoryBytes, s.MemoryMax, s.Instances = s.CPU+cpu, memory, max(s.MemoryMax, peak), 1
+		u.CPU += i.current.usage.cpuTime()
+		u.Sandboxes = 1
 	}
-	return s
+	return u
 }
 
-// Invoke runs one call and returns the reply's body. It ends by the deadline of ctx or of in, whichever is earlier.
-// Every error is a *countersign.CallError.
+// Invoke implements runtime.Instance.
 func (i *Instance) Invoke(ctx context.Context, in *countersign.Invocation) ([]byte, error) {
+	return i.calls.Run(ctx, in, i.invoke)
+}
+
+// begin lets Close wait for a call, unless it has begun.
+func (i *Instance) begin() bool {
 	i.mu.Lock()
+	defer i.mu.Unlock()
 	if i.closed {
-		i.mu.Unlock()
-		return nil, countersign.Errorf(countersign.CodeUnavailable, i.options.Function, "the function is being stopped")
+		return false
 	}
 	i.requests.Add(1)
-	i.mu.Unlock()
-	defer i.requests.Done()
-	i.inFlight.Add(1)
-	defer i.inFlight.Add(-1)
-	i.calls.Add(1)
-	ctx, cancel := context.WithCancel(ctx)
-	if at, ok := ctx.Deadline(); !in.Deadline.IsZero() && (!ok || in.Deadline.Before(at)) {
-		ctx, cancel = deadlineOf(ctx, cancel, in.Deadline)
-	}
-	defer cancel()
-	body, failure := i.invoke(ctx, in)
-	if failure != nil {
-		i.failures.Add(1)
-		return nil, failure
-	}
-	return body, nil
+	return true
 }
 
 func (i *Instance) invoke(ctx context.Context, in *countersign.Invocation) ([]byte, *countersign.CallError) {
-	name := i.options.Function
+	if !i.begin() {
+		return nil, i.options.Stopping()
+	}
+	defer i.requests.Done()
+	ctx, cancel := context.WithCancel(ctx) // the calls that the function makes end with this one
+	defer cancel()
 	select {
 	case i.slots <- struct{}{}:
 	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return nil, countersign.Errorf(countersign.CodeCanceled, name, "the caller went away while waiting for a place")
-		}
-		return nil, countersign.Errorf(countersign.CodeOverloaded, name, "%d calls ran until the deadline", cap(i.slots))
+		return nil, i.options.Crowded(ctx)
 	}
 	free := func() { <-i.slots }
 	q := &question{ctx: ctx, in: in}
@@ -257,9 +230,9 @@ func (i *Instance) process(ctx context.Context) (*process, *countersign.CallErro
 		select {
 		case <-ready:
 		case <-i.stopping.Done():
-			return nil, countersign.Errorf(countersign.CodeUnavailable, i.options.Function, "the function is being stopped")
+			return nil, i.options.Stopping()
 		case <-ctx.Done():
-			return nil, countersign.Errorf(countersign.CodeUnavailable, i.options.Function,
+			return nil, i.options.Errorf(countersign.CodeUnavailable,
 				"its process was being restarted until the call ended")
 		}
 	}
@@ -281,50 +254,32 @@ func (p *process) abandon(stream uint32, q *question, free func()) {
 
 // ended is the error of a call: that of its own end if it has come, else the other.
 func (i *Instance) ended(ctx context.Context, other *countersign.CallError) *countersign.CallError {
-	at, ok := ctx.Deadline()
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return countersign.Errorf(countersign.CodeCanceled, i.options.Function, "the caller went away")
-	case ctx.Err() != nil || ok && !time.Now().Before(at):
-		return countersign.Errorf(countersign.CodeDeadline, i.options.Function,
-			"the deadline passed, and the call was stopped")
+	if failure := i.options.Ended(ctx); failure != nil {
+		return failure
 	}
 	return other
 }
 
 // reply turns a reply into a body or an error.
 func (i *Instance) reply(ctx context.Context, r frame.Reply) ([]byte, *countersign.CallError) {
-	name := i.options.Function
-	switch code := countersign.Code(r.Code); code {
-	case "":
-		if i.options.MaxReply > 0 && int64(len(r.Body)) > i.options.MaxReply {
-			return nil, countersign.Errorf(countersign.CodeTooLarge, name, "its reply has %d bytes; %d are allowed",
-				len(r.Body), i.options.MaxReply)
+	if r.Code == "" {
+		if size := int64(len(r.Body)); i.options.MaxReply > 0 && size > i.options.MaxReply {
+			return nil, i.options.TooLarge(size)
 		}
 		return r.Body, nil
-	case countersign.CodeFailed, countersign.CodePanicked, countersign.CodeBadRequest:
-		return nil, i.ended(ctx, &countersign.CallError{Code: code, Function: name, Reason: clip(r.Message)})
 	}
-	return nil, countersign.Errorf(countersign.CodeBroken, name,
-		"it answered with the code %q, which is not a function's to use", clip(r.Code))
+	failure := i.options.Failed(r)
+	if failure.Code == countersign.CodeBroken {
+		return nil, failure
+	}
+	return nil, i.ended(ctx, failure)
 }
 
-// callOut makes a call for the function.
-func (i *Instance) callOut(ctx context.Context, parent *countersign.Invocation, call frame.Call) frame.Reply {
-	if i.options.Caller == nil {
-		return failureReply(countersign.Errorf(countersign.CodeNotPermitted, call.Callee, "calls are not possible here"))
-	}
-	body, err := i.options.Caller.Call(ctx, parent, call.Callee, call.Body)
-	if err != nil {
-		return failureReply(err)
-	}
-	return frame.Reply{Body: body}
-}
-
-// Describe returns the interface document of an executable, which it runs in a sandbox for at most describeTime.
+// Describe returns the interface document of an executable, which it runs in a sandbox for at most limits.DescribeTime.
 // shim is as in Options.
 func Describe(ctx context.Context, executable []byte, shim string) ([]byte, error) {
-	i, err := Start(executable, Options{Function: "function", Memory: describeMemory, Shim: shim})
+	i, err := Start(executable, Options{Shim: shim,
+		Options: runtime.Options{Function: "function", Limits: limits.Limits{Memory: limits.DescribeMemory}}})
 	if err != nil {
 		return nil, err
 	}
@@ -335,7 +290,7 @@ func Describe(ctx context.Context, executable []byte, shim string) ([]byte, erro
 }
 
 func (i *Instance) describe(ctx context.Context) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, describeTime)
+	ctx, cancel := context.WithTimeout(ctx, limits.DescribeTime)
 	defer cancel()
 	q := &question{ctx: ctx}
 	_, _, failure := i.ask(ctx, q, func(dst []byte, stream uint32) []byte {
@@ -350,7 +305,8 @@ func (i *Instance) describe(ctx context.Context) ([]byte, error) {
 		case !ok:
 			return nil, &ExecutableError{"it ended when it was asked to describe itself"}
 		case reply.Code != "":
-			return nil, &ExecutableError{fmt.Sprintf("it can't describe itself (%s): %s", clip(reply.Code), clip(reply.Message))}
+			return nil, &ExecutableError{fmt.Sprintf("it can't describe itself (%s): %s", limits.Clip(reply.Code),
+				limits.Clip(reply.Message))}
 		case !json.Valid(reply.Body):
 			return nil, &ExecutableError{"it describes itself with something that is not JSON"}
 		}
@@ -360,7 +316,7 @@ func (i *Instance) describe(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// Close refuses new calls, lets those under way finish until ctx ends, then ends the process.
+// Close implements runtime.Instance.
 func (i *Instance) Close(ctx context.Context) error {
 	i.closing.Do(func() {
 		i.mu.Lock()

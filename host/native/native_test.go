@@ -16,12 +16,15 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/host/runtime"
+	"countersign/host/runtime/limits"
 )
 
-// probe is the function of testdata/guests/probe, and shim the path of testdata/shim, compiled once for all tests.
+// probe is the function of testdata/guests/probe, contractGuest that of host/runtime/contract, and shim the path of
+// testdata/shim, compiled once for all tests.
 var (
-	probe []byte
-	shim  string
+	probe, contractGuest []byte
+	shim                 string
 )
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
@@ -33,11 +36,16 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "probe")
 	shim = filepath.Join(dir, "shim")
-	err = errors.Join(build(filepath.Join("testdata", "guests"), "./probe", file), build(".", "./testdata/shim", shim))
-	if err == nil {
-		probe, err = os.ReadFile(file)
+	err = build(".", "./testdata/shim", shim)
+	for guest, into := range map[string]*[]byte{
+		"testdata/guests/probe": &probe, "../runtime/contract/testdata/guest": &contractGuest,
+	} {
+		file := filepath.Join(dir, filepath.Base(guest))
+		err = errors.Join(err, build(guest, ".", file))
+		if err == nil {
+			*into, err = os.ReadFile(file)
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -54,6 +62,14 @@ func build(dir, pkg, file string) error {
 		return fmt.Errorf("building %s: %w\n%s", pkg, err, out)
 	}
 	return nil
+}
+
+// limited are the options of a function with limits.
+func limited(l limits.Limits) Options { return named("", l) }
+
+// named are the options of a function with a name and limits.
+func named(function string, l limits.Limits) Options {
+	return Options{Options: runtime.Options{Function: function, Limits: l}}
 }
 
 func start(t testing.TB, o Options) *Instance {
@@ -186,7 +202,7 @@ func TestSandboxOfTheProcess(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	i := start(t, Options{MaxReply: 1 << 20})
+	i := start(t, limited(limits.Limits{MaxReply: 1 << 20}))
 	tests := []struct {
 		name    string
 		request request
@@ -210,28 +226,23 @@ func TestFaults(t *testing.T) {
 			mustWork(t, i)
 		})
 	}
-	s := i.Stats()
-	if s.OOMs != 1 || s.Failures != int64(len(tests)) || s.CPU == 0 || s.MemoryMax == 0 || s.Instances != 1 {
+	s := i.Usage()
+	if s.OOMs != 1 || s.Failures != int64(len(tests)) || s.CPU == 0 || s.MemoryMax == 0 || s.Sandboxes != 1 {
 		t.Errorf("stats %+v", s)
 	}
 }
 
-func TestOverloadedAndCanceled(t *testing.T) {
-	i := start(t, Options{Concurrency: 1})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() {
-		_, err := i.Invoke(ctx, &countersign.Invocation{Body: []byte(`{"try":"wait"}`)})
-		ended <- err
-	}()
-	for len(i.slots) < 1 { // it has the place of a call that runs
-		time.Sleep(time.Millisecond)
+// TestMemoryThatIsNotUsed maps so much memory that the kernel refuses more, and touches none of it: the host's look at
+// what is used finds nothing.
+func TestMemoryThatIsNotUsed(t *testing.T) {
+	i := start(t, Options{})
+	for n := range int64(3) {
+		_, err := invoke(t, i, time.Minute, request{Try: "reserve"})
+		wantCode(t, err, countersign.CodeOutOfMemory, "")
+		if got := i.Usage().OOMs; got != n+1 {
+			t.Fatalf("%d calls ended for want of memory, and %d are counted", n+1, got)
+		}
 	}
-	_, err := invoke(t, i, 50*time.Millisecond, request{Try: "sleep"})
-	wantCode(t, err, countersign.CodeOverloaded, "")
-	cancel()
-	wantCode(t, <-ended, countersign.CodeCanceled, "")
-	mustWork(t, i)
 }
 
 type callerFunc func(context.Context, *countersign.Invocation, string, []byte) ([]byte, error)
@@ -241,7 +252,7 @@ func (f callerFunc) Call(ctx context.Context, in *countersign.Invocation, callee
 }
 
 func TestCalls(t *testing.T) {
-	i := start(t, Options{Concurrency: 8, Caller: callerFunc(
+	i := start(t, Options{Options: runtime.Options{Limits: limits.Limits{Concurrency: 8}, Caller: callerFunc(
 		func(_ context.Context, parent *countersign.Invocation, callee string, req []byte) ([]byte, error) {
 			if parent.ID != "test" || callee != "other" {
 				return nil, errors.New("secret of the platform")
@@ -250,7 +261,7 @@ func TestCalls(t *testing.T) {
 				return nil, countersign.Errorf(countersign.CodeNotPermitted, callee, "no")
 			}
 			return req, nil
-		})})
+		})}})
 	var wg sync.WaitGroup
 	for n := range 20 {
 		wg.Go(func() {
@@ -266,40 +277,6 @@ func TestCalls(t *testing.T) {
 	if err != nil || got.Error != `call of function "other": not_permitted: no` {
 		t.Errorf("a refused call: %+v, %v", got, err)
 	}
-}
-
-func TestOutput(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	i := start(t, Options{Stdout: &stdout, Stderr: &stderr})
-	if _, err := invoke(t, i, 30*time.Second, request{Try: "print"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := i.Close(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	if stdout.String() != "on the standard output\n" || stderr.String() != "on the standard error\n" {
-		t.Errorf("got %q and %q", stdout.String(), stderr.String())
-	}
-	_, err := invoke(t, i, time.Second, request{})
-	wantCode(t, err, countersign.CodeUnavailable, "being stopped")
-}
-
-func TestCloseStopsWhatDoesNotEnd(t *testing.T) {
-	i := start(t, Options{})
-	ended := make(chan error)
-	go func() {
-		_, err := invoke(t, i, time.Minute, request{Try: "loop"})
-		ended <- err
-	}()
-	for len(i.slots) < 1 { // it has the place of a call that runs
-		time.Sleep(time.Millisecond)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-	defer cancel()
-	if err := i.Close(ctx); err != nil {
-		t.Error(err)
-	}
-	wantCode(t, <-ended, countersign.CodeUnavailable, "being stopped")
 }
 
 func TestDescribe(t *testing.T) {
@@ -321,7 +298,7 @@ func TestExecutablesThatAreRefused(t *testing.T) {
 	images := map[string][]byte{"empty": nil, "script": []byte("#!/bin/sh\n"), "dynamic": sh, "foreign": foreign}
 	for name, image := range images {
 		t.Run(name, func(t *testing.T) {
-			_, err := Start(image, Options{Function: "bad", Memory: 64 << 20})
+			_, err := Start(image, named("bad", limits.Limits{Memory: 64 << 20}))
 			var refused *ExecutableError
 			if !errors.As(err, &refused) {
 				t.Errorf("got %v", err)
@@ -332,7 +309,9 @@ func TestExecutablesThatAreRefused(t *testing.T) {
 
 // TestShimThatDies has a program as the shim that says nothing and ends.
 func TestShimThatDies(t *testing.T) {
-	i, err := Start(probe, Options{Function: "probe", Memory: 64 << 20, Shim: "/bin/true"})
+	o := named("probe", limits.Limits{Memory: 64 << 20})
+	o.Shim = "/bin/true"
+	i, err := Start(probe, o)
 	if err == nil || !strings.Contains(err.Error(), "did not become the function") {
 		t.Errorf("got %v, %v", i, err)
 	}

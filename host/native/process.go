@@ -1,21 +1,21 @@
 package native
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
+	goruntime "runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"countersign"
-	"countersign/host/output"
+	"countersign/host/runtime"
+	"countersign/host/runtime/output"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,12 +26,13 @@ const nobody = 65534
 // startTime is how long the sandbox may take to stand.
 const startTime = 15 * time.Second
 
-// process is one life of a function.
+// process is the sandbox of a native function, for one life.
 type process struct {
 	*connection
 	owner *Instance
 	cmd   *exec.Cmd
 	usage usage
+	woken chan struct{} // gets something when a call begins
 
 	buried bool // taken out of service; guarded by the owner's mu
 
@@ -54,7 +55,7 @@ func startProcess(i *Instance) (*process, error) {
 	}
 	defer status.Close()
 	defer statusChild.Close()
-	p := &process{owner: i, died: make(chan struct{})}
+	p := &process{owner: i, died: make(chan struct{}), woken: make(chan struct{}, 1)}
 	p.connection = newConnection(p, ours)
 	if err := p.command(theirs, statusChild); err != nil {
 		return nil, errors.Join(err, ours.Close())
@@ -122,7 +123,7 @@ func (p *process) command(socket, status *os.File) error {
 // run starts the command and waits for its end. It keeps its thread: the kernel kills the function when the thread that
 // started it ends, which is to be when the host does.
 func (p *process) run(started chan<- error) {
-	runtime.LockOSThread()
+	goruntime.LockOSThread()
 	err := p.start()
 	started <- err
 	if err != nil {
@@ -133,7 +134,7 @@ func (p *process) run(started chan<- error) {
 	for _, w := range []any{p.cmd.Stdout, p.cmd.Stderr} {
 		w.(*output.Lines).Flush()
 	}
-	p.usage.end(p.cmd.ProcessState)
+	p.usage.end(p.owner.memory, p.cmd.ProcessState)
 	p.owner.bury(p)
 	p.connection.close()
 	close(p.died)
@@ -206,8 +207,8 @@ func (p *process) kill(reason countersign.Code) {
 func (p *process) listen(line []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.lastWord == "" && (bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: "))) {
-		p.lastWord = clip(strings.TrimSpace(string(line)))
+	if p.lastWord == "" {
+		p.lastWord = runtime.LastWord(line)
 	}
 }
 
@@ -215,28 +216,26 @@ func (p *process) listen(line []byte) {
 func (p *process) deathError() *countersign.CallError {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	name := p.owner.options.Function
-	state := p.cmd.ProcessState
-	status, _ := state.Sys().(syscall.WaitStatus)
+	options := &p.owner.options
+	status, _ := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	switch {
 	case p.killedBy == countersign.CodeOutOfMemory:
-		return countersign.Errorf(countersign.CodeOutOfMemory, name,
-			"it needs more than the %d bytes of memory that its spec gives it", p.owner.options.Memory)
+		return options.OutOfMemory()
 	case p.killedBy == countersign.CodeDeadline:
-		return countersign.Errorf(countersign.CodeUnavailable, name,
+		return options.Errorf(countersign.CodeUnavailable,
 			"its process was stopped because another call did not end at its deadline")
 	case p.killedBy == countersign.CodeBroken:
-		return countersign.Errorf(countersign.CodeBroken, name, "it broke the calling convention: %s", p.lastWord)
+		return options.Errorf(countersign.CodeBroken, "it broke the calling convention: %s", p.lastWord)
 	case p.killedBy != "":
-		return countersign.Errorf(countersign.CodeUnavailable, name, "the function is being stopped")
+		return options.Stopping()
 	case strings.Contains(p.lastWord, "out of memory"), strings.Contains(p.lastWord, "cannot allocate memory"):
-		return countersign.Errorf(countersign.CodeOutOfMemory, name, "%s", p.lastWord)
+		return options.Errorf(countersign.CodeOutOfMemory, "%s", p.lastWord)
 	case p.lastWord != "":
-		return countersign.Errorf(countersign.CodePanicked, name, "%s", p.lastWord)
+		return options.Errorf(countersign.CodePanicked, "%s", p.lastWord)
 	case status.Signaled():
-		return countersign.Errorf(countersign.CodeExited, name, "its process was ended by signal %v", status.Signal())
+		return options.Errorf(countersign.CodeExited, "its process was ended by signal %v", status.Signal())
 	}
-	return countersign.Errorf(countersign.CodeExited, name, "it ended itself with status %d", status.ExitStatus())
+	return options.Exited(status.ExitStatus())
 }
 
 // breach kills a process that broke the calling convention.
@@ -259,8 +258,4 @@ func socketPair() (net.Conn, *os.File, error) {
 		return nil, nil, errors.Join(fmt.Errorf("using a socket pair: %w", err), theirs.Close())
 	}
 	return conn, theirs, nil
-}
-
-func clip(s string) string {
-	return strings.ToValidUTF8(s[:min(len(s), messageLimit)], "\uFFFD")
 }

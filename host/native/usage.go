@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/host/runtime/limits"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -18,49 +21,77 @@ const (
 	clockTick = 10 * time.Millisecond  // unit of CPU time in /proc/PID/stat: USER_HZ is 100 on every Linux
 )
 
-// usage is what one process has used.
+// usage is what one process has used. Its memory is booked with the account of the instance.
 type usage struct {
 	mu     sync.Mutex
 	cpu    time.Duration
 	memory int64
-	peak   int64
+	ended  bool
 }
 
-func (u *usage) set(cpu time.Duration, memory int64) {
+// set takes what was measured, and tells whether the instance is within its limit of memory.
+func (u *usage) set(account *limits.Memory, cpu time.Duration, memory int64) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.cpu, u.memory, u.peak = max(u.cpu, cpu), memory, max(u.peak, memory)
+	return u.ended || u.book(account, cpu, memory) // what was measured before the end may come after it
+}
+
+func (u *usage) book(account *limits.Memory, cpu time.Duration, memory int64) bool {
+	within := account.Book(memory - u.memory)
+	u.cpu, u.memory = max(u.cpu, cpu), memory
+	return within
 }
 
 // end takes the exact CPU time of a process that has ended.
-func (u *usage) end(state *os.ProcessState) {
-	u.set(state.UserTime()+state.SystemTime(), 0)
-}
-
-func (u *usage) get() (cpu time.Duration, memory, peak int64) {
+func (u *usage) end(account *limits.Memory, state *os.ProcessState) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.cpu, u.memory, u.peak
+	u.book(account, state.UserTime()+state.SystemTime(), 0)
+	u.ended = true
 }
 
-// watch looks at the process until it ends, and ends it when it uses more memory than it may.
+func (u *usage) cpuTime() time.Duration {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.cpu
+}
+
+// watch looks at the process until it ends, and ends it when it uses more memory than it may. A call that comes to an
+// idle process is not left alone for the rest of the idle time: it can take hundreds of megabytes in that.
 func (p *process) watch() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	idle := false
 	for {
 		select {
 		case <-p.died:
 			return
+		case <-p.woken:
+			if idle {
+				idle = false
+				timer.Reset(watchBusy)
+			}
+			continue
 		case <-timer.C:
 		}
-		if err := p.measure(); err != nil && !errors.Is(err, os.ErrNotExist) {
+		// Files of a process that has just ended are missing, or can't be read any more.
+		if err := p.measure(); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
 			p.breach("its use of memory can't be read: %v", err)
 		}
-		if p.busy() {
-			timer.Reset(watchBusy)
-		} else {
+		idle = !p.busy()
+		if idle {
 			timer.Reset(watchIdle)
+		} else {
+			timer.Reset(watchBusy)
 		}
+	}
+}
+
+// wake tells watch that a call has begun. It does not wait.
+func (p *process) wake() {
+	select {
+	case p.woken <- struct{}{}:
+	default:
 	}
 }
 
@@ -75,9 +106,7 @@ func (p *process) measure() error {
 	if err != nil {
 		return err
 	}
-	p.usage.set(cpu, memory)
-	if memory > p.owner.options.Memory {
-		p.owner.ooms.Add(1)
+	if !p.usage.set(p.owner.memory, cpu, memory) {
 		p.kill(countersign.CodeOutOfMemory)
 	}
 	return nil

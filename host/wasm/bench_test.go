@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/host/runtime/limits"
 )
 
 const benchBody = `{"text":"a request of a hundred bytes, which is about as long as the small ones of real life are"}`
@@ -18,50 +19,50 @@ func BenchmarkInvoke(b *testing.B) {
 
 // BenchmarkInvokeRaw is a call of a hand-assembled module that answers without looking: the host's share.
 func BenchmarkInvokeRaw(b *testing.B) {
-	benchmarkInvoke(b, loadModule(b, fixedReply("{}").encode(), Options{Function: "raw"}), benchBody)
+	benchmarkInvoke(b, loadModule(b, fixedReply("{}").encode(), named("raw", limits.Limits{})), benchBody)
 }
 
 func benchmarkInvoke(b *testing.B, i *Instance, body string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
 	in := invocation(body)
-	before := i.Stats()
+	before := i.Usage()
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := i.Invoke(ctx, in); err != nil {
 			b.Fatal(err)
 		}
 	}
-	after := i.Stats()
+	after := i.Usage()
 	b.ReportMetric(float64(after.CPU-before.CPU)/float64(after.Calls-before.Calls), "guest-cpu-ns/op")
 }
 
 // BenchmarkNestedCall is a function that calls another.
 func BenchmarkNestedCall(b *testing.B) {
 	adder := loadGuest(b, "adder", Options{})
-	caller := loadGuest(b, "caller", Options{Caller: callerFunc(
+	caller := loadGuest(b, "caller", calling(
 		func(ctx context.Context, parent *countersign.Invocation, callee string, req []byte) ([]byte, error) {
 			return adder.Invoke(ctx, &countersign.Invocation{ID: "nested", Function: callee, Hops: 1, Body: req})
-		})})
+		}))
 	benchmarkInvoke(b, caller, `{"callee":"adder","request":{"terms":[2,3]}}`)
 }
 
-// BenchmarkInstantiate is the replacement of an instance: Go's runtime and the packages' initialisation.
+// BenchmarkInstantiate is the replacement of a sandbox: Go's runtime and the packages' initialisation.
 func BenchmarkInstantiate(b *testing.B) {
-	echo := loadGuest(b, "echo", Options{Concurrency: 2})
+	echo := loadGuest(b, "echo", limited(limits.Limits{Concurrency: 2}))
 	for b.Loop() {
-		g, err := echo.instantiate(context.Background())
+		s, err := echo.newSandbox(context.Background())
 		if err != nil {
 			b.Fatal(err)
 		}
-		g.close()
+		s.close()
 	}
 }
 
 // BenchmarkLoadCached is a start with compiled code on disk.
 func BenchmarkLoadCached(b *testing.B) {
 	for b.Loop() {
-		i, err := engine.Load(context.Background(), guests["echo"], Options{Function: "echo", Memory: 64 << 20})
+		i, err := engine.Load(context.Background(), guests["echo"], named("echo", limits.Limits{Memory: 64 << 20}))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -3,7 +3,6 @@ package wasm
 import (
 	"runtime"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,6 +32,3 @@ func threadCPU() int64 {
 	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts)
 	return ts.Nano()
 }
-
-// cpuTime is a total as a duration.
-func cpuTime(total *atomic.Int64) time.Duration { return time.Duration(total.Load()) }

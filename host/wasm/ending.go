@@ -1,75 +1,66 @@
 package wasm
 
 import (
-	"context"
 	"errors"
-	"runtime"
+	goruntime "runtime"
 	"strings"
-	"time"
 
 	"countersign"
+	"countersign/host/runtime/limits"
 
 	"github.com/tetratelabs/wazero/sys"
 )
 
-// expired tells whether ctx is done, or about to be: the guest may notice the deadline just before the host's timer.
-func expired(ctx context.Context) bool {
-	at, ok := ctx.Deadline()
-	return ctx.Err() != nil || ok && !time.Now().Before(at)
-}
-
 // explain tells from the way in which a guest died what it died of.
-func (g *guest) explain(err error) *countersign.CallError {
-	g.stderr.Flush()
+func (s *sandbox) explain(err error) *countersign.CallError {
+	s.stderr.Flush()
 	var fault *guestFault
 	var exit *sys.ExitError
-	var hostFault runtime.Error
+	var hostFault goruntime.Error
 	switch {
-	case g.isHalted():
-		return g.ended(g.ctx)
+	case s.isHalted():
+		return s.ended()
 	case errors.As(err, &fault):
-		return g.fail(countersign.CodeBroken, "%s", fault.reason)
+		return s.fail(countersign.CodeBroken, "%s", fault.reason)
 	case errors.As(err, &hostFault):
-		return &countersign.CallError{Code: countersign.CodeInternal, Function: g.owner.options.Function,
+		return &countersign.CallError{Code: countersign.CodeInternal, Function: s.owner.options.Function,
 			Reason: "a fault of the host", Err: err}
-	case g.linear.refused && !strings.HasPrefix(g.lastWord, "panic: "):
-		return g.fail(countersign.CodeOutOfMemory, "it needs more than the %d bytes of memory that its spec gives it",
-			g.owner.budget.limit)
-	case g.lastWord != "":
-		return g.fail(countersign.CodePanicked, "%s", g.lastWord)
+	case s.linear.refused && !strings.HasPrefix(s.lastWord, "panic: "):
+		return s.owner.options.OutOfMemory()
+	case s.lastWord != "":
+		return s.fail(countersign.CodePanicked, "%s", s.lastWord)
 	case errors.As(err, &exit):
-		return g.fail(countersign.CodeExited, "it ended itself with status %d", exit.ExitCode())
+		return s.owner.options.Exited(int(exit.ExitCode()))
 	}
 	reason, _, _ := strings.Cut(err.Error(), "\n")
 	switch {
 	case strings.Contains(reason, "unreachable"), strings.Contains(reason, "stack overflow"):
-		return g.fail(countersign.CodePanicked, "%s", clip(reason))
+		return s.fail(countersign.CodePanicked, "%s", limits.Clip(reason))
 	}
-	return g.fail(countersign.CodeBroken, "%s", clip(reason))
+	return s.fail(countersign.CodeBroken, "%s", limits.Clip(reason))
 }
 
-// ended is the error of a call that was stopped.
-func (g *guest) ended(ctx context.Context) *countersign.CallError {
-	switch {
-	case ctx != nil && errors.Is(ctx.Err(), context.Canceled):
-		return g.fail(countersign.CodeCanceled, "the caller went away, and the call was stopped")
-	case ctx != nil && expired(ctx):
-		return g.fail(countersign.CodeDeadline, "the deadline passed, and the call was stopped")
+// ended is the failure of a call that was stopped.
+func (s *sandbox) ended() *countersign.CallError {
+	if s.ctx != nil {
+		if failure := s.owner.options.Ended(s.ctx); failure != nil {
+			return failure
+		}
 	}
-	return g.fail(countersign.CodeUnavailable, "%w", errClosed)
+	return s.owner.options.Stopping()
 }
 
-func (g *guest) fail(code countersign.Code, format string, args ...any) *countersign.CallError {
-	return countersign.Errorf(code, g.owner.options.Function, format, args...)
+func (s *sandbox) fail(code countersign.Code, format string, args ...any) *countersign.CallError {
+	return s.owner.options.Errorf(code, format, args...)
 }
 
-// kill is fail for a guest that must not run again.
-func (g *guest) kill(code countersign.Code, format string, args ...any) *countersign.CallError {
-	g.dead = true
-	return g.fail(code, format, args...)
+// kill is fail for a sandbox that must not be used again.
+func (s *sandbox) kill(code countersign.Code, format string, args ...any) *countersign.CallError {
+	return s.killed(s.fail(code, format, args...))
 }
 
-// clip bounds what a guest can put into an error, and makes it valid text.
-func clip(s string) string {
-	return strings.ToValidUTF8(s[:min(len(s), messageLimit)], "\uFFFD")
+// killed marks a sandbox that must not be used again, because of a failure.
+func (s *sandbox) killed(failure *countersign.CallError) *countersign.CallError {
+	s.dead = true
+	return failure
 }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"runtime"
+	goruntime "runtime"
 
-	"countersign"
-	"countersign/host/frame"
+	"countersign/host/runtime"
+	"countersign/host/runtime/frame"
+	"countersign/host/runtime/limits"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -24,14 +24,8 @@ type Engine struct {
 
 // Options of a loaded function.
 type Options struct {
-	Function    string             // its name, for errors and the frames
-	Memory      int64              // bytes, for all instances of the pool together
-	Concurrency int                // calls that run at the same time; at least 1
-	Stdout      io.Writer          // nil discards
-	Stderr      io.Writer          // nil discards
-	Caller      countersign.Caller // makes the function's own calls; nil: it may make none
-	MaxReply    int64              // bytes of a reply's body; 0: as much as fits into its memory
-	Prewarm     int                // instances that are kept ready; at least 1
+	runtime.Options
+	Prewarm int // sandboxes that are kept ready; at least 1
 }
 
 // NewEngine returns an engine that keeps compiled code in cacheDir, which it makes if need be. What lies there is run
@@ -53,7 +47,7 @@ func NewEngine(cacheDir string) (*Engine, error) {
 // Close frees the compiled code. Every Instance must be closed before.
 func (e *Engine) Close(ctx context.Context) error { return e.cache.Close(ctx) }
 
-// Load compiles a module and makes its first instances. A module that can't be run is a *ModuleError.
+// Load compiles a module and makes its first sandboxes. A module that can't be run is a *ModuleError.
 func (e *Engine) Load(ctx context.Context, module []byte, o Options) (*Instance, error) {
 	config := wazero.NewRuntimeConfigCompiler().WithCompilationCache(e.cache)
 	i, err := load(ctx, config, module, o)
@@ -99,7 +93,7 @@ func (i *Instance) compile(ctx context.Context, binary []byte) error {
 	if _, err := host.Instantiate(ctx); err != nil {
 		return fmt.Errorf("offering %s: %w", importModule, err)
 	}
-	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
+	ctx = experimental.WithCompilationWorkers(ctx, goruntime.GOMAXPROCS(0))
 	compiled, err := i.runtime.CompileModule(ctx, binary)
 	if err != nil {
 		return moduleErrorf(ReasonMalformed, "it does not compile: %v", err)
@@ -115,9 +109,9 @@ func (i *Instance) compile(ctx context.Context, binary []byte) error {
 	for _, memory := range compiled.ExportedMemories() {
 		i.initial = int64(memory.Min()) * pageSize
 	}
-	if i.initial > i.budget.limit {
+	if i.initial > i.memory.Limit() {
 		return moduleErrorf(ReasonMemory, "it needs %d bytes of memory to start, and its spec gives it %d",
-			i.initial, i.budget.limit)
+			i.initial, i.memory.Limit())
 	}
 	return nil
 }
@@ -125,14 +119,15 @@ func (i *Instance) compile(ctx context.Context, binary []byte) error {
 func valueTypes(types []byte) []api.ValueType { return types }
 
 // Describe returns the interface document of a module, which it runs in a sandbox of its own, for at most
-// initializeTime and describeTime and with at most describeMemory. A module that can't be run is a *ModuleError.
+// initializeTime and limits.DescribeTime and with at most limits.DescribeMemory. A module that can't be run is a
+// *ModuleError.
 func Describe(ctx context.Context, module []byte) ([]byte, error) {
 	i, err := load(ctx, wazero.NewRuntimeConfigInterpreter(), module,
-		Options{Function: "module", Memory: describeMemory, Concurrency: 1})
+		Options{Options: runtime.Options{Function: "module", Limits: limits.Limits{Memory: limits.DescribeMemory}}})
 	if err != nil {
 		return nil, fmt.Errorf("describing a module: %w", err)
 	}
-	limited, cancel := context.WithTimeout(ctx, describeTime)
+	limited, cancel := context.WithTimeout(ctx, limits.DescribeTime)
 	defer cancel()
 	doc, err := i.describe(limited)
 	if err := errors.Join(err, i.Close(context.WithoutCancel(ctx))); err != nil {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/host/runtime"
+	"countersign/host/runtime/limits"
 )
 
 type faultReply struct {
@@ -17,13 +19,13 @@ type faultReply struct {
 
 func TestFaultsEndTheCallAndNothingElse(t *testing.T) {
 	adder := loadGuest(t, "adder", Options{})
-	faults := loadGuest(t, "faults", Options{Concurrency: 1, MaxReply: 1 << 20})
+	faults := loadGuest(t, "faults", limited(limits.Limits{Concurrency: 1, MaxReply: 1 << 20}))
 	tests := []struct {
 		name, body string
 		timeout    time.Duration
 		code       countersign.Code
 		reason     string
-		survives   bool // the instance is used again
+		survives   bool // the sandbox is used again
 	}{
 		{"panic", `{"fault":"panic"}`, 30 * time.Second, countersign.CodePanicked, "deliberate", false},
 		{"panic in a goroutine", `{"fault":"goroutine panic"}`, 30 * time.Second, countersign.CodePanicked,
@@ -53,17 +55,17 @@ func TestFaultsEndTheCallAndNothingElse(t *testing.T) {
 			}
 			after := count(t, faults)
 			if reused := after > before; reused != tt.survives {
-				t.Errorf("instance used again: %v, want %v (it handled %d calls, then %d)", reused, tt.survives, before, after)
+				t.Errorf("sandbox used again: %v, want %v (it handled %d calls, then %d)", reused, tt.survives, before, after)
 			}
 			mustAdd(t, adder)
 		})
 	}
-	if s := faults.Stats(); s.OOMs != 2 || s.Failures != int64(len(tests)) || s.InFlight != 0 {
+	if s := faults.Usage(); s.OOMs != 2 || s.Failures != int64(len(tests)) || s.InFlight != 0 {
 		t.Errorf("stats %+v, want 2 out of memory and %d failures", s, len(tests))
 	}
 }
 
-// count makes a call that works and tells how many its instance has handled.
+// count makes a call that works and tells how many its sandbox has handled.
 func count(t *testing.T, faults *Instance) int {
 	t.Helper()
 	body, err := invoke(faults, 30*time.Second, `{}`)
@@ -75,7 +77,7 @@ func count(t *testing.T, faults *Instance) int {
 
 func TestOthersRunWhileOneLoops(t *testing.T) {
 	adder := loadGuest(t, "adder", Options{})
-	faults := loadGuest(t, "faults", Options{Concurrency: 4})
+	faults := loadGuest(t, "faults", limited(limits.Limits{Concurrency: 4}))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 4)
 	for range 4 {
@@ -94,51 +96,9 @@ func TestOthersRunWhileOneLoops(t *testing.T) {
 	}
 }
 
-func TestOverloadedWhenNoInstanceGetsFree(t *testing.T) {
-	faults := loadGuest(t, "faults", Options{Concurrency: 1})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() {
-		_, err := faults.Invoke(ctx, invocation(`{"fault":"loop"}`))
-		ended <- err
-	}()
-	untilLent(faults, 1)
-	_, err := invoke(faults, 50*time.Millisecond, `{}`)
-	wantCode(t, err, countersign.CodeOverloaded)
-	waiting := make(chan error)
-	go func() {
-		_, err := invoke(faults, 30*time.Second, `{}`)
-		waiting <- err
-	}()
-	for faults.Stats().InFlight < 2 {
-		time.Sleep(time.Millisecond)
-	}
-	cancel()
-	wantCode(t, <-ended, countersign.CodeCanceled)
-	if err := <-waiting; err != nil {
-		t.Errorf("a call that waited for the place of a stopped one got %v", err)
-	}
-}
-
-func TestFunctionThatNoticesItsDeadline(t *testing.T) {
-	faults := loadGuest(t, "faults", Options{})
-	for range 5 {
-		_, err := invoke(faults, 200*time.Millisecond, `{"fault":"wait"}`)
-		wantCode(t, err, countersign.CodeDeadline)
-	}
-}
-
-func TestDeadlineOfTheInvocationHolds(t *testing.T) {
-	faults := loadGuest(t, "faults", Options{})
-	in := invocation(`{"fault":"loop"}`)
-	in.Deadline = time.Now().Add(100 * time.Millisecond)
-	_, err := faults.Invoke(context.Background(), in)
-	wantCode(t, err, countersign.CodeDeadline)
-}
-
-func TestMemoryIsSharedByAllInstances(t *testing.T) {
+func TestMemoryIsSharedByAllSandboxes(t *testing.T) {
 	const memory = 48 << 20
-	faults := loadGuest(t, "faults", Options{Memory: memory, Concurrency: 8})
+	faults := loadGuest(t, "faults", limited(limits.Limits{Memory: memory, Concurrency: 8}))
 	ended := make(chan error, 16)
 	for range 16 {
 		go func() {
@@ -151,7 +111,7 @@ func TestMemoryIsSharedByAllInstances(t *testing.T) {
 			wantCode(t, err, countersign.CodeOutOfMemory)
 		}
 	}
-	s := faults.Stats()
+	s := faults.Usage()
 	if s.MemoryMax > memory || s.MemoryBytes > s.MemoryMax {
 		t.Errorf("memory %d now and %d at most, with %d allowed", s.MemoryBytes, s.MemoryMax, memory)
 	}
@@ -160,82 +120,31 @@ func TestMemoryIsSharedByAllInstances(t *testing.T) {
 	}
 }
 
-func TestIdleInstancesMakeRoom(t *testing.T) {
-	faults := loadGuest(t, "faults", Options{Memory: 48 << 20, Concurrency: 4, Prewarm: 4})
-	before := faults.Stats()
-	if before.Instances != 4 {
-		t.Fatalf("%d instances were prewarmed, want 4", before.Instances)
+func TestIdleSandboxesMakeRoom(t *testing.T) {
+	faults := loadGuest(t, "faults", Options{Prewarm: 4,
+		Options: runtime.Options{Limits: limits.Limits{Memory: 48 << 20, Concurrency: 4}}})
+	before := faults.Usage()
+	if before.Sandboxes != 4 {
+		t.Fatalf("%d sandboxes were prewarmed, want 4", before.Sandboxes)
 	}
-	size := 48<<20 - int(before.MemoryBytes)/4 - 6<<20 // fits beside one instance, not beside four
+	size := 48<<20 - int(before.MemoryBytes)/4 - 6<<20 // fits beside one sandbox, not beside four
 	if _, err := invoke(faults, 30*time.Second, fmt.Sprintf(`{"fault":"keep","size":%d}`, size)); err != nil {
-		t.Errorf("with %d bytes held by idle instances: %v", before.MemoryBytes, err)
+		t.Errorf("with %d bytes held by idle sandboxes: %v", before.MemoryBytes, err)
 	}
-}
-
-func TestCloseWaits(t *testing.T) {
-	called, leave := make(chan struct{}), make(chan struct{})
-	caller := loadGuest(t, "caller", Options{Caller: callerFunc(
-		func(context.Context, *countersign.Invocation, string, []byte) ([]byte, error) {
-			close(called)
-			<-leave
-			return []byte(`{}`), nil
-		})})
-	ended, closed := make(chan error, 1), make(chan error, 1)
-	go func() {
-		_, err := invoke(caller, time.Minute, `{"callee":"adder","request":{}}`)
-		ended <- err
-	}()
-	<-called
-	go func() { closed <- caller.Close(context.Background()) }()
-	for !refuses(caller) {
-		time.Sleep(time.Millisecond)
-	}
-	_, err := invoke(caller, time.Minute, `{"callee":"adder","request":{}}`)
-	wantCode(t, err, countersign.CodeUnavailable)
-	select {
-	case err := <-closed:
-		t.Errorf("Close did not wait for a call, and returned %v", err)
-	default:
-	}
-	close(leave)
-	if err := <-ended; err != nil {
-		t.Errorf("a call that ended in time got %v", err)
-	}
-	if err := <-closed; err != nil {
-		t.Error(err)
-	}
-}
-
-func TestCloseStopsWhatDoesNotEnd(t *testing.T) {
-	faults := loadGuest(t, "faults", Options{Concurrency: 2})
-	ended := make(chan error, 1)
-	go func() {
-		_, err := invoke(faults, time.Minute, `{"fault":"loop"}`)
-		ended <- err
-	}()
-	untilLent(faults, 1)
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-	defer cancel()
-	if err := faults.Close(ctx); err != nil {
-		t.Error(err)
-	}
-	wantCode(t, <-ended, countersign.CodeUnavailable)
-	_, err := invoke(faults, time.Second, `{}`)
-	wantCode(t, err, countersign.CodeUnavailable)
 }
 
 func TestCPUTimeIsTheFunctionsOwn(t *testing.T) {
 	faults := loadGuest(t, "faults", Options{})
-	caller := loadGuest(t, "caller", Options{Caller: callerFunc(
+	caller := loadGuest(t, "caller", calling(
 		func(ctx context.Context, _ *countersign.Invocation, _ string, req []byte) ([]byte, error) {
 			return faults.Invoke(ctx, invocation(string(req)))
-		})})
-	idle := caller.Stats().CPU
+		}))
+	idle := caller.Usage().CPU
 	const request = `{"callee":"faults","request":{"fault":"loop"},"timeout":300000000}`
 	if _, err := invoke(caller, 30*time.Second, request); err != nil {
 		t.Fatal(err)
 	}
-	callee, own := faults.Stats().CPU, caller.Stats().CPU-idle
+	callee, own := faults.Usage().CPU, caller.Usage().CPU-idle
 	if callee < 20*time.Millisecond || callee > 400*time.Millisecond {
 		t.Errorf("a busy loop of 300 ms counted as %v", callee)
 	}

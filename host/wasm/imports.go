@@ -3,11 +3,11 @@ package wasm
 import (
 	"bytes"
 	"context"
-	"errors"
 	"time"
 
 	"countersign"
-	"countersign/host/frame"
+	"countersign/host/runtime"
+	"countersign/host/runtime/frame"
 
 	"github.com/tetratelabs/wazero/api"
 )
@@ -20,7 +20,7 @@ func (e *guestFault) Error() string { return e.reason }
 // hostCall is the import "call": it runs the callee on the same goroutine and keeps the reply until the guest reads
 // it. Parameters: name and its length, request and its length, deadline. Result: the length of the reply frame.
 func hostCall(ctx context.Context, mod api.Module, stack []uint64) {
-	g := ctx.Value(guestKey{}).(*guest)
+	s := ctx.Value(sandboxKey{}).(*sandbox)
 	memory := mod.Memory()
 	name, ok := memory.Read(uint32(stack[0]), uint32(stack[1]))
 	if !ok {
@@ -34,59 +34,38 @@ func hostCall(ctx context.Context, mod api.Module, stack []uint64) {
 		panic(&guestFault{"it made a call of a function whose name is too long"})
 	}
 	// The request is copied: whom the call goes to may keep it for longer than this guest keeps its memory.
-	reply := g.callOut(string(name), bytes.Clone(request), frame.Time(int64(stack[4])))
-	g.pending = frame.AppendReply(g.pending[:0], 0, reply)
-	stack[0] = uint64(len(g.pending))
+	reply := s.callOut(string(name), bytes.Clone(request), frame.Time(int64(stack[4])))
+	s.pending = frame.AppendReply(s.pending[:0], 0, reply)
+	stack[0] = uint64(len(s.pending))
 }
 
 // maxName is the length of a DNS label.
 const maxName = 63
 
 // callOut makes a call for the guest. The time that the callee takes is not the guest's.
-func (g *guest) callOut(callee string, request []byte, deadline time.Time) frame.Reply {
-	if g.in == nil {
-		return failureReply(countersign.Errorf(countersign.CodeBadRequest, callee,
-			"calls can be made while a call is handled, not during initialisation"))
+func (s *sandbox) callOut(callee string, request []byte, deadline time.Time) frame.Reply {
+	if s.in == nil {
+		return runtime.Refusal(countersign.CodeBadRequest,
+			"calls can be made while a call is handled, not during initialisation")
 	}
-	if g.owner.options.Caller == nil {
-		return failureReply(countersign.Errorf(countersign.CodeNotPermitted, callee, "calls are not possible here"))
-	}
-	g.watch.pause()
-	defer g.watch.begin()
-	ctx, in := g.ctx, g.in
-	if at, ok := ctx.Deadline(); !deadline.IsZero() && (!ok || deadline.Before(at)) {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline)
-		defer cancel()
-	}
-	body, err := g.owner.options.Caller.Call(ctx, in, callee, request)
-	if err != nil {
-		return failureReply(err)
-	}
-	return frame.Reply{Body: body}
-}
-
-// failureReply tells the guest the code and the reason of an error, not its cause, which may be another party's.
-func failureReply(err error) frame.Reply {
-	var failure *countersign.CallError
-	if errors.As(err, &failure) {
-		return frame.Reply{Code: string(failure.Code), Message: failure.Reason}
-	}
-	code := countersign.CodeOf(err)
-	return frame.Reply{Code: string(code), Message: "the call could not be made"}
+	s.watch.pause()
+	defer s.watch.begin()
+	ctx, cancel := runtime.Until(s.ctx, deadline)
+	defer cancel()
+	return s.owner.options.Call(ctx, s.in, callee, request)
 }
 
 // hostReadReply is the import "read_reply": it copies the reply frame of the last call to where the guest says.
 func hostReadReply(ctx context.Context, mod api.Module, stack []uint64) {
-	g := ctx.Value(guestKey{}).(*guest)
-	if len(g.pending) == 0 {
+	s := ctx.Value(sandboxKey{}).(*sandbox)
+	if len(s.pending) == 0 {
 		panic(&guestFault{"it read the reply of a call that it did not make"})
 	}
-	if !mod.Memory().Write(uint32(stack[0]), g.pending) {
+	if !mod.Memory().Write(uint32(stack[0]), s.pending) {
 		panic(&guestFault{"it wants a reply outside its memory"})
 	}
-	if cap(g.pending) > keepBuffer {
-		g.pending = nil
+	if cap(s.pending) > keepBuffer {
+		s.pending = nil
 	}
-	g.pending = g.pending[:0]
+	s.pending = s.pending[:0]
 }

@@ -10,39 +10,35 @@ import (
 	"time"
 
 	"countersign"
-	"countersign/host/frame"
-	"countersign/host/output"
+	"countersign/host/runtime"
+	"countersign/host/runtime/limits"
+	"countersign/host/runtime/output"
 
 	"github.com/tetratelabs/wazero"
 )
 
 const (
-	maxMemory      = 4 << 30 // what 32 bits can address
-	describeMemory = 256 << 20
-	describeTime   = 5 * time.Second
+	maxMemory      = 4 << 30          // what 32 bits can address
 	initializeTime = 15 * time.Second // generous: the machine may be busy building
-	messageLimit   = 4 << 10          // bytes of an error message of a function
 )
 
-// Instance is one allocation of a function: a pool of WebAssembly instances that share its memory and its name.
+// Instance is one allocation of a function: a pool of sandboxes that share its memory and its name. It implements
+// runtime.Instance.
 type Instance struct {
-	options  Options
-	runtime  wazero.Runtime
-	compiled wazero.CompiledModule
-	initial  int64 // bytes of memory that a new instance has
-	prewarm  int
-	pool     *pool
-	budget   *budget
-	stdout   *output.Stream
-	stderr   *output.Stream
-	refill   sync.WaitGroup
-	guests   guestSet
+	options   Options
+	runtime   wazero.Runtime
+	compiled  wazero.CompiledModule
+	initial   int64 // bytes of memory that a new sandbox has
+	prewarm   int
+	pool      *pool
+	memory    *limits.Memory
+	stdout    *output.Stream
+	stderr    *output.Stream
+	refill    sync.WaitGroup
+	sandboxes sandboxSet
 
-	cpu      atomic.Int64 // nanoseconds
-	inFlight atomic.Int64
-	calls    atomic.Int64
-	failures atomic.Int64
-	ooms     atomic.Int64
+	calls runtime.Calls
+	cpu   atomic.Int64 // nanoseconds
 
 	stopping context.Context // ends when calls under way are to be stopped
 	stop     context.CancelFunc
@@ -50,117 +46,85 @@ type Instance struct {
 	closeErr error
 }
 
-// Stats is what an Instance has used and done so far.
-type Stats struct {
-	CPU           time.Duration // time on a processor, without that of the functions it called
-	MemoryBytes   int64         // held now
-	MemoryMax     int64         // the most ever held
-	Instances     int
-	InFlight      int
-	Calls         int64
-	Failures      int64
-	OOMs          int64
-	DroppedOutput int64 // bytes of output that nobody read in time
-}
-
 func newInstance(o Options) *Instance {
-	o.Concurrency = max(o.Concurrency, 1)
-	i := &Instance{options: o, prewarm: min(max(o.Prewarm, 1), o.Concurrency)}
-	i.guests.members = map[*guest]struct{}{}
-	i.pool = newPool(o.Concurrency, i.instantiate)
-	i.budget = &budget{limit: o.Memory / pageSize * pageSize, reclaim: i.pool.evict}
+	i := &Instance{options: o, prewarm: min(max(o.Prewarm, 1), o.Places())}
+	i.sandboxes.members = map[*sandbox]struct{}{}
+	i.pool = newPool(o.Places(), i.newSandbox)
+	i.memory = limits.NewMemory(o.Memory/pageSize*pageSize, i.pool.evict)
 	i.stdout, i.stderr = output.New(o.Stdout), output.New(o.Stderr)
 	i.stopping, i.stop = context.WithCancel(context.Background())
 	return i
 }
 
-// Stats returns the use of resources so far.
-func (i *Instance) Stats() Stats {
-	return Stats{
-		CPU: cpuTime(&i.cpu), MemoryBytes: i.budget.used.Load(), MemoryMax: i.budget.peak.Load(),
-		Instances: i.pool.count(), InFlight: int(i.inFlight.Load()),
-		Calls: i.calls.Load(), Failures: i.failures.Load(), OOMs: i.ooms.Load(),
-		DroppedOutput: i.stdout.Dropped() + i.stderr.Dropped(),
-	}
+// Usage implements runtime.Instance.
+func (i *Instance) Usage() runtime.Usage {
+	u := i.calls.Usage()
+	u.CPU, u.MemoryBytes, u.MemoryMax = time.Duration(i.cpu.Load()), i.memory.Used(), i.memory.Peak()
+	u.Sandboxes, u.DroppedOutput = i.pool.count(), i.stdout.Dropped()+i.stderr.Dropped()
+	return u
 }
 
-// Invoke runs one call and returns the reply's body, which the caller owns. It ends by the deadline of ctx or of in,
-// whichever is earlier. Every error is a *countersign.CallError.
+// Invoke implements runtime.Instance.
 func (i *Instance) Invoke(ctx context.Context, in *countersign.Invocation) ([]byte, error) {
-	i.inFlight.Add(1)
-	defer i.inFlight.Add(-1)
-	i.calls.Add(1)
-	if at, ok := ctx.Deadline(); !in.Deadline.IsZero() && (!ok || in.Deadline.Before(at)) {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, in.Deadline)
-		defer cancel()
-	}
-	body, failure := i.invoke(ctx, in)
-	if failure != nil {
-		i.failures.Add(1)
-		if failure.Code == countersign.CodeOutOfMemory {
-			i.ooms.Add(1)
-		}
-		return nil, failure
-	}
-	return body, nil
+	return i.calls.Run(ctx, in, i.invoke)
 }
 
-func (i *Instance) invoke(ctx context.Context, in *countersign.Invocation) ([]byte, *countersign.CallError) {
-	g, err := i.pool.acquire(ctx)
-	if err != nil {
-		return nil, i.acquireError(ctx, err)
-	}
-	body, failure := g.handle(ctx, in)
-	if g.dead {
-		i.replace(g)
+func (i *Instance) invoke(ctx context.Context, in *countersign.Invocation) (body []byte, failure *countersign.CallError) {
+	if s, err := i.pool.acquire(ctx); err != nil {
+		failure = i.acquireError(ctx, err)
 	} else {
-		i.pool.release(g)
+		body, failure = s.handle(ctx, in)
+		if s.dead {
+			i.replace(s)
+		} else {
+			i.pool.release(s)
+		}
+	}
+	if failure != nil && failure.Code == countersign.CodeOutOfMemory {
+		i.calls.OutOfMemory()
 	}
 	return body, failure
 }
 
 func (i *Instance) acquireError(ctx context.Context, err error) *countersign.CallError {
-	name := i.options.Function
 	var failure *countersign.CallError
 	var short *memoryShortage
 	switch {
 	case errors.As(err, &failure):
 		return failure
 	case errors.Is(err, errClosed):
-		return countersign.Errorf(countersign.CodeUnavailable, name, "%w", err)
-	case errors.Is(ctx.Err(), context.Canceled):
-		return countersign.Errorf(countersign.CodeCanceled, name, "the caller went away while waiting for an instance")
+		return i.options.Stopping()
 	case errors.Is(err, errOverloaded):
-		return countersign.Errorf(countersign.CodeOverloaded, name, "all %d instances were busy until the deadline",
-			i.options.Concurrency)
+		return i.options.Crowded(ctx)
+	case errors.Is(ctx.Err(), context.Canceled):
+		return i.options.Errorf(countersign.CodeCanceled, "the caller went away while a sandbox was being made")
 	case ctx.Err() != nil:
-		return countersign.Errorf(countersign.CodeDeadline, name, "the deadline passed while an instance was being made")
+		return i.options.Errorf(countersign.CodeDeadline, "the deadline passed while a sandbox was being made")
 	case errors.As(err, &short):
-		return countersign.Errorf(countersign.CodeOutOfMemory, name, "%w", err)
+		return i.options.Errorf(countersign.CodeOutOfMemory, "%w", err)
 	}
-	return countersign.Errorf(countersign.CodeInternal, name, "making an instance: %w", err)
+	return i.options.Errorf(countersign.CodeInternal, "making a sandbox: %w", err)
 }
 
-// replace discards an instance and keeps the agreed number ready, so that no call waits for what another broke.
-func (i *Instance) replace(g *guest) {
-	i.refill.Add(1) // before g is given back, which is what Close waits for first
-	i.pool.discard(g)
+// replace discards a sandbox and keeps the agreed number ready, so that no call waits for what another broke.
+func (i *Instance) replace(s *sandbox) {
+	i.refill.Add(1) // before s is given back, which is what Close waits for first
+	i.pool.discard(s)
 	go func() {
 		defer i.refill.Done()
-		// A failure here shows again, and is reported, when the next call needs an instance.
+		// A failure here shows again, and is reported, when the next call needs a sandbox.
 		_ = i.pool.fill(i.stopping, i.prewarm)
 	}()
 }
 
 // describe asks the module for its interface document.
 func (i *Instance) describe(ctx context.Context) ([]byte, error) {
-	g, err := i.pool.acquire(ctx)
+	s, err := i.pool.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer i.pool.discard(g)
-	reply, failure := g.describe(ctx)
+	defer i.pool.discard(s)
+	reply, failure := s.describe(ctx)
 	if failure != nil {
 		return nil, moduleErrorf(ReasonExport, "%s did not answer: %s", exportDescribe, failure.Reason)
 	}
@@ -173,7 +137,7 @@ func (i *Instance) describe(ctx context.Context) ([]byte, error) {
 	return reply.Body, nil
 }
 
-// Close refuses new calls, lets those under way finish until ctx ends, then stops them. It returns when none is left.
+// Close implements runtime.Instance.
 func (i *Instance) Close(ctx context.Context) error {
 	i.closing.Do(func() {
 		empty := i.pool.close()
@@ -181,7 +145,7 @@ func (i *Instance) Close(ctx context.Context) error {
 		case <-empty:
 		case <-ctx.Done():
 			i.stop()
-			i.guests.stop()
+			i.sandboxes.stop()
 			<-empty
 		}
 		i.stop()
@@ -191,7 +155,7 @@ func (i *Instance) Close(ctx context.Context) error {
 	return i.closeErr
 }
 
-// shutDown frees what is left when no instance is.
+// shutDown frees what is left when no sandbox is.
 func (i *Instance) shutDown() error {
 	i.stop()
 	err := i.runtime.Close(context.Background())
@@ -204,16 +168,4 @@ func (i *Instance) shutDown() error {
 		return fmt.Errorf("closing function %q: %w", i.options.Function, err)
 	}
 	return nil
-}
-
-// replyError turns a reply that is a failure into an error. A function may use no codes but these three: the others
-// say what the platform found out.
-func (i *Instance) replyError(r frame.Reply) *countersign.CallError {
-	code := countersign.Code(r.Code)
-	switch code {
-	case countersign.CodeFailed, countersign.CodePanicked, countersign.CodeBadRequest:
-		return &countersign.CallError{Code: code, Function: i.options.Function, Reason: clip(r.Message)}
-	}
-	return countersign.Errorf(countersign.CodeBroken, i.options.Function,
-		"it answered with the code %q, which is not a function's to use", clip(r.Code))
 }

@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"countersign"
-	"countersign/host/frame"
+	"countersign/host/runtime/frame"
+	"countersign/host/runtime/limits"
 )
 
 // fixedReply is a module that answers every call with the same body.
@@ -78,12 +79,12 @@ func TestLiesOfGuests(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			i := loadModule(t, tt.module.encode(), Options{Function: "liar", MaxReply: 32768})
+			i := loadModule(t, tt.module.encode(), named("liar", limits.Limits{MaxReply: 32768}))
 			timeout := 30 * time.Second
 			if tt.code == countersign.CodeDeadline {
 				timeout = 200 * time.Millisecond
 			}
-			for range 2 { // the second meets a new instance, or the same
+			for range 2 { // the second meets a new sandbox, or the same
 				_, err := invoke(i, timeout, "{}")
 				if tt.code == "" {
 					if err != nil {
@@ -143,7 +144,7 @@ func TestModulesThatAreRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			i, err := engine.Load(context.Background(), tt.module, Options{Function: "bad", Memory: 2 << 20})
+			i, err := engine.Load(context.Background(), tt.module, named("bad", limits.Limits{Memory: 2 << 20}))
 			if err == nil {
 				t.Fatal("it was loaded", i.Close(context.Background()))
 			}

@@ -8,16 +8,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"countersign"
+	"countersign/host/runtime"
+	"countersign/host/runtime/limits"
 )
 
-// guests are the modules of testdata/guests, compiled once for all tests; engine is theirs.
+// guests are the modules of testdata/guests, and contractGuest that of host/runtime/contract, compiled once for all
+// tests; engine is theirs.
 var (
-	guests = map[string][]byte{}
-	engine *Engine
+	guests        = map[string][]byte{}
+	contractGuest []byte
+	engine        *Engine
 )
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
@@ -30,12 +35,17 @@ func runTests(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	for _, name := range []string{"echo", "adder", "faults", "caller"} {
-		if guests[name], err = buildGuest(name, filepath.Join(dir, name+".wasm")); err != nil {
+		if guests[name], err = buildGuest("testdata/guests/"+name, filepath.Join(dir, name+".wasm")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 	}
-	if engine, err = NewEngine(filepath.Join(dir, "cache")); err != nil {
+	contractGuest, err = buildGuest("../runtime/contract/testdata/guest", filepath.Join(dir, "contract.wasm"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if engine, err = NewEngine(compiledCode(dir)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -43,15 +53,48 @@ func runTests(m *testing.M) int {
 	return m.Run()
 }
 
-func buildGuest(name, file string) ([]byte, error) {
-	build := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", file, "./"+name)
-	build.Dir = filepath.Join("testdata", "guests")
+// compiledCode is where the guests' code is kept for later runs, since compiling takes minutes under the race detector;
+// TestEngineKeepsCompiledCode compiles every time. The directory is of one version of the compiler, which a test binary
+// does not know. Where there is no such place, as in Bazel's sandbox, it goes below scratch.
+func compiledCode(scratch string) string {
+	other := filepath.Join(scratch, "cache")
+	mod, err := os.ReadFile(filepath.Join("..", "..", "go.mod"))
+	cache, err2 := os.UserCacheDir()
+	_, version, found := strings.Cut(string(mod), "github.com/tetratelabs/wazero v")
+	if err != nil || err2 != nil || !found {
+		return other
+	}
+	version, _, _ = strings.Cut(version, "\n")
+	dir := filepath.Join(cache, "countersign", "test-wasm", version)
+	if files, _ := filepath.Glob(filepath.Join(dir, "*", "*")); len(files) > 64 { // of guests of the past
+		_ = os.RemoveAll(dir)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return other
+	}
+	return dir
+}
+
+func buildGuest(pkg, file string) ([]byte, error) {
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", file, ".")
+	build.Dir = pkg
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOWORK=off", "GOFLAGS=-mod=mod")
 	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building the guest %s: %w\n%s", name, err, out)
+		return nil, fmt.Errorf("building the guest %s: %w\n%s", pkg, err, out)
 	}
 	return os.ReadFile(file)
 }
+
+// limited are the options of a function with limits.
+func limited(l limits.Limits) Options { return named("", l) }
+
+// named are the options of a function with a name and limits.
+func named(function string, l limits.Limits) Options {
+	return Options{Options: runtime.Options{Function: function, Limits: l}}
+}
+
+// calling are the options of a function whose calls f makes.
+func calling(f callerFunc) Options { return Options{Options: runtime.Options{Caller: f}} }
 
 // loadGuest loads one of the guests and closes it when the test ends.
 func loadGuest(t testing.TB, name string, o Options) *Instance {
@@ -75,7 +118,7 @@ func loadModule(t testing.TB, module []byte, o Options) *Instance {
 		if err := i.Close(ctx); err != nil {
 			t.Error(err)
 		}
-		if used := i.Stats().MemoryBytes; used != 0 {
+		if used := i.Usage().MemoryBytes; used != 0 {
 			t.Errorf("%d bytes are still booked after Close", used)
 		}
 	})
@@ -93,7 +136,7 @@ func invoke(i *Instance, timeout time.Duration, body string) ([]byte, error) {
 	return i.Invoke(ctx, invocation(body))
 }
 
-// untilLent waits until n calls have a WebAssembly instance, or the right to make one.
+// untilLent waits until n calls have a sandbox, or the right to make one.
 func untilLent(i *Instance, n int) {
 	lent := func() int {
 		i.pool.mu.Lock()
@@ -103,13 +146,6 @@ func untilLent(i *Instance, n int) {
 	for lent() < n {
 		time.Sleep(time.Millisecond)
 	}
-}
-
-// refuses tells whether Close has begun.
-func refuses(i *Instance) bool {
-	i.pool.mu.Lock()
-	defer i.pool.mu.Unlock()
-	return i.pool.closed
 }
 
 // mustAdd checks that a function works: 2 + 3 is 5.

@@ -2,58 +2,17 @@ package wasm
 
 import (
 	"fmt"
-	"sync/atomic"
+
+	"countersign/host/runtime/limits"
 
 	"github.com/tetratelabs/wazero/experimental"
 	"golang.org/x/sys/unix"
 )
 
-// budget is the memory that all instances of one function share.
-type budget struct {
-	limit   int64
-	used    atomic.Int64
-	peak    atomic.Int64
-	reclaim func() bool // frees memory that nobody uses now; false: there is none
-}
-
-// take books n bytes, or refuses.
-func (b *budget) take(n int64) bool {
-	for !b.tryTake(n) {
-		if b.reclaim == nil || !b.reclaim() {
-			return false
-		}
-	}
-	return true
-}
-
-func (b *budget) tryTake(n int64) bool {
-	for {
-		used := b.used.Load()
-		if n > b.limit-used {
-			return false
-		}
-		if b.used.CompareAndSwap(used, used+n) {
-			b.raisePeak(used + n)
-			return true
-		}
-	}
-}
-
-func (b *budget) raisePeak(used int64) {
-	for {
-		peak := b.peak.Load()
-		if used <= peak || b.peak.CompareAndSwap(peak, used) {
-			return
-		}
-	}
-}
-
-func (b *budget) give(n int64) { b.used.Add(-n) }
-
-// linearMemory is the memory of one WebAssembly instance: address space reserved once, made accessible as it grows,
-// so that growing neither moves nor copies it.
+// linearMemory is the memory of one sandbox: address space reserved once, made accessible as it grows, so that growing
+// neither moves nor copies it. It asks the account, which all sandboxes share, before it grows.
 type linearMemory struct {
-	budget  *budget
+	account *limits.Memory
 	space   []byte // reserved address space
 	size    int64  // booked and accessible
 	refused bool   // a growth was refused since the last call began
@@ -61,19 +20,19 @@ type linearMemory struct {
 }
 
 // newLinearMemory books and maps the initial size. limit is the most that it can ever grow to.
-func newLinearMemory(b *budget, initial, limit int64) (*linearMemory, error) {
-	if !b.take(initial) {
-		return nil, fmt.Errorf("a new instance needs %d bytes of memory, and of %d only %d are free",
-			initial, b.limit, b.limit-b.used.Load())
+func newLinearMemory(account *limits.Memory, initial, limit int64) (*linearMemory, error) {
+	if !account.Take(initial) {
+		return nil, fmt.Errorf("a new sandbox needs %d bytes of memory, and of %d only %d are free",
+			initial, account.Limit(), account.Limit()-account.Used())
 	}
 	space, err := unix.Mmap(-1, 0, int(limit), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
-		b.give(initial)
+		account.Give(initial)
 		return nil, fmt.Errorf("reserving %d bytes of address space: %w", limit, err)
 	}
-	m := &linearMemory{budget: b, space: space}
+	m := &linearMemory{account: account, space: space}
 	if err := unix.Mprotect(space[:initial], unix.PROT_READ|unix.PROT_WRITE); err != nil {
-		b.give(initial)
+		account.Give(initial)
 		m.Free()
 		return nil, fmt.Errorf("mapping %d bytes of memory: %w", initial, err)
 	}
@@ -87,13 +46,13 @@ func (m *linearMemory) Allocate(_, _ uint64) experimental.LinearMemory { return 
 // Reallocate implements experimental.LinearMemory; nil is a refusal.
 func (m *linearMemory) Reallocate(size uint64) []byte {
 	grow := int64(size) - m.size
-	if size > uint64(len(m.space)) || grow > 0 && !m.budget.take(grow) {
+	if size > uint64(len(m.space)) || grow > 0 && !m.account.Take(grow) {
 		m.refused = true
 		return nil
 	}
 	if grow > 0 {
 		if err := unix.Mprotect(m.space[m.size:size], unix.PROT_READ|unix.PROT_WRITE); err != nil {
-			m.budget.give(grow)
+			m.account.Give(grow)
 			m.refused, m.err = true, err
 			return nil
 		}
@@ -110,6 +69,6 @@ func (m *linearMemory) Free() {
 	// Unmapping what was mapped as a whole can't fail; if it did, address space would be lost and nothing else.
 	_ = unix.Munmap(m.space)
 	m.space = nil
-	m.budget.give(m.size)
+	m.account.Give(m.size)
 	m.size = 0
 }

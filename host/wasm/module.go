@@ -30,6 +30,9 @@ func (e *ModuleError) Error() string {
 	return fmt.Sprintf("WebAssembly module (%s): %s", e.Reason, e.Detail)
 }
 
+// Unrunnable implements runtime.Unrunnable.
+func (e *ModuleError) Unrunnable() {}
+
 func moduleErrorf(reason ModuleReason, format string, args ...any) *ModuleError {
 	return &ModuleError{Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }

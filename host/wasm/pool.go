@@ -9,43 +9,43 @@ import (
 
 var (
 	errClosed     = errors.New("the function is being stopped")
-	errOverloaded = errors.New("no free instance")
+	errOverloaded = errors.New("no free sandbox")
 )
 
-// pool lends out the WebAssembly instances of one function: at most size at a time, made when needed, waited for in
+// pool lends out the sandboxes of one function: at most size at a time, made when needed, waited for in
 // order of arrival.
 type pool struct {
 	size   int
-	create func(context.Context) (*guest, error)
+	create func(context.Context) (*sandbox, error)
 
 	mu      sync.Mutex
-	idle    []*guest  // the last used at the end: its memory is the warmest
-	live    int       // lent out, idle, or being made
-	waiting list.List // of chan grant
+	idle    []*sandbox // the last used at the end: its memory is the warmest
+	live    int        // lent out, idle, or being made
+	waiting list.List  // of chan grant
 	closed  bool
 	empty   chan struct{} // closed when closed and live is 0
 }
 
-// grant is what a waiter gets: an instance, or with nil the right to make one.
-type grant struct{ guest *guest }
+// grant is what a waiter gets: a sandbox, or with nil the right to make one.
+type grant struct{ sandbox *sandbox }
 
-func newPool(size int, create func(context.Context) (*guest, error)) *pool {
+func newPool(size int, create func(context.Context) (*sandbox, error)) *pool {
 	return &pool{size: size, create: create, empty: make(chan struct{})}
 }
 
-// acquire lends an instance. It fails with errClosed, with errOverloaded when ctx ends first, or with what kept the
-// first instance from being made.
-func (p *pool) acquire(ctx context.Context) (*guest, error) {
+// acquire lends a sandbox. It fails with errClosed, with errOverloaded when ctx ends first, or with what kept the
+// first sandbox from being made.
+func (p *pool) acquire(ctx context.Context) (*sandbox, error) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
 		return nil, errClosed
 	}
 	if n := len(p.idle); n > 0 {
-		g := p.idle[n-1]
+		s := p.idle[n-1]
 		p.idle = p.idle[:n-1]
 		p.mu.Unlock()
-		return g, nil
+		return s, nil
 	}
 	if p.live < p.size {
 		p.live++
@@ -58,14 +58,14 @@ func (p *pool) acquire(ctx context.Context) (*guest, error) {
 	return p.wait(ctx, element, ticket)
 }
 
-func (p *pool) wait(ctx context.Context, element *list.Element, ticket chan grant) (*guest, error) {
+func (p *pool) wait(ctx context.Context, element *list.Element, ticket chan grant) (*sandbox, error) {
 	select {
 	case got, ok := <-ticket:
 		if !ok {
 			return nil, errClosed
 		}
-		if got.guest != nil {
-			return got.guest, nil
+		if got.sandbox != nil {
+			return got.sandbox, nil
 		}
 		return p.make(ctx)
 	case <-ctx.Done():
@@ -75,8 +75,8 @@ func (p *pool) wait(ctx context.Context, element *list.Element, ticket chan gran
 	p.mu.Unlock()
 	select {
 	case got, ok := <-ticket: // it came at the same moment: pass it on
-		if ok && got.guest != nil {
-			p.release(got.guest)
+		if ok && got.sandbox != nil {
+			p.release(got.sandbox)
 		} else if ok {
 			p.forget()
 		}
@@ -85,12 +85,12 @@ func (p *pool) wait(ctx context.Context, element *list.Element, ticket chan gran
 	return nil, errOverloaded
 }
 
-// make uses the right to make an instance. If memory is short it waits for one of the others instead, before all who
+// make uses the right to make a sandbox. If memory is short it waits for one of the others instead, before all who
 // came later.
-func (p *pool) make(ctx context.Context) (*guest, error) {
-	g, err := p.create(ctx)
+func (p *pool) make(ctx context.Context) (*sandbox, error) {
+	s, err := p.create(ctx)
 	if err == nil {
-		return g, nil
+		return s, nil
 	}
 	var short *memoryShortage
 	p.mu.Lock()
@@ -101,10 +101,10 @@ func (p *pool) make(ctx context.Context) (*guest, error) {
 	}
 	p.live--
 	if n := len(p.idle); n > 0 {
-		g := p.idle[n-1]
+		s := p.idle[n-1]
 		p.idle = p.idle[:n-1]
 		p.mu.Unlock()
-		return g, nil
+		return s, nil
 	}
 	ticket := make(chan grant, 1)
 	element := p.waiting.PushFront(ticket)
@@ -112,25 +112,25 @@ func (p *pool) make(ctx context.Context) (*guest, error) {
 	return p.wait(ctx, element, ticket)
 }
 
-// release takes back an instance that can be used again.
-func (p *pool) release(g *guest) {
+// release takes back a sandbox that can be used again.
+func (p *pool) release(s *sandbox) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
-		p.discard(g)
+		p.discard(s)
 		return
 	}
 	if first := p.waiting.Front(); first != nil {
-		p.waiting.Remove(first).(chan grant) <- grant{g}
+		p.waiting.Remove(first).(chan grant) <- grant{s}
 	} else {
-		p.idle = append(p.idle, g)
+		p.idle = append(p.idle, s)
 	}
 	p.mu.Unlock()
 }
 
-// discard takes back an instance that must not be used again, and ends it.
-func (p *pool) discard(g *guest) {
-	g.close()
+// discard takes back a sandbox that must not be used again, and ends it.
+func (p *pool) discard(s *sandbox) {
+	s.close()
 	p.forget()
 }
 
@@ -148,21 +148,21 @@ func (p *pool) forget() {
 	}
 }
 
-// evict ends the idle instance that was not used for longest, to free its memory.
+// evict ends the idle sandbox that was not used for longest, to free its memory.
 func (p *pool) evict() bool {
 	p.mu.Lock()
 	if len(p.idle) == 0 {
 		p.mu.Unlock()
 		return false
 	}
-	g := p.idle[0]
+	s := p.idle[0]
 	p.idle = append(p.idle[:0], p.idle[1:]...)
 	p.mu.Unlock()
-	p.discard(g)
+	p.discard(s)
 	return true
 }
 
-// fill makes instances until n are there.
+// fill makes sandboxes until n are there.
 func (p *pool) fill(ctx context.Context, n int) error {
 	for {
 		p.mu.Lock()
@@ -172,7 +172,7 @@ func (p *pool) fill(ctx context.Context, n int) error {
 		}
 		p.live++
 		p.mu.Unlock()
-		g, err := p.create(ctx)
+		s, err := p.create(ctx)
 		if err != nil {
 			p.forget()
 			var short *memoryShortage
@@ -181,12 +181,12 @@ func (p *pool) fill(ctx context.Context, n int) error {
 			}
 			return err
 		}
-		p.release(g)
+		p.release(s)
 	}
 }
 
 // close refuses new borrowers, sends the waiting ones away and ends what is idle. The channel that it returns is
-// closed when the last instance has come back.
+// closed when the last sandbox has come back.
 func (p *pool) close() <-chan struct{} {
 	p.mu.Lock()
 	if p.closed {
@@ -203,8 +203,8 @@ func (p *pool) close() <-chan struct{} {
 		close(p.empty)
 	}
 	p.mu.Unlock()
-	for _, g := range idle {
-		p.discard(g)
+	for _, s := range idle {
+		p.discard(s)
 	}
 	return p.empty
 }

@@ -10,7 +10,7 @@ package wasm
 // small call 2.6 times as slow; counting costs a few percent.
 
 const (
-	// exportStop is the global that the host sets to end what runs in an instance.
+	// exportStop is the global that the host sets to end what runs in a sandbox.
 	exportStop = "countersign_host_stop"
 	// roundsPerSafepoint bounds how long native code runs without a look at the outside: some ten microseconds.
 	roundsPerSafepoint = 10000

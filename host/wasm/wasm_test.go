@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/host/runtime"
+	"countersign/host/runtime/limits"
 )
 
 func TestInvoke(t *testing.T) {
@@ -29,14 +31,14 @@ func TestInvoke(t *testing.T) {
 	if failure := wantCode(t, err, countersign.CodeFailed); failure.Reason != "nothing to add" {
 		t.Errorf("reason %q", failure.Reason)
 	}
-	s := adder.Stats()
-	if s.Calls != 2 || s.Failures != 1 || s.Instances != 1 || s.MemoryBytes == 0 || s.CPU == 0 {
+	s := adder.Usage()
+	if s.Calls != 2 || s.Failures != 1 || s.Sandboxes != 1 || s.MemoryBytes == 0 || s.CPU == 0 {
 		t.Errorf("stats %+v", s)
 	}
 }
 
 func TestInvokeLargeAndConcurrent(t *testing.T) {
-	echo := loadGuest(t, "echo", Options{Concurrency: 4, Memory: 256 << 20})
+	echo := loadGuest(t, "echo", limited(limits.Limits{Concurrency: 4, Memory: 256 << 20}))
 	var wg sync.WaitGroup
 	for n := range 8 {
 		wg.Go(func() {
@@ -50,8 +52,8 @@ func TestInvokeLargeAndConcurrent(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if s := echo.Stats(); s.Instances > 4 {
-		t.Errorf("%d instances with a concurrency of 4", s.Instances)
+	if s := echo.Usage(); s.Sandboxes > 4 {
+		t.Errorf("%d sandboxes with a concurrency of 4", s.Sandboxes)
 	}
 }
 
@@ -65,7 +67,7 @@ func TestCalls(t *testing.T) {
 	adder := loadGuest(t, "adder", Options{})
 	var parents []string
 	var mu sync.Mutex
-	caller := loadGuest(t, "caller", Options{Caller: callerFunc(
+	caller := loadGuest(t, "caller", calling(
 		func(ctx context.Context, parent *countersign.Invocation, callee string, req []byte) ([]byte, error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -74,7 +76,7 @@ func TestCalls(t *testing.T) {
 				return nil, errors.New("secret of the platform")
 			}
 			return adder.Invoke(ctx, invocation(string(req)))
-		})})
+		}))
 	tests := []struct {
 		name, body, want string
 	}{
@@ -100,13 +102,13 @@ func TestCalls(t *testing.T) {
 
 func TestCallDeadlineIsTheEarlier(t *testing.T) {
 	var left time.Duration
-	caller := loadGuest(t, "caller", Options{Caller: callerFunc(
+	caller := loadGuest(t, "caller", calling(
 		func(ctx context.Context, _ *countersign.Invocation, _ string, _ []byte) ([]byte, error) {
 			at, _ := ctx.Deadline()
 			left = time.Until(at)
 			<-ctx.Done()
 			return nil, ctx.Err()
-		})})
+		}))
 	body, err := invoke(caller, 30*time.Second, `{"callee":"adder","request":{},"timeout":100000000}`)
 	if err != nil {
 		t.Fatal(err)
@@ -127,26 +129,6 @@ func TestNoCallerMeansNotPermitted(t *testing.T) {
 	}
 }
 
-func TestOutput(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	faults := loadGuest(t, "faults", Options{Stdout: &stdout, Stderr: &stderr})
-	if _, err := invoke(faults, 30*time.Second, `{"fault":"print","size":3}`); err != nil {
-		t.Fatal(err)
-	}
-	if err := faults.Close(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	for stream, got := range map[string]string{"output": stdout.String(), "error": stderr.String()} {
-		want := ""
-		for n := range 3 {
-			want += fmt.Sprintf("line %d of the standard %s\n", n, stream)
-		}
-		if got != want {
-			t.Errorf("standard %s is %q, want %q", stream, got, want)
-		}
-	}
-}
-
 // stuckWriter blocks until it is released.
 type stuckWriter struct {
 	release chan struct{}
@@ -160,11 +142,11 @@ func (w *stuckWriter) Write(p []byte) (int, error) {
 
 func TestStuckReaderDoesNotHoldUpTheFunction(t *testing.T) {
 	stuck := &stuckWriter{release: make(chan struct{})}
-	faults := loadGuest(t, "faults", Options{Stdout: stuck})
+	faults := loadGuest(t, "faults", Options{Options: runtime.Options{Stdout: stuck}})
 	if _, err := invoke(faults, 60*time.Second, `{"fault":"print","size":20000}`); err != nil {
 		t.Fatal(err)
 	}
-	if dropped := faults.Stats().DroppedOutput; dropped == 0 {
+	if dropped := faults.Usage().DroppedOutput; dropped == 0 {
 		t.Error("nothing was dropped")
 	}
 	close(stuck.release)
@@ -218,7 +200,7 @@ func TestEngineKeepsCompiledCode(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		i, err := e.Load(context.Background(), guests["echo"], Options{Function: "echo", Memory: 64 << 20})
+		i, err := e.Load(context.Background(), guests["echo"], named("echo", limits.Limits{Memory: 64 << 20}))
 		if err != nil {
 			t.Fatal(err)
 		}

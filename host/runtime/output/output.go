@@ -112,14 +112,14 @@ type Lines struct {
 	pending []byte
 }
 
-// ErrHalted is what Write fails with when Halted says so.
-var ErrHalted = errors.New("the call has ended")
+// errHalted is what Write fails with when Halted says so.
+var errHalted = errors.New("the call has ended")
 
-// Write implements io.Writer. It fails only when the instance is to stop: one WASI call can name the same megabytes
+// Write implements io.Writer. It fails only when the sandbox is to stop: one WASI call can name the same megabytes
 // thousands of times.
 func (w *Lines) Write(p []byte) (int, error) {
 	if w.Halted != nil && w.Halted() {
-		return 0, ErrHalted
+		return 0, errHalted
 	}
 	n := len(p)
 	for len(p) > 0 {

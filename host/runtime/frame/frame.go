@@ -13,8 +13,8 @@ import (
 	"countersign"
 )
 
-// Version of the frames that this package reads and writes.
-const Version = 1
+// version of the frames that this package reads and writes.
+const version = 1
 
 // Kind tells what a frame carries.
 type Kind uint8
@@ -59,7 +59,7 @@ type Call struct {
 }
 
 func appendHeader(dst []byte, kind Kind, stream uint32) []byte {
-	dst = append(dst, Version, byte(kind), 0, 0)
+	dst = append(dst, version, byte(kind), 0, 0)
 	return binary.LittleEndian.AppendUint32(dst, stream)
 }
 
@@ -103,8 +103,8 @@ func ParseHeader(frame []byte) (Header, []byte, error) {
 	if len(frame) < headerSize {
 		return Header{}, nil, fmt.Errorf("%w: %d bytes are no header", ErrMalformed, len(frame))
 	}
-	if frame[0] != Version {
-		return Header{}, nil, fmt.Errorf("%w: version %d, want %d", ErrMalformed, frame[0], Version)
+	if frame[0] != version {
+		return Header{}, nil, fmt.Errorf("%w: version %d, want %d", ErrMalformed, frame[0], version)
 	}
 	if frame[2] != 0 || frame[3] != 0 {
 		return Header{}, nil, fmt.Errorf("%w: reserved bytes are not zero", ErrMalformed)

@@ -62,7 +62,7 @@ func TestHaltedWriterStops(t *testing.T) {
 	s := New(nil)
 	defer s.Close()
 	w := Lines{To: s, Halted: func() bool { return true }}
-	if _, err := w.Write([]byte("x")); !errors.Is(err, ErrHalted) {
+	if _, err := w.Write([]byte("x")); !errors.Is(err, errHalted) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"runtime"
 
+	"countersign/host/runtime/limits"
+
 	"github.com/landlock-lsm/go-landlock/landlock"
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
@@ -26,6 +28,9 @@ func (e *UnsupportedError) Error() string {
 		e.Feature, e.Detail)
 }
 
+// Unrunnable implements runtime.Unrunnable.
+func (e *UnsupportedError) Unrunnable() {}
+
 // ShimCommand is the first argument with which the host's executable is run as the shim.
 const ShimCommand = "native-shim"
 
@@ -42,6 +47,8 @@ type shimConfig struct {
 	Function string `json:"function"`
 	Memory   int64  `json:"memory"`
 }
+
+func (c shimConfig) limits() limits.Limits { return limits.Limits{Memory: c.Memory} }
 
 // Shim is the main function of the shim: it enters the sandbox and becomes the function. It returns only an exit
 // status, when that fails; the reason has been sent to the host.
@@ -71,7 +78,7 @@ func enter(args []string) *UnsupportedError {
 	}{
 		{"file descriptors", closeOnExec},
 		{"mount namespace", emptyRoot},
-		{"limits", func() error { return limit(config.Memory) }},
+		{"limits", func() error { return limit(config.limits()) }},
 		{"privileges", dropPrivileges},
 		{"Landlock", restrictLandlock},
 		{"seccomp", installFilter},
@@ -117,13 +124,9 @@ func emptyRoot() error {
 	return nil
 }
 
-// dataSlack is what a Go program maps beyond the memory it uses. The limit on mapped memory is the second line: the
-// host watches what is used.
-const dataSlack = 256 << 20
-
-func limit(memory int64) error {
-	limits := map[int]uint64{
-		unix.RLIMIT_DATA:     uint64(memory) + dataSlack,
+func limit(l limits.Limits) error {
+	resources := map[int]uint64{
+		unix.RLIMIT_DATA:     uint64(l.Mapped()),
 		unix.RLIMIT_STACK:    8 << 20,
 		unix.RLIMIT_CORE:     0,
 		unix.RLIMIT_FSIZE:    0,
@@ -131,7 +134,7 @@ func limit(memory int64) error {
 		unix.RLIMIT_MEMLOCK:  0,
 		unix.RLIMIT_MSGQUEUE: 0,
 	}
-	for resource, n := range limits {
+	for resource, n := range resources {
 		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: n, Max: n}); err != nil {
 			return fmt.Errorf("setting limit %d to %d: %w", resource, n, err)
 		}
@@ -184,8 +187,8 @@ func dropPrivileges() error {
 }
 
 // environment of the function. GOMEMLIMIT makes Go's garbage collector work before the limit is reached.
-func environment(memory int64) []string {
-	return []string{fmt.Sprintf("COUNTERSIGN_SOCKET_FD=%d", socketFD), fmt.Sprintf("GOMEMLIMIT=%d", memory/10*9)}
+func environment(l limits.Limits) []string {
+	return []string{fmt.Sprintf("COUNTERSIGN_SOCKET_FD=%d", socketFD), fmt.Sprintf("GOMEMLIMIT=%d", l.Collect())}
 }
 
 // execute becomes the function. It names the executable by its descriptor: there are no files any more.
@@ -198,7 +201,7 @@ func execute(config shimConfig) error {
 	if err != nil {
 		return err
 	}
-	envp, err := pointers(environment(config.Memory))
+	envp, err := pointers(environment(config.limits()))
 	if err != nil {
 		return err
 	}
