@@ -149,6 +149,10 @@ func (i *Instance) bury(p *process) {
 	cpu, _, peak := p.usage.get()
 	i.past += cpu
 	i.peak = max(i.peak, peak)
+	// The limit is enforced twice, by the host's look at the process and by the kernel: only the end tells which was first.
+	if p.deathError().Code == countersign.CodeOutOfMemory {
+		i.ooms.Add(1)
+	}
 	p.buried = true
 	if i.current == p {
 		i.current = nil

@@ -216,6 +216,18 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestOutOfMemoryAtOnce asks for so much memory that the kernel refuses it before the host has looked.
+func TestOutOfMemoryAtOnce(t *testing.T) {
+	i := start(t, Options{})
+	for n := range int64(3) {
+		_, err := invoke(t, i, time.Minute, request{Try: "huge", Size: 1 << 30})
+		wantCode(t, err, countersign.CodeOutOfMemory, "")
+		if got := i.Stats().OOMs; got != n+1 {
+			t.Fatalf("%d calls ended for memory, %d are counted", n+1, got)
+		}
+	}
+}
+
 func TestOverloadedAndCanceled(t *testing.T) {
 	i := start(t, Options{Concurrency: 1})
 	ctx, cancel := context.WithCancel(context.Background())

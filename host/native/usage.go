@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"countersign"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -53,7 +55,8 @@ func (p *process) watch() {
 			return
 		case <-timer.C:
 		}
-		if err := p.measure(); err != nil && !errors.Is(err, os.ErrNotExist) {
+		// Files of a process that has just ended are missing, or can't be read any more.
+		if err := p.measure(); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
 			p.breach("its use of memory can't be read: %v", err)
 		}
 		if p.busy() {
@@ -77,7 +80,6 @@ func (p *process) measure() error {
 	}
 	p.usage.set(cpu, memory)
 	if memory > p.owner.options.Memory {
-		p.owner.ooms.Add(1)
 		p.kill(countersign.CodeOutOfMemory)
 	}
 	return nil
