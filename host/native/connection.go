@@ -61,6 +61,7 @@ func (c *connection) ask(q *question, appendFrame func(dst []byte, stream uint32
 	stream := c.next
 	c.asked[stream] = q
 	c.mu.Unlock()
+	c.process.wake()
 	c.send(q.ctx, func(dst []byte) []byte { return appendFrame(dst, stream) })
 	return stream
 }

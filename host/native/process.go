@@ -32,6 +32,7 @@ type process struct {
 	owner *Instance
 	cmd   *exec.Cmd
 	usage usage
+	woken chan struct{} // gets something when a call begins
 
 	buried bool // taken out of service; guarded by the owner's mu
 
@@ -54,7 +55,7 @@ func startProcess(i *Instance) (*process, error) {
 	}
 	defer status.Close()
 	defer statusChild.Close()
-	p := &process{owner: i, died: make(chan struct{})}
+	p := &process{owner: i, died: make(chan struct{}), woken: make(chan struct{}, 1)}
 	p.connection = newConnection(p, ours)
 	if err := p.command(theirs, statusChild); err != nil {
 		return nil, errors.Join(err, ours.Close())

@@ -45,25 +45,42 @@ func (u *usage) get() (cpu time.Duration, memory, peak int64) {
 	return u.cpu, u.memory, u.peak
 }
 
-// watch looks at the process until it ends, and ends it when it uses more memory than it may.
+// watch looks at the process until it ends, and ends it when it uses more memory than it may. A call that comes to an idle
+// process is not left alone for the rest of the idle time: it can take hundreds of megabytes in that.
 func (p *process) watch() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	idle := false
 	for {
 		select {
 		case <-p.died:
 			return
+		case <-p.woken:
+			if idle {
+				idle = false
+				timer.Reset(watchBusy)
+			}
+			continue
 		case <-timer.C:
 		}
 		// Files of a process that has just ended are missing, or can't be read any more.
 		if err := p.measure(); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
 			p.breach("its use of memory can't be read: %v", err)
 		}
-		if p.busy() {
-			timer.Reset(watchBusy)
-		} else {
+		idle = !p.busy()
+		if idle {
 			timer.Reset(watchIdle)
+		} else {
+			timer.Reset(watchBusy)
 		}
+	}
+}
+
+// wake tells watch that a call has begun. It does not wait.
+func (p *process) wake() {
+	select {
+	case p.woken <- struct{}{}:
+	default:
 	}
 }
 

@@ -4,9 +4,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -65,6 +67,12 @@ func handle(ctx context.Context, r Request) (Reply, error) {
 				b[i] = 1
 			}
 			kept = append(kept, b)
+		}
+	case "reserve":
+		debug.SetGCPercent(-1)
+		debug.SetMemoryLimit(math.MaxInt64)
+		for {
+			kept = append(kept, make([]byte, 1<<30))
 		}
 	case "garbage":
 		if _, err := os.NewFile(3, "host").WriteString("\xff\xff\xff\xffthis is no frame"); err != nil {
