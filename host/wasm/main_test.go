@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,12 +36,34 @@ func runTests(m *testing.M) int {
 			return 1
 		}
 	}
-	if engine, err = NewEngine(filepath.Join(dir, "cache")); err != nil {
+	if engine, err = NewEngine(compiledCode(dir)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer engine.Close(context.Background())
 	return m.Run()
+}
+
+// compiledCode is where the guests' code is kept for later runs, since compiling takes minutes under the race detector;
+// TestEngineKeepsCompiledCode compiles every time. The directory is of one version of the compiler, which a test binary
+// does not know. Where there is no such place, as in Bazel's sandbox, it goes below scratch.
+func compiledCode(scratch string) string {
+	other := filepath.Join(scratch, "cache")
+	mod, err := os.ReadFile(filepath.Join("..", "..", "go.mod"))
+	cache, err2 := os.UserCacheDir()
+	_, version, found := strings.Cut(string(mod), "github.com/tetratelabs/wazero v")
+	if err != nil || err2 != nil || !found {
+		return other
+	}
+	version, _, _ = strings.Cut(version, "\n")
+	dir := filepath.Join(cache, "countersign", "test-wasm", version)
+	if files, _ := filepath.Glob(filepath.Join(dir, "*", "*")); len(files) > 64 { // of guests of the past
+		_ = os.RemoveAll(dir)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return other
+	}
+	return dir
 }
 
 func buildGuest(name, file string) ([]byte, error) {
