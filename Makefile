@@ -41,7 +41,8 @@ demo: setup build ## deploy and call a multi-repository application on a cluster
 	tools/demo
 
 .PHONY: test
-test: setup lint unit integration ## every check and test, real servers included
+test: setup build ## every check and test, real servers included, side by side
+	tools/test
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, buildifier

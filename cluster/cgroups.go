@@ -108,11 +108,11 @@ func removeCgroups(ctx context.Context, d dir, s *state) error {
 	}
 }
 
-// removeSharedCgroups removes the parents when no Nomad is left on the machine that uses them. Where tasks of another
-// one run on without their agent, they are not empty and stay.
+// removeSharedCgroups removes the parents when no Nomad is left on the machine that uses them, or starts. Where tasks of
+// another one run on without their agent, they are not empty and stay.
 func removeSharedCgroups(ctx context.Context, parents []string) error {
-	unlock, err := lockCgroups(ctx)
-	if err != nil {
+	unlock, err := lockCgroupsAlone(ctx)
+	if unlock == nil || err != nil {
 		return err
 	}
 	defer unlock()
@@ -134,17 +134,52 @@ func removeSharedCgroups(ctx context.Context, parents []string) error {
 	return nil
 }
 
-// lockCgroups keeps one cluster from removing the shared cgroups while another's Nomad starts and makes them.
+// lockCgroups keeps other clusters from removing the shared cgroups while a Nomad of this one starts and makes them. Several
+// may start at the same time.
 func lockCgroups(ctx context.Context) (unlock func(), err error) {
+	path, err := cgroupsLock()
+	if err != nil {
+		return nil, err
+	}
+	return lockFile(ctx, path, unix.LOCK_SH, nil)
+}
+
+// lockCgroupsAlone keeps every Nomad from starting. unlock is nil if one starts now.
+func lockCgroupsAlone(ctx context.Context) (unlock func(), err error) {
+	path, err := cgroupsLock()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		if unlock, err := tryLock(path, unix.LOCK_EX); unlock != nil || err != nil {
+			return unlock, err
+		}
+		// What can be shared is held by those that start a Nomad, and the rest by one that does the same as this.
+		starting, err := tryLock(path, unix.LOCK_SH)
+		if err != nil {
+			return nil, err
+		}
+		if starting != nil {
+			starting()
+			return nil, nil
+		}
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+			return nil, fmt.Errorf("lock %s is held by another command, which does not end: %w", path, err)
+		}
+	}
+}
+
+// cgroupsLock returns the file of the lock, which all clusters of a user share.
+func cgroupsLock() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return nil, fmt.Errorf("lock of Nomad's cgroups: %w", err)
+		return "", fmt.Errorf("lock of Nomad's cgroups: %w", err)
 	}
 	path := filepath.Join(cache, "countersign", "cgroups.lock")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("lock of Nomad's cgroups: %w", err)
+		return "", fmt.Errorf("lock of Nomad's cgroups: %w", err)
 	}
-	return lockFile(ctx, path, nil)
+	return path, nil
 }
 
 // removeTree removes a cgroup with those below it, innermost first. Their files can't be removed and need not be.

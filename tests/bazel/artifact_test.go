@@ -42,6 +42,7 @@ func build(t *testing.T, w workspace, flags ...string) map[string]string {
 
 // Everything is compiled anew at another place, the standard library included: no cache can hide a difference.
 func TestSameDigestsAnywhere(t *testing.T) {
+	t.Parallel()
 	root := checkout(t)
 	here := build(t, workspace{dir: root})
 

@@ -14,6 +14,7 @@ import (
 // The sandbox shows the build as the .bazelrc that everyone uses sets it up. The second build, which may use the
 // network, shows that the first failed for no other reason.
 func TestActionsHaveNoNetwork(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +52,7 @@ func TestOverriddenRepositoryIsNotDeployed(t *testing.T) {
 }
 
 func TestFunctionRepository(t *testing.T) {
+	t.Parallel()
 	root := checkout(t)
 	remote := filepath.Join(t.TempDir(), "tea")
 	git := func(args ...string) string {

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -22,7 +23,8 @@ type workspace struct {
 	outputBase string // "" for the user's own
 }
 
-// own returns the workspace at dir with an output base and a server of its own, both gone when the test ends.
+// own returns the workspace at dir with an output base and a server of its own, both gone when the test ends. Tests that
+// use no other can run at the same time: most of what they do, one processor does.
 func own(t *testing.T, dir string) workspace {
 	t.Helper()
 	scratch, err := os.MkdirTemp("", "countersign-bazel-")
@@ -87,9 +89,11 @@ func checkout(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	makeRepositories(t, root)
+	repositoriesOnce.Do(func() { makeRepositories(t, root) })
 	return root
 }
+
+var repositoriesOnce sync.Once
 
 func makeRepositories(t *testing.T, root string) {
 	t.Helper()

@@ -21,6 +21,7 @@ func TestUnitTests(t *testing.T) {
 
 // A team's repository is complete on its own: it has a workspace of its own, and builds and tests in it.
 func TestTeamsOwnWorkspace(t *testing.T) {
+	t.Parallel()
 	w := own(t, filepath.Join(checkout(t), ".repos/quote"))
 	w.must(t, "test", "//...")
 	w.must(t, "build", "//:quote")

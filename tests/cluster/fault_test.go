@@ -27,6 +27,7 @@ func stop(t *testing.T, pid int) {
 // TestKillServers kills each server in turn, which up repairs without a restart of the others or of the jobs, and then
 // all of them and what they started, after which down finds what is left.
 func TestKillServers(t *testing.T) {
+	t.Parallel()
 	dir := newDir(t)
 	env := up(t, dir)
 	runJob(t, env, "quote")
@@ -63,6 +64,7 @@ func TestKillServers(t *testing.T) {
 
 // TestKillChildrenOfNomad kills everything that Nomad started, but not what its task hides, and takes the cluster down.
 func TestKillChildrenOfNomad(t *testing.T) {
+	t.Parallel()
 	dir := newDir(t)
 	runJob(t, up(t, dir), "quote")
 	seen := look(t, dir)
@@ -87,6 +89,7 @@ func TestKillChildrenOfNomad(t *testing.T) {
 
 // TestInterruptUp ends `cluster up` at several moments of its work.
 func TestInterruptUp(t *testing.T) {
+	t.Parallel()
 	moments := map[string]func(dir string, output string) bool{
 		"with the first state":  func(dir, _ string) bool { return exists(dir, "cluster.json") },
 		"with the first server": func(dir, _ string) bool { return anyRecord(dir) },
@@ -98,6 +101,7 @@ func TestInterruptUp(t *testing.T) {
 	}
 	for name, reached := range moments {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := newDir(t)
 			output, err := interrupted(t, dir, syscall.SIGINT, reached)
 			if err == nil {
@@ -115,11 +119,13 @@ func TestInterruptUp(t *testing.T) {
 
 // TestKillUp kills `cluster up` itself half-way, so that it can't clean up; down does.
 func TestKillUp(t *testing.T) {
+	t.Parallel()
 	for name, reached := range map[string]func(dir string, output string) bool{
 		"as Vault makes keys": func(dir, _ string) bool { return exists(dir, "secrets", "vault-initialising") },
 		"while Nomad starts":  func(dir, _ string) bool { return exists(dir, "run", "nomad.json") },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := newDir(t)
 			if output, err := interrupted(t, dir, syscall.SIGKILL, reached); err == nil {
 				t.Fatalf("it was not killed:\n%s", output)

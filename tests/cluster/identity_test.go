@@ -21,6 +21,7 @@ import (
 
 // TestIdentities asks Vault for what each identity may have and for what it must not get.
 func TestIdentities(t *testing.T) {
+	t.Parallel()
 	dir := newDir(t)
 	env := up(t, dir)
 	for _, key := range []string{"tax", "fx"} {
@@ -96,6 +97,7 @@ func login(t *testing.T, env *cluster.Env, jwt string, want int) string {
 
 // TestGlobIsNobody runs a job whose ID is a glob that matches every function: Vault certifies it as none of them.
 func TestGlobIsNobody(t *testing.T) {
+	t.Parallel()
 	dir := newDir(t)
 	env := up(t, dir)
 	runJob(t, env, "*")

@@ -74,6 +74,7 @@ func waitSeen(t *testing.T, env *cluster.Env, node int, nomad, consul string) {
 
 // TestNodes runs three nodes and makes each of them fail in another way.
 func TestNodes(t *testing.T) {
+	t.Parallel()
 	dir := newDir(t)
 	env := upNodes(t, dir)
 	checkNodes(t, env)

@@ -17,6 +17,7 @@ import (
 
 // TestUpDownUp follows a cluster through its life: up, up again, down, up with what it kept, and away.
 func TestUpDownUp(t *testing.T) {
+	t.Parallel()
 	dir := newDir(t)
 	env := up(t, dir)
 	key := env.VaultAddr + "/v1/transit/keys/quote"
@@ -55,6 +56,7 @@ func TestUpDownUp(t *testing.T) {
 
 // TestSideBySide runs two clusters: taking one down does not touch the other.
 func TestSideBySide(t *testing.T) {
+	t.Parallel()
 	dirs := []string{newDir(t), newDir(t)}
 	envs := make([]*cluster.Env, len(dirs))
 	for i, dir := range dirs {
@@ -75,6 +77,7 @@ func TestSideBySide(t *testing.T) {
 // TestDriver brings a cluster up that can run functions, with the driver built from this checkout. The same driver is
 // no reason to restart Nomad, and another is.
 func TestDriver(t *testing.T) {
+	t.Parallel()
 	dir := newDir(t)
 	o := cluster.Options{Dir: dir}
 	first := upWithDriver(t, o)
@@ -118,6 +121,7 @@ func upWithDriver(t *testing.T, o cluster.Options) int {
 
 // TestTakenPorts resumes a cluster whose ports have been taken by others meanwhile.
 func TestTakenPorts(t *testing.T) {
+	t.Parallel()
 	dir := newDir(t)
 	env := up(t, dir)
 	must(t, http.MethodPut, env.VaultAddr+"/v1/transit/keys/fx", env.VaultToken, map[string]string{"type": "ed25519"}, nil)
@@ -142,6 +146,7 @@ func TestTakenPorts(t *testing.T) {
 
 // TestSecretsStayInTheirPlace looks for Vault's root token and unseal key, and for the operator's token, outside of it.
 func TestSecretsStayInTheirPlace(t *testing.T) {
+	t.Parallel()
 	dir := newDir(t)
 	env := up(t, dir)
 	keys, err := os.ReadFile(filepath.Join(dir, "secrets", "vault.json"))
@@ -186,6 +191,7 @@ func TestSecretsStayInTheirPlace(t *testing.T) {
 
 // TestDownWithAHangingNomad takes a cluster down whose Nomad accepts connections and answers none.
 func TestDownWithAHangingNomad(t *testing.T) {
+	t.Parallel()
 	dir := newDir(t)
 	runJob(t, up(t, dir), "quote")
 	stop(t, pidOf(t, dir, "nomad"))

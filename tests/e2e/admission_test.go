@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	nomad "github.com/hashicorp/nomad/api"
@@ -38,7 +40,7 @@ func newCandidate(t *testing.T, name string) *candidate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	document, err := wasm.Describe(t.Context(), module)
+	document, err := describeChaos(module)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +59,18 @@ func newCandidate(t *testing.T, name string) *candidate {
 	}
 	return c
 }
+
+// describeChaos describes chaos's module once for all candidates.
+func describeChaos(module []byte) ([]byte, error) {
+	describeOnce.Do(func() { chaosDocument, errDescribe = wasm.Describe(context.Background(), module) })
+	return chaosDocument, errDescribe
+}
+
+var (
+	describeOnce  sync.Once
+	chaosDocument []byte
+	errDescribe   error
+)
 
 func (c *candidate) vault() *transit.Client {
 	c.t.Helper()
@@ -227,6 +241,9 @@ func TestAdmission(t *testing.T) {
 		}, "I/O tags"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "byte-changed" { // which changes what all have, while the others wait
+				t.Parallel()
+			}
 			c := newCandidate(t, "candidate-"+name)
 			test.prepare(c)
 			a := c.runJob()

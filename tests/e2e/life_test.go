@@ -131,7 +131,7 @@ func TestFunctionsSurviveTheAgent(t *testing.T) {
 		t.Error("the function does not answer while the agent is away")
 	}
 	again, err := cluster.Up(t.Context(), cluster.Options{Dir: env.Dir, CLI: h.CLI,
-		DriverBinary: filepath.Join(h.Scratch, "nomad-driver-countersign")})
+		DriverBinary: h.Driver})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ type Run struct {
 	Checkout string // root of the checkout
 	Scratch  string // directory of this run
 	CLI      string // the countersign command
+	Driver   string // the driver plugin
 
 	mu   sync.Mutex
 	wasm map[string]string // built modules by function
@@ -50,14 +51,10 @@ func Main(m *testing.M, name string, o cluster.Options, begin func(*Run)) (code 
 		return fail("making a directory", err)
 	}
 	defer os.RemoveAll(r.Scratch)
-	r.CLI = filepath.Join(r.Scratch, "countersign")
-	o.Dir, o.CLI, o.Progress = filepath.Join(r.Scratch, "cluster"), r.CLI, os.Stderr
-	o.DriverBinary = filepath.Join(r.Scratch, "nomad-driver-countersign")
-	for out, pkg := range map[string]string{r.CLI: "./cmd/countersign", o.DriverBinary: "./cmd/nomad-driver-countersign"} {
-		if err := r.build(ctx, r.Checkout, out, pkg); err != nil {
-			return fail("building", err)
-		}
+	if r.CLI, r.Driver, err = r.binaries(ctx); err != nil {
+		return fail("building", err)
 	}
+	o.Dir, o.CLI, o.DriverBinary, o.Progress = filepath.Join(r.Scratch, "cluster"), r.CLI, r.Driver, os.Stderr
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
@@ -79,6 +76,28 @@ func Main(m *testing.M, name string, o cluster.Options, begin func(*Run)) (code 
 	defer interrupted()
 	begin(r)
 	return m.Run()
+}
+
+// binaries returns the command and the driver: those in the directory that COUNTERSIGN_BIN names, which tools/integration
+// has built for all groups, or else new ones.
+func (r *Run) binaries(ctx context.Context) (cli, driver string, err error) {
+	dir := os.Getenv("COUNTERSIGN_BIN")
+	built := dir != ""
+	if !built {
+		dir = r.Scratch
+	}
+	cli, driver = filepath.Join(dir, "countersign"), filepath.Join(dir, "nomad-driver-countersign")
+	for out, pkg := range map[string]string{cli: "./cmd/countersign", driver: "./cmd/nomad-driver-countersign"} {
+		if built {
+			_, err = os.Stat(out)
+		} else {
+			err = r.build(ctx, r.Checkout, out, pkg)
+		}
+		if err != nil {
+			return "", "", err
+		}
+	}
+	return cli, driver, nil
 }
 
 // build builds package pkg of the module in dir. With vars it builds a WebAssembly reactor.

@@ -1,0 +1,75 @@
+package testrun
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestCommandTellsHowItEnded(t *testing.T) {
+	var out strings.Builder
+	c := Command{Args: []string{"sh", "-c", "echo $A; nice; exit 3"}, Env: []string{"A=b"}, Nice: true, Output: &out}
+	err := c.Run(t.Context())
+	if err == nil || err.Error() != "exit status 3" || out.String() != "b\n19\n" {
+		t.Errorf("%v with output %q", err, out.String())
+	}
+	if err := (Command{Args: []string{"/does/not/exist"}}).Run(t.Context()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a program that is not there: %v", err)
+	}
+}
+
+// TestNothingIsLeft ends commands that start others: one that cleans up when it is asked to end, and one that does not
+// listen. Neither leaves a process, nor does one that ends by itself.
+func TestNothingIsLeft(t *testing.T) {
+	for name, tt := range map[string]struct {
+		script  string
+		grace   time.Duration
+		cleaned bool
+	}{
+		"cleans up":      {"sleep 600 & trap 'echo done > cleaned; exit 1' INT; echo up > up; wait", time.Minute, true},
+		"does not":       {"trap '' INT; sleep 600 & echo up > up; wait", 50 * time.Millisecond, false},
+		"ends by itself": {"sleep 600 & echo up > up; exit 0", 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			why := errors.New("enough")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			ended := make(chan error, 1)
+			c := Command{Args: []string{"sh", "-c", "echo $$ > pid; " + tt.script}, Dir: dir, Grace: tt.grace}
+			go func() { ended <- c.Run(ctx) }()
+			for len(read(dir, "up")) == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			if name != "ends by itself" {
+				cancel(why)
+			}
+			if err := <-ended; name != "ends by itself" && !errors.Is(err, why) {
+				t.Errorf("it says %v", err)
+			}
+			cancel(nil)
+			if got := read(dir, "cleaned") != ""; got != tt.cleaned {
+				t.Errorf("it cleaned up: %t, want %t", got, tt.cleaned)
+			}
+			if group := atoi(read(dir, "pid")); signalGroup(group, syscall.Signal(0)) {
+				t.Errorf("process group %d is left", group)
+			}
+		})
+	}
+}
+
+func read(dir, name string) string {
+	text, _ := os.ReadFile(filepath.Join(dir, name))
+	return strings.TrimSpace(string(text))
+}
+
+func atoi(s string) (n int) {
+	for _, r := range s {
+		n = 10*n + int(r-'0')
+	}
+	return n
+}
