@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 )
 
@@ -138,16 +139,16 @@ func (s *Store) write(ring KeyRing) error {
 	if err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(s.dir, ".ring-*") // mode 0600
+	path := s.path(ring.Function)
+	temp, err := renameio.NewPendingFile(path, renameio.WithTempDir(s.dir), renameio.WithStaticPermissions(0o600))
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temp.Name()) // fails after the rename, as it should
-	_, err = temp.Write(src)
-	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+	defer temp.Cleanup() // does nothing after the rename
+	if _, err := temp.Write(src); err != nil {
 		return err
 	}
-	return os.Rename(temp.Name(), s.path(ring.Function))
+	return temp.CloseAtomicallyReplace()
 }
 
 func encode(ring KeyRing) ([]byte, error) {
