@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"countersign"
+
+	"countersign/pipeline/progress"
 )
 
 // settleTime is between the moment calls are led away from a release and the moment its instances stop. Routers learn of
@@ -96,14 +98,14 @@ func (d *deploy) callees(before bool) map[string][]string {
 
 // route writes to Consul what has to be there before a job runs: who may call whom, and that a canary gets no calls
 // yet. It takes nothing away that calls of this moment need. With PlanOnly it tells all that a deploy would change.
-func (d *deploy) route(ctx context.Context) (outcome, error) {
+func (d *deploy) route(ctx context.Context) (progress.Outcome, error) {
 	now, err := d.routes.read(ctx)
 	if err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	changes, remarks, err := d.planRoutes(now)
 	if err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	return d.change(ctx, changes, remarks, "calls may go where specs say")
 }
@@ -134,10 +136,10 @@ func (d *deploy) shift(ctx context.Context) error {
 	if !slices.ContainsFunc(d.units, func(u *unit) bool { return u.canary != nil }) {
 		return nil
 	}
-	return d.step("", StepShift, func(func(string)) (outcome, error) {
+	return d.Step("", progress.StepShift, func(func(string)) (progress.Outcome, error) {
 		now, err := d.routes.read(ctx)
 		if err != nil {
-			return outcome{}, err
+			return progress.Outcome{}, err
 		}
 		var changes []routeChange
 		for _, u := range d.units {
@@ -157,14 +159,14 @@ func (d *deploy) shift(ctx context.Context) error {
 
 // narrow takes intentions away that nothing needs any more, now that what needed them is gone.
 func (d *deploy) narrow(ctx context.Context) error {
-	return d.step("", StepNarrow, func(func(string)) (outcome, error) {
+	return d.Step("", progress.StepNarrow, func(func(string)) (progress.Outcome, error) {
 		now, err := d.routes.read(ctx)
 		if err != nil {
-			return outcome{}, err
+			return progress.Outcome{}, err
 		}
 		changes, remarks, err := planIntentions(callersOf(d.callees(false)), d.narrows(now), now)
 		if err != nil {
-			return outcome{}, err
+			return progress.Outcome{}, err
 		}
 		return d.change(ctx, changes, remarks, "no call is permitted that no spec lists")
 	})
@@ -183,19 +185,19 @@ func narrows(now *routing, busy func(caller string) bool) func(caller string) bo
 }
 
 // change makes changes, unless only a plan is wanted, and notes them for the result.
-func (d *deploy) change(ctx context.Context, changes []routeChange, remarks []string, none string) (outcome, error) {
+func (d *deploy) change(ctx context.Context, changes []routeChange, remarks []string, none string) (progress.Outcome, error) {
 	if !d.PlanOnly {
 		if err := d.routes.apply(ctx, changes); err != nil {
-			return outcome{}, err
+			return progress.Outcome{}, err
 		}
 	}
 	d.routing = append(d.routing, texts(changes)...)
-	o := nothing(strings.Join(append([]string{none}, remarks...), "; "))
+	o := progress.Nothing(strings.Join(append([]string{none}, remarks...), "; "))
 	if len(changes) > 0 {
-		o = did(strings.Join(append(texts(changes), remarks...), "; "))
+		o = progress.Did(strings.Join(append(texts(changes), remarks...), "; "))
 	}
 	if d.PlanOnly && len(changes) > 0 {
-		o.detail = "would be: " + o.detail
+		o.Detail = "would be: " + o.Detail
 	}
 	return o, nil
 }

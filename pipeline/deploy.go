@@ -2,34 +2,32 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"countersign"
 
+	"countersign/pipeline/progress"
 	"countersign/vaultsign/attest"
 )
 
 // Options is what a deploy is told by its user.
 type Options struct {
-	Manifest    string        // build manifest, see Manifest
-	Environment string        // environment file
-	JobsDir     string        // where the rendered jobs are kept
-	Functions   []string      // only these; empty: all of the manifest
-	Builder     string        // URI of who builds and deploys, stated in attestations; "": DefaultBuilder
-	Canary      Share         // of calls that changed functions get at first, beside what runs; 0: they replace it
-	PlanOnly    bool          // change nothing: not the registry, not the files, not Consul, not the cluster
-	LockWait    time.Duration // how long to wait for another deploy to end
-	Timeout     time.Duration // how long each function may take to become healthy
-	Observer    Observer      // may be nil
+	Manifest    string            // build manifest, see Manifest
+	Environment string            // environment file
+	JobsDir     string            // where the rendered jobs are kept
+	Functions   []string          // only these; empty: all of the manifest
+	Builder     string            // URI of who builds and deploys, stated in attestations; "": DefaultBuilder
+	Canary      Share             // of calls that changed functions get at first, beside what runs; 0: they replace it
+	PlanOnly    bool              // change nothing: not the registry, not the files, not Consul, not the cluster
+	LockWait    time.Duration     // how long to wait for another deploy to end
+	Timeout     time.Duration     // how long each function may take to become healthy
+	Observer    progress.Observer // may be nil
 }
 
 // DefaultBuilder names this command as the builder in attestations.
@@ -37,12 +35,12 @@ const DefaultBuilder = "https://countersign.example/builders/deploy/v1"
 
 // Result is what a deploy did. It is useful, though incomplete, after an error, too.
 type Result struct {
-	Environment string           `json:"environment"`
-	PlanOnly    bool             `json:"plan_only"`
-	Functions   []FunctionResult `json:"functions"`
-	Routing     []string         `json:"routing,omitempty"` // what changed in Consul, for people
-	Steps       []Timing         `json:"steps"`
-	MS          float64          `json:"ms"` // altogether
+	Environment string            `json:"environment"`
+	PlanOnly    bool              `json:"plan_only"`
+	Functions   []FunctionResult  `json:"functions"`
+	Routing     []string          `json:"routing,omitempty"` // what changed in Consul, for people
+	Steps       []progress.Timing `json:"steps"`
+	MS          float64           `json:"ms"` // altogether
 }
 
 // FunctionResult is what a deploy did about one function.
@@ -74,9 +72,9 @@ func (r *Result) Changed() bool {
 // before go on serving, and running it again goes on where it stopped.
 func Deploy(ctx context.Context, o Options) (*Result, error) {
 	begin := time.Now()
-	d := &deploy{Options: o, recorder: recorder{observer: o.Observer}}
+	d := &deploy{Options: o, Recorder: progress.NewRecorder(o.Observer)}
 	err := d.all(ctx)
-	r := &Result{PlanOnly: o.PlanOnly, Routing: d.routing, Steps: d.timings, MS: milliseconds(time.Since(begin))}
+	r := &Result{PlanOnly: o.PlanOnly, Routing: d.routing, Steps: d.Recorder.Timings(), MS: progress.Milliseconds(time.Since(begin))}
 	if d.loaded != nil {
 		r.Environment = d.loaded.Environment.Name
 	}
@@ -89,7 +87,7 @@ func Deploy(ctx context.Context, o Options) (*Result, error) {
 // deploy is one run of Deploy. Its fields are filled in by the steps.
 type deploy struct {
 	Options
-	recorder
+	*progress.Recorder
 	loaded  *Loaded
 	units   []*unit // the functions to deploy, callees first
 	waves   [][]*unit
@@ -135,36 +133,34 @@ func (u *unit) result() FunctionResult {
 
 // all runs the steps in their order.
 func (d *deploy) all(ctx context.Context) error {
-	err := d.step("", StepLoad, func(func(string)) (outcome, error) { return d.load(ctx) })
+	err := d.Step("", progress.StepLoad, func(func(string)) (progress.Outcome, error) { return d.load(ctx) })
 	if err != nil {
 		return err
 	}
 	if d.PlanOnly {
 		return d.locked(ctx)
 	}
-	return d.withLock(ctx, d.loaded.Environment.Consul, d.LockWait, d.locked)
+	return withLock(ctx, d.Recorder, d.loaded.Environment.Consul, d.LockWait, d.locked)
 }
 
 // locked are the steps that no other deploy may disturb.
 func (d *deploy) locked(ctx context.Context) error {
-	for _, u := range d.units {
-		d.tell(Progress{Function: u.Name, Step: StepDescribe, State: Pending})
-	}
-	if err := d.each(StepDescribe, d.units, func(u *unit) (outcome, error) { return d.describe(ctx, u) }); err != nil {
+	d.Expect(progress.StepDescribe, names(d.units))
+	if err := d.each(progress.StepDescribe, d.units, func(u *unit) (progress.Outcome, error) { return d.describe(ctx, u) }); err != nil {
 		return err
 	}
 	if err := d.fit(ctx); err != nil {
 		return err
 	}
 	for _, s := range []struct {
-		step Step
-		f    func(context.Context, *unit) (outcome, error)
-	}{{StepSign, d.sign}, {StepPublish, d.publish}, {StepRender, d.render}, {StepPlan, d.makePlan}} {
-		if err := d.each(s.step, d.units, func(u *unit) (outcome, error) { return s.f(ctx, u) }); err != nil {
+		step progress.Step
+		f    func(context.Context, *unit) (progress.Outcome, error)
+	}{{progress.StepSign, d.sign}, {progress.StepPublish, d.publish}, {progress.StepRender, d.render}, {progress.StepPlan, d.makePlan}} {
+		if err := d.each(s.step, d.units, func(u *unit) (progress.Outcome, error) { return s.f(ctx, u) }); err != nil {
 			return err
 		}
 	}
-	err := d.step("", StepRoute, func(func(string)) (outcome, error) { return d.route(ctx) })
+	err := d.Step("", progress.StepRoute, func(func(string)) (progress.Outcome, error) { return d.route(ctx) })
 	if err != nil || d.PlanOnly {
 		return err
 	}
@@ -178,39 +174,39 @@ func (d *deploy) locked(ctx context.Context) error {
 }
 
 // load reads everything that the user wrote and the build made, and makes the clients of the environment's servers.
-func (d *deploy) load(ctx context.Context) (outcome, error) {
+func (d *deploy) load(ctx context.Context) (progress.Outcome, error) {
 	var err error
 	if d.loaded, err = Load(d.Manifest, d.Environment); err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	env := d.loaded.Environment
 	sources, err := d.loaded.selected(d.Functions)
 	if err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	d.order(sources)
 	if d.cluster, err = NewCluster(env.Nomad); err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	if d.routes, err = newRoutes(env.Consul); err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	if d.running, err = d.cluster.Running(ctx); err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	if err := d.loaded.Check(slices.Sorted(maps.Keys(d.running))...); err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	keys, err := newKeys(env.Vault)
 	if err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	d.keys, d.signer = keys, func(function string) attest.Signer { return keys.Signer(function) }
 	noun := "functions"
 	if len(sources) == 1 {
 		noun = "function"
 	}
-	return did(fmt.Sprintf("%d %s for environment %s", len(sources), noun, env.Name)), nil
+	return progress.Did(fmt.Sprintf("%d %s for environment %s", len(sources), noun, env.Name)), nil
 }
 
 // order makes units of sources and puts callees before their callers.
@@ -230,46 +226,46 @@ func (d *deploy) order(sources []*Source) {
 }
 
 // describe asks the module for its interface, in a sandbox. A native function's module is built from the same source.
-func (d *deploy) describe(ctx context.Context, u *unit) (outcome, error) {
+func (d *deploy) describe(ctx context.Context, u *unit) (progress.Outcome, error) {
 	module, err := os.ReadFile(u.Wasm)
 	if err != nil {
-		return outcome{}, fmt.Errorf("read the module: %w", err)
+		return progress.Outcome{}, fmt.Errorf("read the module: %w", err)
 	}
 	document, cached, err := describe(ctx, module)
 	if err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	if u.iface, err = parseInterface(u.Name, document, u.Function.Calls); err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	u.packed, err = pack(u.Source, d.loaded.Environment, module, document)
-	return outcome{detail: "interface " + countersign.Short(u.iface.Digest), idle: cached}, err
+	return progress.Outcome{Detail: "interface " + countersign.Short(u.iface.Digest), Idle: cached}, err
 }
 
 // fit checks that callers and callees fit, also those that run and are not part of this deploy.
 func (d *deploy) fit(ctx context.Context) error {
-	return d.step("", StepCheck, func(func(string)) (outcome, error) {
+	return d.Step("", progress.StepCheck, func(func(string)) (progress.Outcome, error) {
 		var err error
 		if d.running, err = d.cluster.Running(ctx); err != nil { // again: another deploy may have ended meanwhile
-			return outcome{}, err
+			return progress.Outcome{}, err
 		}
 		deploying := map[string]*Interface{}
 		for _, u := range d.units {
 			deploying[u.Name] = u.iface
 		}
 		if err := checkInterfaces(deploying, d.running); err != nil {
-			return outcome{}, err
+			return progress.Outcome{}, err
 		}
 		now, err := d.routes.read(ctx)
 		if err != nil {
-			return outcome{}, err
+			return progress.Outcome{}, err
 		}
-		return did("callers and callees fit"), d.checkCanaries(now)
+		return progress.Did("callers and callees fit"), d.checkCanaries(now)
 	})
 }
 
 // render makes the job and writes it, unless only a plan is wanted.
-func (d *deploy) render(_ context.Context, u *unit) (outcome, error) {
+func (d *deploy) render(_ context.Context, u *unit) (progress.Outcome, error) {
 	job := &Job{
 		Spec: u.Function, Environment: d.loaded.Environment,
 		Artifact: u.packed.reference.String(), ArtifactDigest: u.packed.reference.Digest,
@@ -282,74 +278,56 @@ func (d *deploy) render(_ context.Context, u *unit) (outcome, error) {
 	}
 	var err error
 	if u.job, err = Render(job); err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	if d.PlanOnly {
-		return nothing("not written: only a plan is wanted"), nil
+		return progress.Nothing("not written: only a plan is wanted"), nil
 	}
 	changed, err := writeIfChanged(u.jobFile, u.job)
 	if err != nil {
-		return outcome{}, fmt.Errorf("job file %s: %w", u.jobFile, err)
+		return progress.Outcome{}, fmt.Errorf("job file %s: %w", u.jobFile, err)
 	}
 	if !changed {
-		return nothing("as it is in " + u.jobFile), nil
+		return progress.Nothing("as it is in " + u.jobFile), nil
 	}
-	return did("wrote " + u.jobFile), nil
+	return progress.Did("wrote " + u.jobFile), nil
 }
 
-func (d *deploy) makePlan(ctx context.Context, u *unit) (outcome, error) {
+func (d *deploy) makePlan(ctx context.Context, u *unit) (progress.Outcome, error) {
 	var err error
 	if u.plan, err = d.cluster.Plan(ctx, u.Name, u.job, u.canary != nil); err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	if u.canary != nil {
 		if err := d.checkCanaryPlan(ctx, u); err != nil {
-			return outcome{}, err
+			return progress.Outcome{}, err
 		}
 	}
 	if u.plan.Action == ActionNone {
-		return nothing(strings.TrimSuffix("no changes, "+u.plan.Summary, ", ")), nil
+		return progress.Nothing(strings.TrimSuffix("no changes, "+u.plan.Summary, ", ")), nil
 	}
-	return did(strings.TrimSuffix(fmt.Sprintf("%s: %s", u.plan.Action, u.plan.Summary), ": ")), nil
+	return progress.Did(strings.TrimSuffix(fmt.Sprintf("%s: %s", u.plan.Action, u.plan.Summary), ": ")), nil
 }
 
-// parallel is how many functions a step works on at the same time. Describing uses a processor each, the other steps
-// wait for the same few servers.
-func parallel(step Step) int {
-	if step == StepDescribe {
-		return runtime.GOMAXPROCS(0)
-	}
-	return 4
+func (d *deploy) each(step progress.Step, units []*unit, f func(*unit) (progress.Outcome, error)) error {
+	return d.eachTelling(step, units, func(u *unit, _ func(string)) (progress.Outcome, error) { return f(u) })
 }
 
-func (d *deploy) each(step Step, units []*unit, f func(*unit) (outcome, error)) error {
-	return d.eachTelling(step, units, func(u *unit, _ func(string)) (outcome, error) { return f(u) })
-}
-
-// eachTelling runs a step for several functions and returns the errors of all: users fix several problems at once.
-func (d *deploy) eachTelling(step Step, units []*unit, f func(*unit, func(string)) (outcome, error)) error {
-	errs := map[string]error{}
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, parallel(step))
+// eachTelling runs a step for several functions and returns the errors of all.
+func (d *deploy) eachTelling(step progress.Step, units []*unit, f func(*unit, func(string)) (progress.Outcome, error)) error {
+	byName := map[string]*unit{}
 	for _, u := range units {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			err := d.step(u.Name, step, func(tell func(string)) (outcome, error) { return f(u, tell) })
-			if err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				errs[u.Name] = fmt.Errorf("%s %s: %w", step, u.Name, err)
-			}
-		}()
+		byName[u.Name] = u
 	}
-	wg.Wait()
-	var list []error
-	for _, name := range slices.Sorted(maps.Keys(errs)) {
-		list = append(list, errs[name])
+	return d.Each(step, names(units), func(name string, tell func(string)) (progress.Outcome, error) {
+		return f(byName[name], tell)
+	})
+}
+
+func names(units []*unit) []string {
+	list := make([]string, len(units))
+	for i, u := range units {
+		list[i] = u.Name
 	}
-	return errors.Join(list...)
+	return list
 }

@@ -14,6 +14,7 @@ import (
 	consul "github.com/hashicorp/consul/api"
 
 	"countersign/hclspec"
+	"countersign/pipeline/progress"
 )
 
 // LockKey is the key in Consul's KV store that a running deploy holds.
@@ -78,12 +79,12 @@ func TakeLock(ctx context.Context, env hclspec.Consul, wait time.Duration) (cont
 }
 
 // withLock runs f as steps that hold the deploy lock.
-func (r *recorder) withLock(ctx context.Context, env hclspec.Consul, wait time.Duration,
+func withLock(ctx context.Context, r *progress.Recorder, env hclspec.Consul, wait time.Duration,
 	f func(context.Context) error) (err error) {
 	var lock *Lock
-	err = r.step("", StepLock, func(func(string)) (o outcome, err error) {
+	err = r.Step("", progress.StepLock, func(func(string)) (o progress.Outcome, err error) {
 		ctx, lock, err = TakeLock(ctx, env, wait)
-		return did("no other deploy runs"), err
+		return progress.Did("no other deploy runs"), err
 	})
 	if err != nil {
 		return err

@@ -12,24 +12,25 @@ import (
 	consul "github.com/hashicorp/consul/api"
 
 	"countersign/hclspec"
+	"countersign/pipeline/progress"
 )
 
 // CanaryOptions is what ending canaries is told by its user.
 type CanaryOptions struct {
-	Environment string        // environment file
-	Functions   []string      // whose canaries; empty: all that are open
-	LockWait    time.Duration // how long to wait for a deploy to end
-	Timeout     time.Duration // how long each function may take
-	Observer    Observer      // may be nil
+	Environment string            // environment file
+	Functions   []string          // whose canaries; empty: all that are open
+	LockWait    time.Duration     // how long to wait for a deploy to end
+	Timeout     time.Duration     // how long each function may take
+	Observer    progress.Observer // may be nil
 }
 
 // CanaryResult is what ending canaries did. It is useful, though incomplete, after an error, too.
 type CanaryResult struct {
-	Environment string   `json:"environment"`
-	Canaries    []Canary `json:"canaries"` // that were open, with the share that each had
-	Routing     []string `json:"routing,omitempty"`
-	Steps       []Timing `json:"steps"`
-	MS          float64  `json:"ms"` // altogether
+	Environment string            `json:"environment"`
+	Canaries    []Canary          `json:"canaries"` // that were open, with the share that each had
+	Routing     []string          `json:"routing,omitempty"`
+	Steps       []progress.Timing `json:"steps"`
+	MS          float64           `json:"ms"` // altogether
 }
 
 // Promote has canaries take over: all calls go to the new release, then the release before stops. Whatever interrupts
@@ -48,7 +49,7 @@ func Abort(ctx context.Context, o CanaryOptions) (*CanaryResult, error) {
 // ending is one run of Promote or Abort.
 type ending struct {
 	CanaryOptions
-	recorder
+	*progress.Recorder
 	env      *hclspec.Environment
 	cluster  *Cluster
 	routes   *routes
@@ -59,28 +60,28 @@ type ending struct {
 func endCanaries(ctx context.Context, o CanaryOptions, end func(*ending, context.Context, Canary) error) (
 	*CanaryResult, error) {
 	begin := time.Now()
-	e := &ending{CanaryOptions: o, recorder: recorder{observer: o.Observer}}
-	err := e.step("", StepLoad, func(func(string)) (outcome, error) { return e.load() })
+	e := &ending{CanaryOptions: o, Recorder: progress.NewRecorder(o.Observer)}
+	err := e.Step("", progress.StepLoad, func(func(string)) (progress.Outcome, error) { return e.load() })
 	if err == nil {
-		err = e.withLock(ctx, e.env.Consul, o.LockWait, func(ctx context.Context) error { return e.all(ctx, end) })
+		err = withLock(ctx, e.Recorder, e.env.Consul, o.LockWait, func(ctx context.Context) error { return e.all(ctx, end) })
 	}
-	r := &CanaryResult{Canaries: e.canaries, Routing: e.routing, Steps: e.timings, MS: milliseconds(time.Since(begin))}
+	r := &CanaryResult{Canaries: e.canaries, Routing: e.routing, Steps: e.Recorder.Timings(), MS: progress.Milliseconds(time.Since(begin))}
 	if e.env != nil {
 		r.Environment = e.env.Name
 	}
 	return r, err
 }
 
-func (e *ending) load() (outcome, error) {
+func (e *ending) load() (progress.Outcome, error) {
 	var err error
 	if e.env, err = LoadEnvironment(e.Environment); err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	if e.cluster, err = NewCluster(e.env.Nomad); err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	e.routes, err = newRoutes(e.env.Consul)
-	return did("environment " + e.env.Name), err
+	return progress.Did("environment " + e.env.Name), err
 }
 
 // all ends the canaries one after the other, and then takes permissions away that only what stopped needed.
@@ -122,16 +123,16 @@ func (e *ending) promote(ctx context.Context, c Canary) error {
 		return err
 	}
 	var started *Started
-	err := e.step(c.Function, StepPromote, func(func(string)) (o outcome, err error) {
+	err := e.Step(c.Function, progress.StepPromote, func(func(string)) (o progress.Outcome, err error) {
 		started, err = e.cluster.promote(ctx, c)
-		return did("release " + c.Release), err
+		return progress.Did("release " + c.Release), err
 	})
 	if err != nil {
 		return err
 	}
-	err = e.step(c.Function, StepWait, func(tell func(string)) (outcome, error) {
+	err = e.Step(c.Function, progress.StepWait, func(tell func(string)) (progress.Outcome, error) {
 		healthy, err := e.cluster.WaitHealthy(ctx, started, e.Timeout, tell)
-		return did(fmt.Sprintf("%d healthy", healthy)), err
+		return progress.Did(fmt.Sprintf("%d healthy", healthy)), err
 	})
 	if err != nil {
 		return err
@@ -144,22 +145,22 @@ func (e *ending) abort(ctx context.Context, c Canary) error {
 		return err
 	}
 	var started *Started
-	err := e.step(c.Function, StepAbort, func(func(string)) (o outcome, err error) {
+	err := e.Step(c.Function, progress.StepAbort, func(func(string)) (o progress.Outcome, err error) {
 		started, err = e.cluster.abort(ctx, c)
-		return did("back to release " + c.Stable), err
+		return progress.Did("back to release " + c.Stable), err
 	})
 	if err != nil {
 		return err
 	}
-	err = e.step(c.Function, StepWait, func(tell func(string)) (outcome, error) {
+	err = e.Step(c.Function, progress.StepWait, func(tell func(string)) (progress.Outcome, error) {
 		if started == nil {
-			return nothing("the job was stopped"), nil
+			return progress.Nothing("the job was stopped"), nil
 		}
 		healthy, err := e.cluster.WaitHealthy(ctx, started, e.Timeout, tell)
 		if err != nil {
-			return outcome{}, err
+			return progress.Outcome{}, err
 		}
-		return did(fmt.Sprintf("%d healthy", healthy)), e.cluster.awaitGone(ctx, c.Function, c.Release, tell)
+		return progress.Did(fmt.Sprintf("%d healthy", healthy)), e.cluster.awaitGone(ctx, c.Function, c.Release, tell)
 	})
 	if err != nil {
 		return err
@@ -169,14 +170,14 @@ func (e *ending) abort(ctx context.Context, c Canary) error {
 
 // shift leads calls to a release, and gives every router time to learn of it.
 func (e *ending) shift(ctx context.Context, c Canary, share Share) error {
-	return e.step(c.Function, StepShift, func(func(string)) (outcome, error) {
+	return e.Step(c.Function, progress.StepShift, func(func(string)) (progress.Outcome, error) {
 		o, err := e.change(ctx, func(now *routing) ([]routeChange, error) { return planShare(c, share, now), nil })
 		if err != nil {
-			return outcome{}, err
+			return progress.Outcome{}, err
 		}
 		select {
 		case <-ctx.Done():
-			return outcome{}, context.Cause(ctx)
+			return progress.Outcome{}, context.Cause(ctx)
 		case <-time.After(settleTime):
 		}
 		return o, nil
@@ -186,7 +187,7 @@ func (e *ending) shift(ctx context.Context, c Canary, share Share) error {
 // close deletes what split the calls. Only one release is left, so that changes nothing for calls. Consul refuses it while
 // an entry of somebody else's names one of the subsets.
 func (e *ending) close(ctx context.Context, function string) error {
-	return e.step(function, StepClose, func(func(string)) (outcome, error) {
+	return e.Step(function, progress.StepClose, func(func(string)) (progress.Outcome, error) {
 		o, err := e.change(ctx, func(now *routing) ([]routeChange, error) { return planClose(function, now), nil })
 		var status consul.StatusError
 		if errors.As(err, &status) && strings.Contains(status.Body, "subset") {
@@ -199,10 +200,10 @@ func (e *ending) close(ctx context.Context, function string) error {
 
 // narrow takes intentions away that nothing needs any more.
 func (e *ending) narrow(ctx context.Context) error {
-	return e.step("", StepNarrow, func(func(string)) (outcome, error) {
+	return e.Step("", progress.StepNarrow, func(func(string)) (progress.Outcome, error) {
 		running, err := e.cluster.Running(ctx)
 		if err != nil {
-			return outcome{}, err
+			return progress.Outcome{}, err
 		}
 		return e.change(ctx, func(now *routing) ([]routeChange, error) {
 			nobody := func(string) bool { return false }
@@ -213,21 +214,21 @@ func (e *ending) narrow(ctx context.Context) error {
 }
 
 // change reads what Consul has, makes the changes that plan finds, and notes them for the result.
-func (e *ending) change(ctx context.Context, plan func(now *routing) ([]routeChange, error)) (outcome, error) {
+func (e *ending) change(ctx context.Context, plan func(now *routing) ([]routeChange, error)) (progress.Outcome, error) {
 	now, err := e.routes.read(ctx)
 	if err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	changes, err := plan(now)
 	if err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	if err := e.routes.apply(ctx, changes); err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	e.routing = append(e.routing, texts(changes)...)
 	if len(changes) == 0 {
-		return nothing("as it is"), nil
+		return progress.Nothing("as it is"), nil
 	}
-	return did(strings.Join(texts(changes), "; ")), nil
+	return progress.Did(strings.Join(texts(changes), "; ")), nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"countersign/artifact"
 	"countersign/hclspec"
+	"countersign/pipeline/progress"
 	"countersign/vaultsign/attest"
 	"countersign/vaultsign/keyring"
 	"countersign/vaultsign/transit"
@@ -80,46 +81,46 @@ func want(contents artifact.Contents, manifestDigest string) (attest.Want, error
 }
 
 // sign finds an attestation of the artifact that verifies under the present key ring, or has Vault sign one.
-func (d *deploy) sign(ctx context.Context, u *unit) (outcome, error) {
+func (d *deploy) sign(ctx context.Context, u *unit) (progress.Outcome, error) {
 	w, err := want(u.packed.contents, u.packed.reference.Digest)
 	if err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	ring, err := d.keys.PublicKeys(ctx, u.Name)
 	if err != nil && !errors.Is(err, transit.ErrNoKey) {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	bundles, err := artifact.Bundles(ctx, u.packed.store, u.packed.reference)
 	u.packed.present = err == nil
 	if err != nil && !errors.Is(err, artifact.ErrNotFound) {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	u.attestation, err = attest.VerifyAny(bundles, ring, w)
 	if err == nil {
-		return nothing(fmt.Sprintf("attested by key version %d", u.attestation.Key.Version)), nil
+		return progress.Nothing(fmt.Sprintf("attested by key version %d", u.attestation.Key.Version)), nil
 	}
 	if d.PlanOnly {
-		return nothing("would be signed: " + whyUnattested(err)), nil
+		return progress.Nothing("would be signed: " + whyUnattested(err)), nil
 	}
 	made, err := d.keys.EnsureKey(ctx, u.Name)
 	if err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	if u.packed.bundle, err = attest.Sign(ctx, d.signer(u.Name), d.claims(u, w)); err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	// What does not verify here would be refused by every host: better to know before it is published.
 	if ring, err = d.keys.PublicKeys(ctx, u.Name); err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	if u.attestation, err = attest.Verify(u.packed.bundle, ring, w); err != nil {
-		return outcome{}, fmt.Errorf("verify what Vault just signed: %w", err)
+		return progress.Outcome{}, fmt.Errorf("verify what Vault just signed: %w", err)
 	}
 	u.packed.signed = true
 	if made {
-		return did(fmt.Sprintf("by version %d of a new key", u.attestation.Key.Version)), nil
+		return progress.Did(fmt.Sprintf("by version %d of a new key", u.attestation.Key.Version)), nil
 	}
-	return did(fmt.Sprintf("by key version %d", u.attestation.Key.Version)), nil
+	return progress.Did(fmt.Sprintf("by key version %d", u.attestation.Key.Version)), nil
 }
 
 // whyUnattested is the reason of a refused attestation in a word.
@@ -148,31 +149,31 @@ func (d *deploy) claims(u *unit, w attest.Want) attest.Claims {
 }
 
 // publish puts artifact and attestation into the registry, as far as it lacks them.
-func (d *deploy) publish(ctx context.Context, u *unit) (outcome, error) {
+func (d *deploy) publish(ctx context.Context, u *unit) (progress.Outcome, error) {
 	p := u.packed
 	switch {
 	case p.present && p.bundle == nil:
-		return nothing(countersign.Short(p.reference.Digest) + " is there"), nil
+		return progress.Nothing(countersign.Short(p.reference.Digest) + " is there"), nil
 	case d.PlanOnly:
-		return nothing("would be published as " + p.reference.String()), nil
+		return progress.Nothing("would be published as " + p.reference.String()), nil
 	}
 	if !p.present {
 		manifest, _, err := artifact.Push(ctx, p.store, p.contents)
 		if err != nil {
-			return outcome{}, err
+			return progress.Outcome{}, err
 		}
 		if got := manifest.Digest.String(); got != p.reference.Digest {
-			return outcome{}, fmt.Errorf("the registry was given %s, and %s was signed", got, p.reference.Digest)
+			return progress.Outcome{}, fmt.Errorf("the registry was given %s, and %s was signed", got, p.reference.Digest)
 		}
 	}
 	if err := artifact.AttachBundle(ctx, p.store, p.reference, p.bundle, attest.PredicateType); err != nil {
-		return outcome{}, err
+		return progress.Outcome{}, err
 	}
 	p.published = true
 	if p.present {
-		return did("attestation of " + countersign.Short(p.reference.Digest)), nil
+		return progress.Did("attestation of " + countersign.Short(p.reference.Digest)), nil
 	}
-	return did(p.reference.String()), nil
+	return progress.Did(p.reference.String()), nil
 }
 
 // newKeys returns the client of the environment's transit engine. What the environment leaves out comes from Vault's

@@ -17,6 +17,7 @@ import (
 
 	"countersign/artifact"
 	"countersign/hclspec"
+	"countersign/pipeline/progress"
 	"countersign/vaultsign/attest"
 	"countersign/vaultsign/keyring"
 	"countersign/vaultsign/transit"
@@ -131,7 +132,7 @@ func TestSignAndPublishOnlyWhatLacks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if signed.idle == wantSigned || published.idle == wantSigned {
+		if signed.Idle == wantSigned || published.Idle == wantSigned {
 			t.Errorf("sign: %+v, publish: %+v; want them to do something: %t", signed, published, wantSigned)
 		}
 		if got := u.attestation.Key.Version; got != wantVersion {
@@ -158,9 +159,9 @@ func TestPlanOnlySignsAndPublishesNothing(t *testing.T) {
 	k, store := &keys{t: t}, directory(t)
 	d, u := publishing(t, k, store, "1")
 	d.PlanOnly = true
-	for _, step := range []func(context.Context, *unit) (outcome, error){d.sign, d.publish} {
+	for _, step := range []func(context.Context, *unit) (progress.Outcome, error){d.sign, d.publish} {
 		o, err := step(t.Context(), u)
-		if err != nil || !o.idle || !strings.Contains(o.detail, "would be") {
+		if err != nil || !o.Idle || !strings.Contains(o.Detail, "would be") {
 			t.Errorf("outcome %+v, %v; want nothing but what would be done", o, err)
 		}
 	}
@@ -177,7 +178,7 @@ func TestRingOfOnePublicKey(t *testing.T) {
 	d, u := publishing(t, k, store, "1")
 	k.rotate()
 	k.rotate() // signs with version 2
-	for _, step := range []func(context.Context, *unit) (outcome, error){d.sign, d.publish} {
+	for _, step := range []func(context.Context, *unit) (progress.Outcome, error){d.sign, d.publish} {
 		if _, err := step(t.Context(), u); err != nil {
 			t.Fatal(err)
 		}

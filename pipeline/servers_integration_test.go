@@ -15,6 +15,7 @@ import (
 
 	"countersign/artifact"
 	"countersign/hclspec"
+	"countersign/pipeline/progress"
 	"countersign/vaultsign/attest"
 )
 
@@ -158,8 +159,8 @@ func TestSignPublishAndVerify(t *testing.T) {
 		t.Errorf("pushed by hand: %v; want that there is no key", err)
 	}
 	for run, idle := range []bool{false, true} {
-		for _, step := range []func(context.Context, *unit) (outcome, error){d.sign, d.publish} {
-			if o, err := step(t.Context(), u); err != nil || o.idle != idle {
+		for _, step := range []func(context.Context, *unit) (progress.Outcome, error){d.sign, d.publish} {
+			if o, err := step(t.Context(), u); err != nil || o.Idle != idle {
 				t.Fatalf("run %d: %+v, %v; want nothing to do: %t", run, o, err, idle)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"countersign/pipeline"
+	"countersign/pipeline/progress"
 )
 
 const (
@@ -16,7 +17,7 @@ func init() { register(command{"abort", abortArgs, abortSummary, abort}) }
 
 func abort(ctx context.Context, s streams, args []string) error {
 	return endCanaries(ctx, s, args, ending{
-		"abort", abortArgs, abortSummary, pipeline.AbortSteps, pipeline.Abort,
+		"abort", abortArgs, abortSummary, progress.AbortSteps, pipeline.Abort,
 		func(c pipeline.Canary) string {
 			return fmt.Sprintf("Aborted %s: all calls go to release %s; release %s has stopped.", c.Function, c.Stable, c.Release)
 		},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/pipeline"
+	"countersign/pipeline/progress"
 	"countersign/pipeline/live"
 )
 
@@ -50,11 +51,11 @@ func deploy(ctx context.Context, s streams, args []string) error {
 		}
 	}
 	o.Functions, o.JobsDir = names, jobsDir(o.JobsDir)
-	progress := s.out
+	out := s.out
 	if *asJSON {
-		progress = s.err
+		out = s.err
 	}
-	view := live.New(progress, pipeline.FunctionSteps)
+	view := live.New(out, progress.FunctionSteps)
 	o.Observer = view
 	result, err := pipeline.Deploy(ctx, o)
 	view.Close()
@@ -123,7 +124,7 @@ func canaries(r *pipeline.Result) string {
 }
 
 // printTimings prints a line per step of each function.
-func printTimings(w io.Writer, steps []pipeline.Timing) {
+func printTimings(w io.Writer, steps []progress.Timing) {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tw, "step\tfunction\tstate\tms\t")
 	for _, t := range steps {

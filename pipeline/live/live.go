@@ -13,18 +13,18 @@ import (
 
 	"golang.org/x/term"
 
-	"countersign/pipeline"
+	"countersign/pipeline/progress"
 )
 
 // View is an observer that has to be closed when the deploy ended, before anything else is printed.
 type View interface {
-	pipeline.Observer
+	progress.Observer
 	Close()
 }
 
 // New returns a view for w: a table if w is a terminal that can move its cursor, otherwise lines. steps are those that
 // each function goes through, the table's columns.
-func New(w io.Writer, steps []pipeline.Step) View {
+func New(w io.Writer, steps []progress.Step) View {
 	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb" {
 		return newTable(w, steps, func() int {
 			width, _, err := term.GetSize(int(file.Fd()))
@@ -42,9 +42,9 @@ type lines struct{ w io.Writer }
 
 func (l *lines) Close() {}
 
-func (l *lines) Observe(p pipeline.Progress) {
+func (l *lines) Observe(p progress.Progress) {
 	switch p.State {
-	case pipeline.Done, pipeline.Skipped, pipeline.Failed:
+	case progress.Done, progress.Skipped, progress.Failed:
 		fmt.Fprintln(l.w, strings.TrimRight(fmt.Sprintf("%-16s %-9s %-8s %7s  %s",
 			name(p.Function), p.Step, p.State, duration(p.Duration), oneLine(p.Detail)), " "))
 	}
@@ -78,7 +78,7 @@ func oneLine(s string) string {
 // table redraws a row per function. Steps that concern all functions are lines above it.
 type table struct {
 	w     io.Writer
-	steps []pipeline.Step
+	steps []progress.Step
 	width func() int
 	order []string
 	rows  map[string]*row
@@ -86,35 +86,35 @@ type table struct {
 }
 
 type row struct {
-	cells  map[pipeline.Step]pipeline.Progress
+	cells  map[progress.Step]progress.Progress
 	detail string
 }
 
-func newTable(w io.Writer, steps []pipeline.Step, width func() int) *table {
+func newTable(w io.Writer, steps []progress.Step, width func() int) *table {
 	return &table{w: w, steps: steps, width: width, rows: map[string]*row{}}
 }
 
 // Close leaves the table as it is and lets others print below it.
 func (t *table) Close() { t.drawn = 0 }
 
-func (t *table) Observe(p pipeline.Progress) {
+func (t *table) Observe(p progress.Progress) {
 	var b strings.Builder
 	if t.drawn > 0 {
 		fmt.Fprintf(&b, "\x1b[%dA\x1b[J", t.drawn) // up to the table's first line, clear all below
 	}
 	if p.Function == "" {
-		if p.State == pipeline.Done || p.State == pipeline.Failed {
+		if p.State == progress.Done || p.State == progress.Failed {
 			b.WriteString(t.cut(fmt.Sprintf("%s %s %s (%s)", mark(p.State), p.Step, oneLine(p.Detail),
 				duration(p.Duration))) + "\n")
 		}
 	} else {
 		r := t.rows[p.Function]
 		if r == nil {
-			r = &row{cells: map[pipeline.Step]pipeline.Progress{}}
+			r = &row{cells: map[progress.Step]progress.Progress{}}
 			t.rows[p.Function], t.order = r, append(t.order, p.Function)
 		}
 		r.cells[p.Step] = p
-		if p.Detail != "" || p.State == pipeline.Active {
+		if p.Detail != "" || p.State == progress.Active {
 			r.detail = oneLine(p.Detail)
 		}
 	}
@@ -152,23 +152,23 @@ func (t *table) draw() string {
 	return b.String()
 }
 
-func cell(p pipeline.Progress) string {
+func cell(p progress.Progress) string {
 	text := mark(p.State)
-	if p.State == pipeline.Done || p.State == pipeline.Failed {
+	if p.State == progress.Done || p.State == progress.Failed {
 		text += " " + duration(p.Duration)
 	}
 	return text + strings.Repeat(" ", max(1, cellWidth-utf8.RuneCountInString(text)))
 }
 
-func mark(s pipeline.State) string {
+func mark(s progress.State) string {
 	switch s {
-	case pipeline.Done:
+	case progress.Done:
 		return "✓"
-	case pipeline.Failed:
+	case progress.Failed:
 		return "✗"
-	case pipeline.Skipped:
+	case progress.Skipped:
 		return "="
-	case pipeline.Active:
+	case progress.Active:
 		return "…"
 	}
 	return " "

@@ -11,31 +11,31 @@ import (
 	"testing"
 	"time"
 
-	"countersign/pipeline"
+	"countersign/pipeline/progress"
 )
 
 // story is a deploy of two functions, one of which is refused.
-var story = []pipeline.Progress{
-	{Step: pipeline.StepLoad, State: pipeline.Active},
+var story = []progress.Progress{
+	{Step: progress.StepLoad, State: progress.Active},
 	{
-		Step: pipeline.StepLoad, State: pipeline.Done, Detail: "2 functions for environment dev",
+		Step: progress.StepLoad, State: progress.Done, Detail: "2 functions for environment dev",
 		Duration: 12 * time.Millisecond,
 	},
-	{Function: "tax", Step: pipeline.StepDescribe, State: pipeline.Pending},
-	{Function: "quote", Step: pipeline.StepDescribe, State: pipeline.Pending},
-	{Function: "tax", Step: pipeline.StepDescribe, State: pipeline.Done, Duration: 1500 * time.Millisecond},
-	{Function: "quote", Step: pipeline.StepDescribe, State: pipeline.Done, Duration: 999 * time.Millisecond},
-	{Function: "tax", Step: pipeline.StepSign, State: pipeline.Skipped, Detail: "attested by version 2"},
-	{Function: "tax", Step: pipeline.StepWait, State: pipeline.Active, Detail: "Driver: \x1b[31mred\nlines"},
+	{Function: "tax", Step: progress.StepDescribe, State: progress.Pending},
+	{Function: "quote", Step: progress.StepDescribe, State: progress.Pending},
+	{Function: "tax", Step: progress.StepDescribe, State: progress.Done, Duration: 1500 * time.Millisecond},
+	{Function: "quote", Step: progress.StepDescribe, State: progress.Done, Duration: 999 * time.Millisecond},
+	{Function: "tax", Step: progress.StepSign, State: progress.Skipped, Detail: "attested by version 2"},
+	{Function: "tax", Step: progress.StepWait, State: progress.Active, Detail: "Driver: \x1b[31mred\nlines"},
 	{
-		Function: "tax", Step: pipeline.StepWait, State: pipeline.Failed, Err: errors.New("refused"),
+		Function: "tax", Step: progress.StepWait, State: progress.Failed, Err: errors.New("refused"),
 		Duration: 2 * time.Second,
 	},
 }
 
 func TestLines(t *testing.T) {
 	var out bytes.Buffer
-	v := New(&out, pipeline.FunctionSteps)
+	v := New(&out, progress.FunctionSteps)
 	for _, p := range story {
 		v.Observe(p)
 	}
@@ -54,7 +54,7 @@ tax              wait      failed      2.0s
 func TestTableEndsAsDrawn(t *testing.T) {
 	for _, width := range []int{200, 60, 10} {
 		var out bytes.Buffer
-		v := newTable(&out, pipeline.FunctionSteps, func() int { return width })
+		v := newTable(&out, progress.FunctionSteps, func() int { return width })
 		for _, p := range story {
 			v.Observe(p)
 		}

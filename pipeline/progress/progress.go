@@ -1,9 +1,11 @@
-package pipeline
+// Package progress says what a deploy is doing: its steps, how far each of them is, and how long it took.
+//
+// It owns the names of the steps, their order for people, and how many functions a step works on at the same time. It
+// must not know what a step does, nor how progress looks.
+package progress
 
 import (
 	"encoding/json"
-	"strings"
-	"sync"
 	"time"
 )
 
@@ -85,58 +87,8 @@ func (t Timing) MarshalJSON() ([]byte, error) {
 		Step     Step    `json:"step"`
 		State    State   `json:"state"`
 		MS       float64 `json:"ms"`
-	}{t.Function, t.Step, t.State, milliseconds(t.Duration)})
+	}{t.Function, t.Step, t.State, Milliseconds(t.Duration)})
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// recorder times steps and tells an observer.
-type recorder struct {
-	mu       sync.Mutex
-	observer Observer // may be nil
-	timings  []Timing
-}
-
-// outcome is what a step reports: what it did, and whether there was anything to do.
-type outcome struct {
-	detail string
-	idle   bool
-}
-
-func did(detail string) outcome     { return outcome{detail: detail} }
-func nothing(detail string) outcome { return outcome{detail: detail, idle: true} }
-
-// step runs f as a step of function. tell reports what the step is doing meanwhile.
-func (r *recorder) step(function string, step Step, f func(tell func(string)) (outcome, error)) error {
-	p := Progress{Function: function, Step: step, State: Active}
-	r.tell(p)
-	begin := time.Now()
-	last := ""
-	o, err := f(func(detail string) {
-		if detail != last {
-			last = detail
-			r.tell(Progress{Function: function, Step: step, State: Active, Detail: detail})
-		}
-	})
-	p.State, p.Detail, p.Duration, p.Err = Done, o.detail, time.Since(begin), err
-	switch {
-	case err != nil:
-		p.State = Failed
-		p.Detail, _, _ = strings.Cut(err.Error(), "\n")
-	case o.idle:
-		p.State = Skipped
-	}
-	r.tell(p)
-	return err
-}
-
-func (r *recorder) tell(p Progress) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if p.State == Done || p.State == Skipped || p.State == Failed {
-		r.timings = append(r.timings, Timing{p.Function, p.Step, p.State, p.Duration})
-	}
-	if r.observer != nil {
-		r.observer.Observe(p)
-	}
-}
+// Milliseconds is a duration as results have it.
+func Milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
