@@ -11,6 +11,7 @@ import (
 	"countersign"
 
 	"countersign/pipeline/progress"
+	"countersign/release"
 )
 
 // settleTime is between the moment calls are led away from a release and the moment its instances stop. Routers learn of
@@ -20,10 +21,10 @@ const settleTime = time.Second
 
 // checkCanaries tells which functions get a canary, and refuses what would disturb one that is open.
 func (d *deploy) checkCanaries(now *routing) error {
-	open, callers := now.canaries(), callersOf(calleesOf(d.running))
+	open, callers := now.canaries(), release.Callers(release.Callees(d.running))
 	var errs []error
 	for _, u := range d.units {
-		if runs, ok := d.running[u.Name]; ok && runs.Interface != u.iface.Digest {
+		if runs, ok := d.running[u.Name]; ok && runs.InterfaceDigest != u.iface.Digest {
 			for _, caller := range callers[u.Name] {
 				if open[caller] != nil {
 					errs = append(errs, endFirst(caller, "and the interface of "+u.Name+", which it calls, would change"))
@@ -60,10 +61,10 @@ func endFirst(function, what string) error {
 
 // checkCanaryInterface refuses a canary with another interface than the release that runs: callers would meet both.
 func (d *deploy) checkCanaryInterface(u *unit) error {
-	if d.running[u.Name].Interface == u.iface.Digest {
+	if d.running[u.Name].InterfaceDigest == u.iface.Digest {
 		return nil
 	}
-	callers := callersOf(d.callees(true))[u.Name]
+	callers := release.Callers(d.callees(true))[u.Name]
 	if callers == nil {
 		return nil
 	}
@@ -85,7 +86,7 @@ func (d *deploy) checkCanaryPlan(ctx context.Context, u *unit) error {
 
 // callees returns which functions may call which after this deploy; with before, also those that may do so until then.
 func (d *deploy) callees(before bool) map[string][]string {
-	all := calleesOf(d.running)
+	all := release.Callees(d.running)
 	for _, u := range d.units {
 		list := slices.Clone(u.Function.Calls)
 		if before {
@@ -127,7 +128,7 @@ func (d *deploy) planRoutes(now *routing) (changes []routeChange, remarks []stri
 	if d.PlanOnly {
 		callees, narrow = d.callees(false), d.narrows(now)
 	}
-	intentions, remarks, err := planIntentions(callersOf(callees), narrow, now)
+	intentions, remarks, err := planIntentions(release.Callers(callees), narrow, now)
 	return append(changes, intentions...), remarks, err
 }
 
@@ -164,7 +165,7 @@ func (d *deploy) narrow(ctx context.Context) error {
 		if err != nil {
 			return progress.Outcome{}, err
 		}
-		changes, remarks, err := planIntentions(callersOf(d.callees(false)), d.narrows(now), now)
+		changes, remarks, err := planIntentions(release.Callers(d.callees(false)), d.narrows(now), now)
 		if err != nil {
 			return progress.Outcome{}, err
 		}
@@ -206,13 +207,4 @@ func (d *deploy) change(ctx context.Context, changes []routeChange, remarks []st
 func canaryFailed(u *unit, err error) error {
 	return fmt.Errorf("%w\n  no call goes to release %s: `countersign abort %s` ends its canary, the same deploy goes on with it",
 		err, u.canary.Release, u.Name)
-}
-
-// calleesOf returns what may call what, as the cluster's jobs say.
-func calleesOf(running map[string]Running) map[string][]string {
-	all := map[string][]string{}
-	for name, r := range running {
-		all[name] = r.Callees
-	}
-	return all
 }

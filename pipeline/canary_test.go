@@ -8,6 +8,7 @@ import (
 
 	"countersign/artifact"
 	"countersign/hclspec"
+	"countersign/release"
 )
 
 // canarying is a deploy of quote, which calls tax, as release digit; release "a" runs, and cart calls it.
@@ -16,12 +17,12 @@ func canarying(share Share, digit string) *deploy {
 		Options: Options{Canary: share},
 		units: []*unit{{
 			Source: &Source{Built: Built{Name: "quote"}, Function: &hclspec.Function{Name: "quote", Calls: []string{"tax"}}},
-			iface:  &Interface{Digest: digest("1")},
+			iface:  &artifact.Interface{Digest: digest("1")},
 			packed: &packed{reference: artifact.Reference{Digest: digest(digit)}},
 			plan:   &Plan{},
 		}},
-		running: map[string]Running{
-			"quote": {ArtifactDigest: digest("a"), Interface: digest("1"), Callees: []string{"fx"}},
+		running: map[string]release.Function{
+			"quote": {ArtifactDigest: digest("a"), InterfaceDigest: digest("1"), Callees: []string{"fx"}},
 			"cart":  {ArtifactDigest: digest("c"), Callees: []string{"quote"}},
 		},
 	}

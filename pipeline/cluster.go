@@ -14,6 +14,7 @@ import (
 	nomad "github.com/hashicorp/nomad/api"
 
 	"countersign/hclspec"
+	"countersign/release"
 )
 
 // Cluster is the Nomad cluster that runs the functions.
@@ -41,14 +42,14 @@ func NewCluster(env hclspec.Nomad) (*Cluster, error) {
 	return &Cluster{client}, nil
 }
 
-// Running returns the functions that the cluster runs now, by name.
-func (c *Cluster) Running(ctx context.Context) (map[string]Running, error) {
+// Running returns the functions that the cluster runs now, by name, as far as their jobs tell: without Artifact and Key.
+func (c *Cluster) Running(ctx context.Context) (map[string]release.Function, error) {
 	list, _, err := c.nomad.Jobs().ListOptions(
 		&nomad.JobListOptions{Fields: &nomad.JobListFields{Meta: true}}, query(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("list the jobs: %w", c.wrap(err))
 	}
-	running := map[string]Running{}
+	running := map[string]release.Function{}
 	for _, job := range list {
 		if job.Stop || job.Meta[countersign.MetaArtifact] == "" {
 			continue
@@ -57,12 +58,14 @@ func (c *Cluster) Running(ctx context.Context) (map[string]Running, error) {
 		if err != nil {
 			return nil, fmt.Errorf("meta %q of job %q: %w", countersign.MetaCalls, job.ID, err)
 		}
-		running[job.ID] = Running{
-			ArtifactDigest: job.Meta[countersign.MetaArtifact],
-			Commit:         job.Meta[countersign.MetaCommit],
-			Interface:      job.Meta[countersign.MetaInterface],
-			Calls:          calls,
-			Callees:        callees(job.Meta),
+		running[job.ID] = release.Function{
+			ArtifactDigest:  job.Meta[countersign.MetaArtifact],
+			Commit:          job.Meta[countersign.MetaCommit],
+			SpecDigest:      job.Meta[countersign.MetaSpec],
+			InterfaceDigest: job.Meta[countersign.MetaInterface],
+			Repository:      job.Meta[countersign.MetaRepository],
+			Calls:           calls,
+			Callees:         callees(job.Meta),
 		}
 	}
 	return running, nil

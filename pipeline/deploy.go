@@ -12,7 +12,9 @@ import (
 
 	"countersign"
 
+	"countersign/artifact"
 	"countersign/pipeline/progress"
+	"countersign/release"
 	"countersign/vaultsign/attest"
 )
 
@@ -94,7 +96,7 @@ type deploy struct {
 	cluster *Cluster
 	routes  *routes
 	routing []string // what changed in Consul
-	running map[string]Running
+	running map[string]release.Function
 	keys    keyStore
 	signer  func(function string) attest.Signer
 }
@@ -102,7 +104,7 @@ type deploy struct {
 // unit is one function on its way. Only one step at a time works on it.
 type unit struct {
 	*Source
-	iface       *Interface
+	iface       *artifact.Interface
 	packed      *packed
 	attestation *attest.Attestation
 	job         []byte
@@ -211,12 +213,12 @@ func (d *deploy) load(ctx context.Context) (progress.Outcome, error) {
 
 // order makes units of sources and puts callees before their callers.
 func (d *deploy) order(sources []*Source) {
-	byName, calls := map[string]*unit{}, map[string][]string{}
+	byName, record := map[string]*unit{}, release.Record{Functions: map[string]release.Function{}}
 	for _, s := range sources {
 		byName[s.Name] = &unit{Source: s, jobFile: filepath.Join(d.JobsDir, s.Name+".nomad.hcl")}
-		calls[s.Name] = s.Function.Calls
+		record.Functions[s.Name] = release.Function{Callees: s.Function.Calls}
 	}
-	for _, names := range waves(calls) {
+	for _, names := range record.Waves() {
 		var wave []*unit
 		for _, name := range names {
 			wave = append(wave, byName[name])
@@ -235,7 +237,7 @@ func (d *deploy) describe(ctx context.Context, u *unit) (progress.Outcome, error
 	if err != nil {
 		return progress.Outcome{}, err
 	}
-	if u.iface, err = parseInterface(u.Name, document, u.Function.Calls); err != nil {
+	if u.iface, err = artifact.ParseInterface(u.Name, document, u.Function.Calls); err != nil {
 		return progress.Outcome{}, err
 	}
 	u.packed, err = pack(u.Source, d.loaded.Environment, module, document)
@@ -249,11 +251,11 @@ func (d *deploy) fit(ctx context.Context) error {
 		if d.running, err = d.cluster.Running(ctx); err != nil { // again: another deploy may have ended meanwhile
 			return progress.Outcome{}, err
 		}
-		deploying := map[string]*Interface{}
+		deploying := map[string]release.Function{}
 		for _, u := range d.units {
-			deploying[u.Name] = u.iface
+			deploying[u.Name] = release.Function{InterfaceDigest: u.iface.Digest, Calls: u.iface.Calls}
 		}
-		if err := checkInterfaces(deploying, d.running); err != nil {
+		if err := release.Fit(deploying, d.running); err != nil {
 			return progress.Outcome{}, err
 		}
 		now, err := d.routes.read(ctx)

@@ -16,19 +16,6 @@ const sourceMark = "countersign: "
 // anyService is the name with which Consul means every service.
 const anyService = "*"
 
-// callersOf turns lists of callees around: callee -> callers, sorted.
-func callersOf(callees map[string][]string) map[string][]string {
-	callers := map[string][]string{}
-	for _, caller := range slices.Sorted(maps.Keys(callees)) {
-		list := slices.Clone(callees[caller])
-		slices.Sort(list)
-		for _, callee := range slices.Compact(list) {
-			callers[callee] = append(callers[callee], caller)
-		}
-	}
-	return callers
-}
-
 // planIntentions says what is to be written so that exactly the callers of each callee may call it, apart from what
 // other people wrote. An intention of ours that is not wanted goes only if the caller is in narrow; nil: none goes. The
 // remarks name calls that stay denied, since somebody wants it so.

@@ -2,20 +2,11 @@ package pipeline
 
 import (
 	"errors"
-	"reflect"
 	"slices"
 	"testing"
 
 	consul "github.com/hashicorp/consul/api"
 )
-
-func TestCallersOf(t *testing.T) {
-	got := callersOf(map[string][]string{"quote": {"tax", "fx"}, "cart": {"quote", "tax", "tax"}, "tax": nil})
-	want := map[string][]string{"tax": {"cart", "quote"}, "fx": {"quote"}, "quote": {"cart"}}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("callersOf = %v, want %v", got, want)
-	}
-}
 
 // source is an intention; ours is one that we wrote.
 func source(name string, action consul.IntentionAction, description string) *consul.SourceIntention {

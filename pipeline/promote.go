@@ -13,6 +13,7 @@ import (
 
 	"countersign/hclspec"
 	"countersign/pipeline/progress"
+	"countersign/release"
 )
 
 // CanaryOptions is what ending canaries is told by its user.
@@ -207,7 +208,7 @@ func (e *ending) narrow(ctx context.Context) error {
 		}
 		return e.change(ctx, func(now *routing) ([]routeChange, error) {
 			nobody := func(string) bool { return false }
-			changes, _, err := planIntentions(callersOf(calleesOf(running)), narrows(now, nobody), now)
+			changes, _, err := planIntentions(release.Callers(release.Callees(running)), narrows(now, nobody), now)
 			return changes, err
 		})
 	})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -185,4 +186,26 @@ func writeIfChanged(file string, content []byte) (changed bool, err error) {
 		return false, fmt.Errorf("write: %w", err)
 	}
 	return true, nil
+}
+
+// formatCalls and parseCalls turn Job.Calls into a value of a Nomad job's meta and back: "fx=sha256:…
+// tax=sha256:…".
+func formatCalls(calls map[string]string) string {
+	parts := make([]string, 0, len(calls))
+	for _, callee := range slices.Sorted(maps.Keys(calls)) {
+		parts = append(parts, callee+"="+calls[callee])
+	}
+	return strings.Join(parts, " ")
+}
+
+func parseCalls(s string) (map[string]string, error) {
+	calls := map[string]string{}
+	for _, part := range strings.Fields(s) {
+		callee, digest, ok := strings.Cut(part, "=")
+		if !ok || callee == "" || digest == "" {
+			return nil, errors.New("want callee=digest, got " + part)
+		}
+		calls[callee] = digest
+	}
+	return calls, nil
 }

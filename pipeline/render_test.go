@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -119,5 +120,21 @@ func TestWriteIfChanged(t *testing.T) {
 	}
 	if _, err := writeIfChanged(filepath.Dir(file), nil); err == nil {
 		t.Error("writing over a directory succeeded")
+	}
+}
+
+func TestCallsInMeta(t *testing.T) {
+	calls := map[string]string{"tax": "sha256:aa", "fx": "sha256:bb"}
+	text := formatCalls(calls)
+	if want := "fx=sha256:bb tax=sha256:aa"; text != want {
+		t.Errorf("formatCalls = %q, want %q", text, want)
+	}
+	if got, err := parseCalls(text); err != nil || !reflect.DeepEqual(got, calls) {
+		t.Errorf("parseCalls(%q) = %v, %v; want %v", text, got, err, calls)
+	}
+	for _, bad := range []string{"tax", "=sha256:aa", "tax="} {
+		if _, err := parseCalls(bad); err == nil {
+			t.Errorf("parseCalls(%q) succeeded", bad)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package pipeline
+package release
 
 import (
 	"reflect"
@@ -40,5 +40,13 @@ func TestWaves(t *testing.T) {
 				t.Errorf("waves(%v) = %v, want %v", tc.calls, got, tc.want)
 			}
 		})
+	}
+}
+
+func TestCallers(t *testing.T) {
+	got := Callers(map[string][]string{"quote": {"tax", "fx"}, "cart": {"quote", "tax", "tax"}, "tax": nil})
+	want := map[string][]string{"tax": {"cart", "quote"}, "fx": {"quote"}, "quote": {"cart"}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("Callers = %v, want %v", got, want)
 	}
 }

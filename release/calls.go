@@ -1,8 +1,35 @@
-package pipeline
+package release
 
 import (
+	"maps"
 	"slices"
 )
+
+// Waves orders the functions of a record so that callees come before their callers: each wave holds functions that only
+// call functions of earlier waves, or each other in a cycle, and can be run at the same time.
+func (r *Record) Waves() [][]string { return waves(Callees(r.Functions)) }
+
+// Callees returns which functions may call which: caller -> callees.
+func Callees(functions map[string]Function) map[string][]string {
+	callees := map[string][]string{}
+	for name, f := range functions {
+		callees[name] = f.Callees
+	}
+	return callees
+}
+
+// Callers turns callees around: callee -> callers, sorted.
+func Callers(callees map[string][]string) map[string][]string {
+	callers := map[string][]string{}
+	for _, caller := range slices.Sorted(maps.Keys(callees)) {
+		list := slices.Clone(callees[caller])
+		slices.Sort(list)
+		for _, callee := range slices.Compact(list) {
+			callers[callee] = append(callers[callee], caller)
+		}
+	}
+	return callers
+}
 
 // waves orders functions so that callees come before their callers: each wave holds functions that only call
 // functions of earlier waves, or each other in a cycle, and can be run at the same time. calls maps each function to
