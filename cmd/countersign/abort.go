@@ -6,6 +6,7 @@ import (
 
 	"countersign/pipeline"
 	"countersign/pipeline/progress"
+	"countersign/pipeline/routes"
 )
 
 const (
@@ -18,7 +19,7 @@ func init() { register(command{"abort", abortArgs, abortSummary, abort}) }
 func abort(ctx context.Context, s streams, args []string) error {
 	return endCanaries(ctx, s, args, ending{
 		"abort", abortArgs, abortSummary, progress.AbortSteps, pipeline.Abort,
-		func(c pipeline.Canary) string {
+		func(c routes.Canary) string {
 			return fmt.Sprintf("Aborted %s: all calls go to release %s; release %s has stopped.", c.Function, c.Stable, c.Release)
 		},
 	})

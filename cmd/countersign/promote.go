@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"countersign/pipeline"
-	"countersign/pipeline/progress"
 	"countersign/pipeline/live"
+	"countersign/pipeline/progress"
+	"countersign/pipeline/routes"
 )
 
 const (
@@ -21,7 +22,7 @@ func init() { register(command{"promote", promoteArgs, promoteSummary, promote})
 func promote(ctx context.Context, s streams, args []string) error {
 	return endCanaries(ctx, s, args, ending{
 		"promote", promoteArgs, promoteSummary, progress.PromoteSteps, pipeline.Promote,
-		func(c pipeline.Canary) string {
+		func(c routes.Canary) string {
 			return fmt.Sprintf("Promoted %s: all calls go to release %s; release %s has stopped.", c.Function, c.Release, c.Stable)
 		},
 	})
@@ -32,7 +33,7 @@ type ending struct {
 	name, args, summary string
 	steps               []progress.Step
 	end                 func(context.Context, pipeline.CanaryOptions) (*pipeline.CanaryResult, error)
-	conclusion          func(pipeline.Canary) string
+	conclusion          func(routes.Canary) string
 }
 
 func endCanaries(ctx context.Context, s streams, args []string, e ending) error {
