@@ -41,7 +41,10 @@ func TestSignPublishAndVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	contents := artifact.Contents{Function: name, Wasm: []byte("\x00asm " + name), Spec: f.SpecSource, Interface: []byte(document(t, name, map[string]string{}))}
+	contents := artifact.Contents{
+		Function: name, Wasm: []byte("\x00asm " + name), Spec: f.SpecSource,
+		Interface: []byte(document(t, name, map[string]string{})),
+	}
 	if _, _, err := artifact.Push(t.Context(), store, contents); err != nil {
 		t.Fatal(err)
 	}
