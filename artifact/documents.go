@@ -49,4 +49,6 @@ func PullDocuments(ctx context.Context, store Store, ref Reference) (*Documents,
 }
 
 // isDocument tells whether a layer is no executable.
-func isDocument(d ocispec.Descriptor) bool { return d.MediaType == TypeSpec || d.MediaType == TypeInterface }
+func isDocument(d ocispec.Descriptor) bool {
+	return d.MediaType == TypeSpec || d.MediaType == TypeInterface
+}
