@@ -110,6 +110,12 @@ func Pull(ctx context.Context, store Store, ref Reference) (*Loaded, error) {
 
 // fetchArtifact reads a manifest and its layers.
 func fetchArtifact(ctx context.Context, store Store, ref Reference) (manifest []byte, layers []blob, err error) {
+	return fetchLayers(ctx, store, ref, func(ocispec.Descriptor) bool { return true })
+}
+
+// fetchLayers reads a manifest and those of its layers that are wanted. The others have no content.
+func fetchLayers(ctx context.Context, store Store, ref Reference, wanted func(ocispec.Descriptor) bool) (
+	manifest []byte, layers []blob, err error) {
 	manifest, err = fetchManifest(ctx, store, ref)
 	if err != nil {
 		return nil, nil, err
@@ -119,6 +125,10 @@ func fetchArtifact(ctx context.Context, store Store, ref Reference) (manifest []
 		return nil, nil, err
 	}
 	for _, d := range descriptors {
+		if !wanted(d) {
+			layers = append(layers, blob{descriptor: d})
+			continue
+		}
 		content, err := fetch(ctx, store, "the "+d.MediaType+" of "+ref.String(), d)
 		if err != nil {
 			return nil, nil, err

@@ -1,6 +1,13 @@
-// Package pipeline takes what Bazel built to running, healthy functions: load, describe, sign, publish, render, plan,
-// run, wait. Each step is a function with a typed result; Deploy chains them and reports every one as it ends.
+// Package pipeline is what the commands deploy, promote, abort and verify do. Each is a few calls of the packages below,
+// and a result:
 //
-// It owns the order of the steps, the check that callers and callees fit, the rendering of Nomad jobs, and the lock
-// that keeps two deploys apart. It must not run functions or take calls, and it holds no key: Vault signs.
+//	load      what Bazel built, the specs, the environment
+//	publish   load → describe → sign → publish: ends in a release.Record
+//	apply     a record → check, render, plan, route, run, wait, shift, narrow; and how a canary ends
+//	job       the text of a Nomad job
+//	routes    which configuration entries Consul should have
+//	nomad, consul, registry, vault    the servers, one package each
+//	progress, failure                 what a deploy is doing, and how that fails
+//
+// It owns what users decide and are told. It must not run functions or take calls, and it holds no key: Vault signs.
 package pipeline

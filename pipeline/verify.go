@@ -5,16 +5,18 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"countersign"
 
-	consul "github.com/hashicorp/consul/api"
-
 	"countersign/artifact"
 	"countersign/hclspec"
+	"countersign/pipeline/consul"
+	"countersign/pipeline/failure"
+	"countersign/pipeline/nomad"
+	"countersign/pipeline/registry"
+	"countersign/pipeline/vault"
 	"countersign/vaultsign/attest"
 	"countersign/vaultsign/keyring"
 	"countersign/vaultsign/transit"
@@ -54,7 +56,7 @@ func Verify(ctx context.Context, env *hclspec.Environment, subject string, publi
 	if err != nil {
 		return nil, err
 	}
-	store, err := artifact.Open(ref, env.Registry.PlainHTTP && ref.Registry == env.Registry.Address)
+	store, err := registry.Open(env.Registry, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +67,7 @@ func Verify(ctx context.Context, env *hclspec.Environment, subject string, publi
 	if err != nil {
 		return nil, err
 	}
-	w, err := want(loaded.Contents, loaded.ManifestDigest)
+	w, err := registry.Want(loaded.Documents(loaded.Reference))
 	if err != nil {
 		return nil, err
 	}
@@ -103,13 +105,13 @@ func ringFor(ctx context.Context, env *hclspec.Environment, loaded *artifact.Loa
 	if publicKey != nil {
 		return ringOf(publicKey, loaded.Bundles, w)
 	}
-	keys, err := newKeys(env.Vault)
+	keys, err := vault.Keys(env.Vault)
 	if err != nil {
 		return keyring.KeyRing{}, err
 	}
 	ring, err := keys.PublicKeys(ctx, loaded.Function)
 	if errors.Is(err, transit.ErrNoKey) {
-		return keyring.KeyRing{}, &NoKeyError{Function: loaded.Function, Mount: env.Vault.TransitMount}
+		return keyring.KeyRing{}, &vault.NoKeyError{Function: loaded.Function, Mount: env.Vault.TransitMount}
 	}
 	return ring, err
 }
@@ -137,18 +139,6 @@ func ringOf(publicKey []byte, bundles [][]byte, w attest.Want) (keyring.KeyRing,
 	return ring, nil
 }
 
-// NoKeyError says that Vault has no key of a function, so nothing can be signed with it.
-type NoKeyError struct{ Function, Mount string }
-
-// Error implements error.
-func (e *NoKeyError) Error() string {
-	return fmt.Sprintf("Vault has no key %q in its transit mount %s, so no attestation of this function can be genuine",
-		e.Function, e.Mount)
-}
-
-// Unverified marks the error as a verification failure.
-func (e *NoKeyError) Unverified() bool { return true }
-
 // resolveSubject returns the artifact that a function's name or a reference stands for, and since when it runs.
 func resolveSubject(ctx context.Context, env *hclspec.Environment, subject string) (
 	artifact.Reference, time.Time, error) {
@@ -160,7 +150,7 @@ func resolveSubject(ctx context.Context, env *hclspec.Environment, subject strin
 		return artifact.Reference{}, time.Time{}, fmt.Errorf("%q is neither the name of a function nor a reference such as "+
 			"registry/prefix/name@sha256:…", subject)
 	}
-	cluster, err := NewCluster(env.Nomad)
+	cluster, err := nomad.New(env.Nomad)
 	if err != nil {
 		return artifact.Reference{}, time.Time{}, err
 	}
@@ -168,7 +158,7 @@ func resolveSubject(ctx context.Context, env *hclspec.Environment, subject strin
 	if err == nil && job == nil {
 		err = fmt.Errorf("no job %q runs: deploy the function, or name an artifact by its reference", subject)
 	}
-	if isUnreachable(err) {
+	if failure.IsUnreachable(err) {
 		ref, consulErr := fromCatalog(ctx, env, subject)
 		if consulErr != nil {
 			return artifact.Reference{}, time.Time{}, errors.Join(err, consulErr)
@@ -184,25 +174,20 @@ func resolveSubject(ctx context.Context, env *hclspec.Environment, subject strin
 
 // fromCatalog finds out what runs from the meta of the function's instances in the Consul catalog.
 func fromCatalog(ctx context.Context, env *hclspec.Environment, function string) (artifact.Reference, error) {
-	client, address, err := newConsul(env.Consul)
+	client, err := consul.New(env.Consul)
 	if err != nil {
 		return artifact.Reference{}, err
 	}
-	instances, _, err := client.Catalog().Service(function, "countersign", (&consul.QueryOptions{}).WithContext(ctx))
+	digests, err := client.Artifacts(ctx, function)
 	if err != nil {
-		return artifact.Reference{}, consulError(address, err)
+		return artifact.Reference{}, err
 	}
-	var digests []string
-	for _, instance := range instances {
-		digests = append(digests, instance.ServiceMeta[countersign.MetaArtifact])
-	}
-	slices.Sort(digests)
-	switch digests = slices.Compact(digests); len(digests) {
+	switch len(digests) {
 	case 0:
 		return artifact.Reference{}, fmt.Errorf("the Consul catalog has no instance of function %q", function)
 	case 1:
-		return artifact.ParseReference(reference(env, function).WithDigest(digests[0]).String())
+		return artifact.ParseReference(registry.Reference(env.Registry, function).WithDigest(digests[0]).String())
 	}
 	return artifact.Reference{}, fmt.Errorf("several versions of function %q run; name one of them: %s@ %s", function,
-		reference(env, function), strings.Join(digests, ", "))
+		registry.Reference(env.Registry, function), strings.Join(digests, ", "))
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"countersign/pipeline"
+	"countersign/pipeline/progress"
+	"countersign/pipeline/routes"
 )
 
 const (
@@ -16,8 +18,8 @@ func init() { register(command{"abort", abortArgs, abortSummary, abort}) }
 
 func abort(ctx context.Context, s streams, args []string) error {
 	return endCanaries(ctx, s, args, ending{
-		"abort", abortArgs, abortSummary, pipeline.AbortSteps, pipeline.Abort,
-		func(c pipeline.Canary) string {
+		"abort", abortArgs, abortSummary, progress.AbortSteps, pipeline.Abort,
+		func(c routes.Canary) string {
 			return fmt.Sprintf("Aborted %s: all calls go to release %s; release %s has stopped.", c.Function, c.Stable, c.Release)
 		},
 	})

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"countersign/pipeline"
+	"countersign/pipeline/nomad"
+	"countersign/pipeline/progress"
+	"countersign/pipeline/routes"
 )
 
 const (
@@ -44,16 +47,16 @@ func deploy(ctx context.Context, s streams, args []string) error {
 		return &usageError{"which build? name its manifest with -manifest, or use `bazel run //:deploy`"}
 	}
 	if *canary != "" {
-		if o.Canary, err = pipeline.ParseShare(*canary); err != nil {
+		if o.Canary, err = routes.ParseShare(*canary); err != nil {
 			return &usageError{"-canary " + err.Error()}
 		}
 	}
 	o.Functions, o.JobsDir = names, jobsDir(o.JobsDir)
-	progress := s.out
+	out := s.out
 	if *asJSON {
-		progress = s.err
+		out = s.err
 	}
-	view := newProgress(progress, pipeline.FunctionSteps)
+	view := newProgress(out, progress.FunctionSteps)
 	o.Observer = view
 	result, err := pipeline.Deploy(ctx, o)
 	view.Close()
@@ -89,7 +92,7 @@ func jobsDir(flag string) string {
 
 // conclusion is the last line of a deploy that went well.
 func conclusion(r *pipeline.Result) string {
-	counts, signed := map[pipeline.Action]int{}, 0
+	counts, signed := map[nomad.Action]int{}, 0
 	for _, f := range r.Functions {
 		counts[f.Action]++
 		if f.Signed {
@@ -97,16 +100,16 @@ func conclusion(r *pipeline.Result) string {
 		}
 	}
 	took := time.Duration(r.MS * float64(time.Millisecond)).Round(10 * time.Millisecond)
-	changes := len(r.Functions) - counts[pipeline.ActionNone]
+	changes := len(r.Functions) - counts[nomad.ActionNone]
 	switch {
 	case r.PlanOnly:
 		return fmt.Sprintf("Plan: %d to create, %d to update, %d unchanged (%s). Nothing was changed.",
-			counts[pipeline.ActionCreate], changes-counts[pipeline.ActionCreate], counts[pipeline.ActionNone], took)
+			counts[nomad.ActionCreate], changes-counts[nomad.ActionCreate], counts[nomad.ActionNone], took)
 	case !r.Changed():
 		return fmt.Sprintf("Nothing to do: all %d functions run as built (%s).", len(r.Functions), took)
 	}
 	return fmt.Sprintf("Deployed to %s: %d changed, %d unchanged, %d signed; all healthy (%s).", r.Environment, changes,
-		counts[pipeline.ActionNone], signed, took) + canaries(r)
+		counts[nomad.ActionNone], signed, took) + canaries(r)
 }
 
 // canaries tells which functions run in two releases, and how that ends.
@@ -122,7 +125,7 @@ func canaries(r *pipeline.Result) string {
 }
 
 // printTimings prints a line per step of each function.
-func printTimings(w io.Writer, steps []pipeline.Timing) {
+func printTimings(w io.Writer, steps []progress.Timing) {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tw, "step\tfunction\tstate\tms\t")
 	for _, t := range steps {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"countersign/pipeline"
+	"countersign/pipeline/progress"
+	"countersign/pipeline/routes"
 )
 
 const (
@@ -18,8 +20,8 @@ func init() { register(command{"promote", promoteArgs, promoteSummary, promote})
 
 func promote(ctx context.Context, s streams, args []string) error {
 	return endCanaries(ctx, s, args, ending{
-		"promote", promoteArgs, promoteSummary, pipeline.PromoteSteps, pipeline.Promote,
-		func(c pipeline.Canary) string {
+		"promote", promoteArgs, promoteSummary, progress.PromoteSteps, pipeline.Promote,
+		func(c routes.Canary) string {
 			return fmt.Sprintf("Promoted %s: all calls go to release %s; release %s has stopped.", c.Function, c.Release, c.Stable)
 		},
 	})
@@ -28,9 +30,9 @@ func promote(ctx context.Context, s streams, args []string) error {
 // ending is a command that ends canaries.
 type ending struct {
 	name, args, summary string
-	steps               []pipeline.Step
+	steps               []progress.Step
 	end                 func(context.Context, pipeline.CanaryOptions) (*pipeline.CanaryResult, error)
-	conclusion          func(pipeline.Canary) string
+	conclusion          func(routes.Canary) string
 }
 
 func endCanaries(ctx context.Context, s streams, args []string, e ending) error {
@@ -46,11 +48,11 @@ func endCanaries(ctx context.Context, s streams, args []string, e ending) error 
 	if o.Functions, err = parse(fs, args); err != nil {
 		return err
 	}
-	progress := s.out
+	out := s.out
 	if *asJSON {
-		progress = s.err
+		out = s.err
 	}
-	view := newProgress(progress, e.steps)
+	view := newProgress(out, e.steps)
 	o.Observer = view
 	result, err := e.end(ctx, o)
 	view.Close()

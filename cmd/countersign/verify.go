@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/pipeline"
+	"countersign/pipeline/load"
 	"countersign/vaultsign/attest"
 )
 
@@ -35,7 +36,7 @@ func verify(ctx context.Context, s streams, args []string) error {
 	if len(rest) != 1 {
 		return &usageError{"name one function or artifact"}
 	}
-	env, err := pipeline.LoadEnvironment(*envFile)
+	env, err := load.Environment(*envFile)
 	if err != nil {
 		return err
 	}

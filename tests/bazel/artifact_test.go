@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"countersign/pipeline"
+	"countersign/pipeline/load"
 )
 
 // functions are built by the tests: those of the examples' repositories, and one that runs natively.
@@ -102,7 +102,7 @@ func TestDeployManifest(t *testing.T) {
 	w := workspace{dir: root}
 	w.must(t, "build", "//:deploy")
 	runfiles := filepath.Join(w.must(t, "info", "bazel-bin"), "deploy.runfiles")
-	m, err := pipeline.ReadManifest(filepath.Join(runfiles, "countersign/deploy.manifest.json"))
+	m, err := load.ReadManifest(filepath.Join(runfiles, "countersign/deploy.manifest.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"countersign/pipeline"
+	"countersign/pipeline/load"
 )
 
 // sources are where functions come from: directory of the module and package of the function.
@@ -82,9 +82,9 @@ func (r *Run) Manifest(t testing.TB, edit Edit, functions ...string) string {
 		t.Fatalf("git rev-parse HEAD: %v", err)
 	}
 	dir := t.TempDir()
-	var m pipeline.Manifest
+	var m load.Manifest
 	for _, name := range functions {
-		f := pipeline.Built{Name: name, Target: "@" + name + "//:" + name, Runtime: "wasm", Wasm: r.WasmOf(t, name),
+		f := load.Built{Name: name, Target: "@" + name + "//:" + name, Runtime: "wasm", Wasm: r.WasmOf(t, name),
 			Spec: r.SpecPath(name), Repository: "//" + sources[name].dir, Commit: strings.TrimSpace(string(head))}
 		if edit != nil {
 			f.Spec = edited(t, dir, name, f.Spec, edit)

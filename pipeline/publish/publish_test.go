@@ -1,0 +1,103 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"oras.land/oras-go/v2/content/oci"
+
+	"countersign/artifact"
+	"countersign/hclspec"
+	"countersign/pipeline/load"
+	"countersign/pipeline/progress"
+	"countersign/pipeline/vault/vaulttest"
+)
+
+// directory is a registry's repository on disk.
+func directory(t *testing.T) artifact.Store {
+	t.Helper()
+	store, err := oci.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// publishing returns a release in the making with a registry, and the function of it.
+func publishing(t *testing.T, k *vaulttest.Keys, store artifact.Store, commitDigit string) (*Publication, *Function) {
+	t.Helper()
+	env := &hclspec.Environment{Registry: hclspec.Registry{Address: "registry.example:5000", Prefix: "functions"}}
+	source := &load.Source{
+		Built: load.Built{
+			Name: "quote", Target: "@quote//:quote", Runtime: hclspec.RuntimeWasm,
+			Repository: "https://git.example/quote.git", Commit: strings.Repeat(commitDigit, 40),
+		},
+		Function: &hclspec.Function{Name: "quote"}, SpecSource: []byte("function \"quote\" {}\n"),
+	}
+	document := []byte(`{"calls":{},"function":"quote","reply":{"kind":"integer"},"request":{"kind":"string"}}`)
+	open := func(artifact.Reference) (artifact.Store, error) { return store, nil }
+	o := Options{Environment: env, Builder: "https://build.example/v1", Open: open}
+	p := New(o, []*load.Source{source}, progress.NewRecorder(nil))
+	p.UseKeys(k, k.Signer)
+	f := p.functions[0]
+	if err := p.pack(f, []byte("\x00asm module"), document); err != nil {
+		t.Fatal(err)
+	}
+	return p, f
+}
+
+func TestSignAndPublishOnlyWhatLacks(t *testing.T) {
+	k, store := vaulttest.New(t), directory(t)
+	run := func(t *testing.T, commitDigit string, wantSigned bool, wantVersion int, wantCommit string) {
+		t.Helper()
+		p, f := publishing(t, k, store, commitDigit)
+		signed, err := p.sign(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		published, err := p.publish(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if signed.Idle == wantSigned || published.Idle == wantSigned {
+			t.Errorf("sign: %+v, publish: %+v; want them to do something: %t", signed, published, wantSigned)
+		}
+		if got := f.Attestation.Key.Version; got != wantVersion {
+			t.Errorf("attested by version %d, want %d", got, wantVersion)
+		}
+		if f.Attestation.Commit != strings.Repeat(wantCommit, 40) {
+			t.Errorf("attested commit %s, want 40 times %s", f.Attestation.Commit, wantCommit)
+		}
+		if f.Signed != wantSigned || f.Published != wantSigned {
+			t.Errorf("result tells signed %t, published %t; want %t", f.Signed, f.Published, wantSigned)
+		}
+	}
+	run(t, "1", true, 1, "1")  // first deploy: makes the key
+	run(t, "1", false, 1, "1") // no change
+	run(t, "2", false, 1, "1") // another commit that gives the same bytes
+	k.Rotate()
+	run(t, "1", false, 1, "1") // version 1 still counts
+	k.Retire(2)
+	run(t, "2", true, 2, "2")  // it does not any more: signed again, without a new build
+	run(t, "1", false, 2, "2") // the one that counts is found among both
+}
+
+func TestPlanOnlySignsAndPublishesNothing(t *testing.T) {
+	k, store := vaulttest.New(t), directory(t)
+	p, f := publishing(t, k, store, "1")
+	p.PlanOnly = true
+	for _, step := range []func(context.Context, *Function) (progress.Outcome, error){p.sign, p.publish} {
+		o, err := step(t.Context(), f)
+		if err != nil || !o.Idle || !strings.Contains(o.Detail, "would be") {
+			t.Errorf("outcome %+v, %v; want nothing but what would be done", o, err)
+		}
+	}
+	if k.Exist() {
+		t.Error("a key was made")
+	}
+	if _, err := artifact.Pull(t.Context(), store, f.Artifact); !errors.Is(err, artifact.ErrNotFound) {
+		t.Errorf("pulling gives %v, want ErrNotFound", err)
+	}
+}

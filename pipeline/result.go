@@ -1,0 +1,83 @@
+package pipeline
+
+import (
+	"slices"
+	"time"
+
+	"countersign/pipeline/job"
+	"countersign/pipeline/nomad"
+	"countersign/pipeline/progress"
+	"countersign/pipeline/publish"
+	"countersign/pipeline/routes"
+)
+
+// Result is what a deploy did. It is useful, though incomplete, after an error, too.
+type Result struct {
+	Environment string            `json:"environment"`
+	PlanOnly    bool              `json:"plan_only"`
+	Functions   []FunctionResult  `json:"functions"`
+	Routing     []string          `json:"routing,omitempty"` // what changed in Consul, for people
+	Steps       []progress.Timing `json:"steps"`
+	MS          float64           `json:"ms"` // altogether
+}
+
+// FunctionResult is what a deploy did about one function.
+type FunctionResult struct {
+	Name        string       `json:"name"`
+	Action      nomad.Action `json:"action"` // "" if it did not come to a plan
+	Artifact    string       `json:"artifact"`
+	Interface   string       `json:"interface_digest"`
+	Repository  string       `json:"repository"` // as attested
+	Commit      string       `json:"commit"`     // as attested
+	Key         string       `json:"key"`        // key and version of the attestation
+	Signed      bool         `json:"signed"`     // by this deploy
+	Published   bool         `json:"published"`  // by this deploy
+	Job         string       `json:"job"`        // file
+	Changes     string       `json:"changes,omitempty"`
+	Allocations int          `json:"healthy_allocations,omitempty"`
+
+	Canary *routes.Canary `json:"canary,omitempty"` // if it runs beside another release
+}
+
+// Changed tells whether anything was different from what was there.
+func (r *Result) Changed() bool {
+	return len(r.Routing) > 0 || slices.ContainsFunc(r.Functions, func(f FunctionResult) bool {
+		return f.Signed || f.Published || f.Action != nomad.ActionNone
+	})
+}
+
+// result is what the deploy did so far.
+func (d *deploy) result(took time.Duration) *Result {
+	r := &Result{PlanOnly: d.PlanOnly, Steps: d.steps.Timings(), MS: progress.Milliseconds(took)}
+	if d.environment != nil {
+		r.Environment = d.environment.Name
+	}
+	if d.engine != nil {
+		r.Routing = d.engine.Routing()
+	}
+	if d.publication == nil {
+		return r
+	}
+	for _, f := range d.publication.Functions() {
+		r.Functions = append(r.Functions, d.functionResult(f))
+	}
+	return r
+}
+
+func (d *deploy) functionResult(f *publish.Function) FunctionResult {
+	r := FunctionResult{Name: f.Name, Job: job.File(d.JobsDir, f.Name), Signed: f.Signed, Published: f.Published}
+	if f.Interface != nil {
+		r.Interface = f.Interface.Digest
+	}
+	if f.Artifact.Digest != "" {
+		r.Artifact = f.Artifact.String()
+	}
+	if a := f.Attestation; a != nil {
+		r.Repository, r.Commit, r.Key = a.Repository, a.Commit, a.Key.String()
+	}
+	if d.rollout != nil {
+		done := d.rollout.Result(f.Name)
+		r.Action, r.Changes, r.Allocations, r.Canary = done.Action, done.Changes, done.Allocations, done.Canary
+	}
+	return r
+}

@@ -1,0 +1,164 @@
+package release
+
+import (
+	"bytes"
+	"maps"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// digest is 64 times one hexadecimal digit.
+func digest(digit string) string { return "sha256:" + strings.Repeat(digit, 64) }
+
+// shop is the record of testdata/shop.json.
+func shop() *Record {
+	return &Record{Environment: "dev", Functions: map[string]Function{
+		"quote": {
+			Artifact: "registry.example:5000/functions/quote", ArtifactDigest: digest("a"),
+			SpecDigest: digest("b"), InterfaceDigest: digest("c"),
+			Calls: map[string]string{"tax": digest("3")}, Callees: []string{"fx", "tax"},
+			Repository: `https://git.example/"größe" & <co>.git`, Commit: strings.Repeat("0123456789", 4),
+			Key: "hashivault://transit/quote:v3",
+		},
+		"tax": {
+			Artifact: "registry.example:5000/functions/tax", ArtifactDigest: digest("1"),
+			SpecDigest: digest("2"), InterfaceDigest: digest("3"),
+			Repository: "//.repos/tax", Commit: strings.Repeat("f", 64), Key: "hashivault://teams/shop/transit/tax:v12",
+		},
+	}}
+}
+
+func vector(t testing.TB) []byte {
+	t.Helper()
+	src, err := os.ReadFile("testdata/shop.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return src
+}
+
+// TestVector holds the encoding to the bytes and the digest of docs/release-format.md.
+func TestVector(t *testing.T) {
+	want := vector(t)
+	got, err := shop().Encode()
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("encoded: %v\n%s\nwant:\n%s", err, got, want)
+	}
+	const sum = "sha256:d27df6eac0aff84dfe2b8c4bec49f355c793d151d50d2fa648babaee0c443e28"
+	if digest, err := shop().Digest(); err != nil || digest != sum {
+		t.Errorf("digest %s, %v; want %s", digest, err, sum)
+	}
+	if id, err := shop().ID(); err != nil || id != sum[len("sha256:"):][:12] {
+		t.Errorf("ID %s, %v", id, err)
+	}
+	r, err := Decode(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := r.Encode(); err != nil || !bytes.Equal(again, want) {
+		t.Errorf("encoded again: %v\n%s", err, again)
+	}
+	quote := shop().Functions["quote"]
+	if !reflect.DeepEqual(r.Functions["quote"], quote) || r.Environment != "dev" {
+		t.Errorf("decoded %+v, want %+v", r.Functions["quote"], quote)
+	}
+	if got, want := quote.Reference(), "registry.example:5000/functions/quote@"+digest("a"); got != want {
+		t.Errorf("reference %s, want %s", got, want)
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	good := string(vector(t))
+	for name, tc := range map[string]struct{ old, new, want string }{
+		"not JSON":          {"{", "[", "decode"},
+		"a line feed":       {`}}}`, "}}}\n", "canonical"},
+		"something follows": {`}}}`, "}}}{}", "canonical"},
+		"white space":       {`"environment":`, `"environment": `, "canonical"},
+		"another format":    {"release.v1", "release.v2", "v2"},
+		"no format":         {`"format":"countersign.release.v1",`, ``, "format"},
+		"unknown member":    {`"key":`, `"x":"","key":`, "unknown field"},
+		"member twice":      {`"environment":"dev",`, `"environment":"dev","environment":"dev",`, "canonical"},
+		"another case":      {`"environment"`, `"Environment"`, "canonical"},
+		"order": {`"environment":"dev","format":"countersign.release.v1"`,
+			`"format":"countersign.release.v1","environment":"dev"`, "canonical"},
+		"another spelling":   {`"dev"`, `"\u0064ev"`, "canonical"},
+		"null":               {`"callees":[],`, `"callees":null,`, "canonical"},
+		"member is missing":  {`"callees":[],`, ``, "canonical"},
+		"no function":        {good[strings.Index(good, `"quote":`) : len(good)-2], ``, "no function"},
+		"environment":        {`"dev"`, `"Dev"`, "environment"},
+		"name":               {`"tax":{"art`, `"tax-":{"art`, "the name is not"},
+		"another's artifact": {`functions/tax"`, `functions/quote"`, "at its end"},
+		"tag":                {`functions/tax"`, `functions/tax:v1"`, "registry/repository"},
+		"no registry":        {`registry.example:5000/functions/tax"`, `tax"`, "registry/repository"},
+		"digest":             {digest("a"), "sha512:" + strings.Repeat("a", 128), "artifact digest"},
+		"callees unsorted":   {`["fx","tax"]`, `["tax","fx"]`, "sorted"},
+		"callee twice":       {`["fx","tax"]`, `["fx","fx","tax"]`, "twice"},
+		"call not permitted": {`["fx","tax"]`, `["fx"]`, "not among"},
+		"interface of call":  {`{"tax":"` + digest("3"), `{"tax":"x`, "interface digest"},
+		"repository":         {`//.repos/tax`, `a\u0007`, "unprintable"},
+		"separator":          {`//.repos/tax`, "\u2028", "unprintable"},
+		"not UTF-8":          {`//.repos/tax`, "\xff", "canonical"},
+		"commit":             {strings.Repeat("0123456789", 4), "main", "commit"},
+		"key of another":     {`transit/tax:v12`, `transit/quote:v12`, "key"},
+		"version":            {`:v12`, `:v012`, "key"},
+		"no key":             {`hashivault://teams/shop/transit/tax:v12`, ``, "key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src := strings.Replace(good, tc.old, tc.new, 1)
+			if src == good {
+				t.Fatal("the case changes nothing")
+			}
+			if r, err := Decode([]byte(src)); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("decoded %+v, %v; want an error with %q", r, err, tc.want)
+			}
+		})
+	}
+	if _, err := Decode(make([]byte, MaxSize+1)); err == nil || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("a record that is too large: %v", err)
+	}
+}
+
+func TestDiff(t *testing.T) {
+	from, to := shop(), shop()
+	if d := Diff(from, to); !d.Empty() {
+		t.Errorf("a record differs from itself: %+v", d)
+	}
+	quote := to.Functions["quote"]
+	quote.ArtifactDigest, quote.Calls = digest("9"), maps.Clone(quote.Calls)
+	quote.Calls["tax"] = digest("4")
+	to.Functions["quote"], to.Functions["fx"] = quote, Function{}
+	delete(to.Functions, "tax")
+	want := &Difference{
+		Added: []string{"fx"}, Removed: []string{"tax"},
+		Changed: []Change{{"quote", []string{"artifact_digest", "calls"}}},
+	}
+	if d := Diff(from, to); d.Empty() || !reflect.DeepEqual(d, want) {
+		t.Errorf("Diff = %+v, want %+v", d, want)
+	}
+	everything := Diff(
+		&Record{Functions: map[string]Function{"quote": {}}},
+		&Record{Functions: map[string]Function{"quote": shop().Functions["quote"]}})
+	if n := len(everything.Changed[0].Fields); n != reflect.TypeFor[Function]().NumField() {
+		t.Errorf("%d fields differ, not all", n)
+	}
+}
+
+// FuzzDecode looks for input that panics, and for input that is read although it is not what would be written.
+func FuzzDecode(f *testing.F) {
+	good := vector(f)
+	f.Add(good)
+	f.Add([]byte(`{"environment":"dev","format":"countersign.release.v1","functions":{}}`))
+	f.Add(bytes.ReplaceAll(good, []byte("tax"), []byte("fx")))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		r, err := Decode(src)
+		if err != nil {
+			return
+		}
+		if again, err := r.Encode(); err != nil || !bytes.Equal(again, src) {
+			t.Errorf("%v\n%s\nis read, and written as\n%s", err, src, again)
+		}
+		r.Waves()
+	})
+}
