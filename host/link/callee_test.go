@@ -256,12 +256,13 @@ func TestSlowReader(t *testing.T) {
 
 // TestSlowCall: a call that takes long is not taken for a peer that is gone.
 func TestSlowCall(t *testing.T) {
-	f := newFixture(t, func(c *ServerConfig) { c.timing = quick })
+	patient := timing{tick: 100 * time.Millisecond, probe: 2, dead: 15, write: time.Second} // a busy machine answers late
+	f := newFixture(t, func(c *ServerConfig) { c.timing = patient })
 	quote, tax := f.instance("quote"), f.callee("tax")
 	tax.run = func(context.Context, *callsig.Call) (callsig.Return, error) {
-		time.Sleep(2 * time.Duration(quick.dead) * quick.tick)
+		time.Sleep(2 * time.Duration(patient.dead) * patient.tick)
 		return callsig.Return{Status: 200}, nil
 	}
-	_, err := f.call(f.pool(func(c *PoolConfig) { c.timing = quick }), quote, tax, "x")
+	_, err := f.call(f.pool(func(c *PoolConfig) { c.timing = patient }), quote, tax, "x")
 	must(t, err)
 }
