@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"syscall"
@@ -68,33 +69,47 @@ func membersOf(s *state, node *int, cgroups []string) ([]int, error) {
 }
 
 // endMembers ends every process of the cluster, looking again until there is none: a process may have started others
-// meanwhile.
+// meanwhile. It remembers whom it found, since an orphan may be known by its parent alone.
 func endMembers(ctx context.Context, d dir, s *state) error {
 	deadline := time.Now().Add(2 * stopGrace)
 	kill := time.Now().Add(stopGrace / 2)
 	told := map[record]bool{}
 	for {
 		l, err := findLeftover(d, s)
-		if err != nil || len(l.Processes) == 0 {
+		if err != nil {
 			return err
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("processes %v of the cluster do not end, not even by SIGKILL", l.Processes)
 		}
 		for _, pid := range l.Processes {
 			p, err := readProc(pid)
 			if err != nil {
 				continue
 			}
-			r := record{PID: pid, StartTick: p.startTick, BootID: bootID()}
-			switch {
-			case time.Now().After(kill) || ctx.Err() != nil:
-				r.signal(syscall.SIGKILL)
-			case !told[r]:
-				r.signal(syscall.SIGTERM)
+			if r := (record{PID: pid, StartTick: p.startTick, BootID: bootID()}); !told[r] {
 				told[r] = true
+				r.signal(syscall.SIGTERM)
+			}
+		}
+		maps.DeleteFunc(told, func(r record, _ bool) bool { return !r.alive() })
+		if len(told) == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("processes %v of the cluster do not end, not even by SIGKILL", pids(told))
+		}
+		if time.Now().After(kill) || ctx.Err() != nil {
+			for r := range told {
+				r.signal(syscall.SIGKILL)
 			}
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+// pids returns the process IDs of records, sorted.
+func pids(records map[record]bool) (list []int) {
+	for r := range records {
+		list = append(list, r.PID)
+	}
+	slices.Sort(list)
+	return list
 }

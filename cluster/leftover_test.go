@@ -90,6 +90,11 @@ func TestEndMembers(t *testing.T) {
 	if err := endMembers(context.Background(), d, s); err != nil {
 		t.Fatal(err)
 	}
+	for _, pid := range before.Processes { // the one that hides is an orphan now, which nothing marks
+		if p, err := readProc(pid); err == nil && !p.dead() {
+			t.Errorf("process %d lives on", pid)
+		}
+	}
 	if after, err := findLeftover(d, s); err != nil || !after.None() {
 		t.Errorf("left: %+v, %v", after, err)
 	}
