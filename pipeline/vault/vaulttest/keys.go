@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,17 +21,30 @@ import (
 // Keys are the key versions of each function, made here instead of in Vault. All functions have the same.
 type Keys struct {
 	t       *testing.T
+	mu      sync.Mutex
 	private []*ecdsa.PrivateKey // version 1 first
 	floor   int                 // the least version that counts
 }
 
 // Rotate makes a new version.
 func (k *Keys) Rotate() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.rotate()
+}
+
+func (k *Keys) rotate() {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		k.t.Fatal(err)
 	}
 	k.private = append(k.private, private)
+}
+
+func (k *Keys) newest() *ecdsa.PrivateKey {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.private[len(k.private)-1]
 }
 
 // PEM returns the public half of a version.
@@ -50,15 +64,19 @@ func (k *Keys) Exist() bool { return k.private != nil }
 
 // EnsureKey makes the first version, unless there is one.
 func (k *Keys) EnsureKey(context.Context, string) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.private != nil {
 		return false, nil
 	}
-	k.Rotate()
+	k.rotate()
 	return true, nil
 }
 
 // PublicKeys returns the key ring of function. The error is transit.ErrNoKey if there is none.
 func (k *Keys) PublicKeys(_ context.Context, function string) (keyring.KeyRing, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.private == nil {
 		return keyring.KeyRing{}, transit.ErrNoKey
 	}
@@ -83,7 +101,7 @@ type signer struct {
 
 func (s signer) Sign(ctx context.Context, data []byte) ([]byte, keyring.PublicKey, error) {
 	digest := sha256.Sum256(data)
-	signature, err := ecdsa.SignASN1(rand.Reader, s.private[len(s.private)-1], digest[:])
+	signature, err := ecdsa.SignASN1(rand.Reader, s.newest(), digest[:])
 	if err != nil {
 		return nil, keyring.PublicKey{}, err
 	}
