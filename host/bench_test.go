@@ -65,12 +65,13 @@ func duration(ns float64) time.Duration {
 
 // unsigned calls as an instance does, without signatures: its callees run in a runtime.
 type unsigned struct {
+	host    *Host
 	task    *task
 	callees runtime.Instance
 }
 
 func (u unsigned) Call(ctx context.Context, parent *countersign.Invocation, callee string, request []byte) ([]byte, error) {
-	_, err := u.task.host.calls.Route(&router.Query{Caller: u.task.request.Function, Callee: callee,
+	_, err := u.host.calls.Route(&router.Query{Caller: u.task.request.Function, Callee: callee,
 		Allowed: func(name string) bool { return slices.Contains(u.task.spec.Calls, name) }})
 	if err != nil {
 		return nil, err
@@ -87,7 +88,7 @@ func BenchmarkCallRatios(b *testing.B) {
 	echoing := f.run("echo", hclspec.Function{}, func(t *task) { f.load(t, guest(b, "wasm/testdata/guests/echo")) })
 	relay := f.run("relay", hclspec.Function{Calls: []string{"echo"}}, func(t *task) { f.load(t, guest(b, "testdata/relay")) })
 	bare, err := f.host.engine.Load(context.Background(), guest(b, "testdata/relay"), wasm.Options{
-		Options: runtime.Options{Function: "relay", Limits: limits.Limits{Memory: 128 << 20}, Caller: unsigned{relay, echoing.runtime}}})
+		Options: runtime.Options{Function: "relay", Limits: limits.Limits{Memory: 128 << 20}, Caller: unsigned{f.host, relay, echoing.runtime}}})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func (f *fixture) run(function string, spec hclspec.Function, edit func(*task)) 
 	if spec.Call.Timeout == 0 {
 		spec.Call = hclspec.Call{Timeout: 5 * time.Second, MaxRequest: 1 << 20, MaxResponse: 1 << 20}
 	}
-	t := &task{host: f.host, spec: &spec, ended: make(chan struct{}),
+	t := &task{spec: &spec, ended: make(chan struct{}),
 		request:  control.StartRequest{TaskID: function + "-task", AllocID: function + "-alloc", Function: function},
 		identity: issue.NewRenewer(f.ca.Identity(f.tb, id), issue.RenewerConfig{})}
 	t.status = control.Status{TaskID: t.request.TaskID, AllocID: t.request.AllocID, Function: function, State: control.Running}

@@ -149,8 +149,24 @@ func (h *Host) Stop(ctx context.Context, id string, timeout time.Duration) error
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	t.stop(ctx)
+	h.end(ctx, t)
 	return nil
+}
+
+// end ends a task: no new calls, those running get until ctx is done, then the runtime ends them. It is safe to call it
+// more than once; every call returns after the task has ended.
+func (h *Host) end(ctx context.Context, t *task) {
+	h.calls.Drain(ctx, t.instance)
+	if !t.exit() {
+		<-t.ended
+		return
+	}
+	h.calls.End(t.instance)
+	h.unwant(t.spec.Calls)
+	if err := t.giveBack(ctx); err != nil {
+		h.log.Warn("closing a function's runtime", "function", t.request.Function, "allocation", t.request.AllocID, "error", err)
+	}
+	close(t.ended)
 }
 
 // Signal implements control.Backend. SIGHUP renews the call certificate and reads the public keys anew; SIGTERM and
@@ -168,7 +184,7 @@ func (h *Host) Signal(id, signal string) error {
 		go func() {
 			ctx, cancel := context.WithTimeout(h.ctx, t.spec.Call.Timeout)
 			defer cancel()
-			t.stop(ctx)
+			h.end(ctx, t)
 		}()
 		return nil
 	}
@@ -223,7 +239,7 @@ func (h *Host) stopAll() {
 	defer cancel()
 	var wg sync.WaitGroup
 	for _, t := range tasks {
-		wg.Go(func() { t.stop(ctx) })
+		wg.Go(func() { h.end(ctx, t) })
 	}
 	wg.Wait()
 }

@@ -12,7 +12,10 @@ import (
 	"countersign/hclspec"
 	"countersign/host/calls"
 	"countersign/host/control"
+	"countersign/host/native"
 	"countersign/host/runtime"
+	"countersign/host/runtime/limits"
+	"countersign/host/wasm"
 	"countersign/vaultsign/attest"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/issue"
@@ -67,7 +70,7 @@ func (h *Host) Start(ctx context.Context, request control.StartRequest) (reply c
 
 // load makes the task with its runtime; it is not callable yet.
 func (s *start) load(ctx context.Context) error {
-	t := &task{host: s.host, request: s.request, spec: s.spec, identity: s.renewer, ended: make(chan struct{})}
+	t := &task{request: s.request, spec: s.spec, identity: s.renewer, ended: make(chan struct{})}
 	t.instance = s.host.calls.Prepare(calls.InstanceConfig{Allocation: s.request.AllocID, Artifact: s.request.Artifact,
 		Spec: s.spec, SVID: s.svid, Identity: s.renewer.Current})
 	s.task = t
@@ -86,6 +89,18 @@ func (s *start) load(ctx context.Context) error {
 	}
 	s.event("Function loaded in %s", time.Since(began).Round(time.Millisecond))
 	return nil
+}
+
+// instance loads the verified artifact into the runtime that its spec names.
+func (s *start) instance(ctx context.Context, stdout, stderr io.Writer) (runtime.Instance, error) {
+	o := runtime.Options{Function: s.spec.Name, Stdout: stdout, Stderr: stderr, Caller: s.task.instance,
+		Limits: limits.Limits{Memory: s.spec.Resources.Memory, Concurrency: s.spec.Resources.Concurrency,
+			MaxReply: s.spec.Call.MaxResponse}}
+	if s.spec.Runtime == hclspec.RuntimeNative {
+		return started(native.Start(s.loaded.Native[platform], native.Options{Options: o, CgroupPath: s.request.CgroupPath}))
+	}
+	return started(s.host.engine.Load(ctx, s.loaded.Wasm,
+		wasm.Options{Options: o, Prewarm: o.Ready(s.spec.Scaling.TargetConcurrency)}))
 }
 
 // publish makes the task callable.

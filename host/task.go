@@ -15,7 +15,6 @@ import (
 // task is one allocation of a function as Nomad sees it: it is started, has a status, and ends. What calls see of it is
 // its instance.
 type task struct {
-	host     *Host
 	request  control.StartRequest
 	spec     *hclspec.Function
 	instance *calls.Instance
@@ -36,32 +35,30 @@ func (t *task) Status() control.Status {
 	return t.status
 }
 
-// stop ends the task: no new calls, those running get until ctx is done, then the runtime ends them. It is safe to
-// call it more than once; every call returns after the task has ended.
-func (t *task) stop(ctx context.Context) {
-	t.host.calls.Drain(ctx, t.instance)
+// exit makes the task one that has exited, and tells whether it was none before.
+func (t *task) exit() bool {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.status.State == control.Exited {
-		t.mu.Unlock()
-		<-t.ended
-		return
+		return false
 	}
-	t.status.State = control.Exited
-	t.status.EndedAt = time.Now()
-	t.mu.Unlock()
-	t.giveBack(ctx)
-	close(t.ended)
+	t.status.State, t.status.EndedAt = control.Exited, time.Now()
+	return true
 }
 
-// giveBack returns what the task holds. Calls that still run when ctx is done are ended.
-func (t *task) giveBack(ctx context.Context) {
-	t.host.calls.End(t.instance)
-	t.host.unwant(t.spec.Calls)
-	if err := t.runtime.Close(ctx); err != nil {
-		t.host.log.Warn("closing a function's runtime", "function", t.request.Function, "allocation", t.request.AllocID, "error", err)
-	}
+// giveBack returns what the task holds. Calls that still run when ctx is done are ended. The error is the runtime's.
+func (t *task) giveBack(ctx context.Context) error {
+	err := t.runtime.Close(ctx)
 	t.identity.Stop()
 	for _, l := range t.logs {
 		l.Close()
 	}
+	return err
+}
+
+// stats dates what the task has used.
+func (t *task) stats() control.Stats {
+	u := t.runtime.Usage()
+	return control.Stats{Time: time.Now(), CPU: u.CPU, MemoryBytes: u.MemoryBytes, MemoryMax: u.MemoryMax,
+		Sandboxes: u.Sandboxes, InFlight: u.InFlight, Calls: u.Calls, Failures: u.Failures}
 }

@@ -141,3 +141,21 @@ func (d *deploy) newEngine(cluster *nomad.Cluster, keys *transit.Client) *apply.
 	}
 	return e
 }
+
+// result is what the deploy did so far.
+func (d *deploy) result(took time.Duration) *Result {
+	r := &Result{PlanOnly: d.PlanOnly, Steps: d.steps.Timings(), MS: progress.Milliseconds(took)}
+	if d.environment != nil {
+		r.Environment = d.environment.Name
+	}
+	if d.engine != nil {
+		r.Routing = d.engine.Routing()
+	}
+	if d.publication == nil {
+		return r
+	}
+	for _, f := range d.publication.Functions() {
+		r.Functions = append(r.Functions, resultOf(f, d.rollout, d.JobsDir))
+	}
+	return r
+}

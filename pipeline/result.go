@@ -2,8 +2,8 @@ package pipeline
 
 import (
 	"slices"
-	"time"
 
+	"countersign/pipeline/apply"
 	"countersign/pipeline/job"
 	"countersign/pipeline/nomad"
 	"countersign/pipeline/progress"
@@ -46,26 +46,9 @@ func (r *Result) Changed() bool {
 	})
 }
 
-// result is what the deploy did so far.
-func (d *deploy) result(took time.Duration) *Result {
-	r := &Result{PlanOnly: d.PlanOnly, Steps: d.steps.Timings(), MS: progress.Milliseconds(took)}
-	if d.environment != nil {
-		r.Environment = d.environment.Name
-	}
-	if d.engine != nil {
-		r.Routing = d.engine.Routing()
-	}
-	if d.publication == nil {
-		return r
-	}
-	for _, f := range d.publication.Functions() {
-		r.Functions = append(r.Functions, d.functionResult(f))
-	}
-	return r
-}
-
-func (d *deploy) functionResult(f *publish.Function) FunctionResult {
-	r := FunctionResult{Name: f.Name, Job: job.File(d.JobsDir, f.Name), Signed: f.Signed, Published: f.Published}
+// resultOf is what a deploy did about a function of its publication. rollout is nil if it did not come to that.
+func resultOf(f *publish.Function, rollout *apply.Rollout, jobsDir string) FunctionResult {
+	r := FunctionResult{Name: f.Name, Job: job.File(jobsDir, f.Name), Signed: f.Signed, Published: f.Published}
 	if f.Interface != nil {
 		r.Interface = f.Interface.Digest
 	}
@@ -75,8 +58,8 @@ func (d *deploy) functionResult(f *publish.Function) FunctionResult {
 	if a := f.Attestation; a != nil {
 		r.Repository, r.Commit, r.Key = a.Repository, a.Commit, a.Key.String()
 	}
-	if d.rollout != nil {
-		done := d.rollout.Result(f.Name)
+	if rollout != nil {
+		done := rollout.Result(f.Name)
 		r.Action, r.Changes, r.Allocations, r.Canary = done.Action, done.Changes, done.Allocations, done.Canary
 	}
 	return r
