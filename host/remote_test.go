@@ -276,7 +276,7 @@ func TestStoppingInstanceIsLeft(t *testing.T) {
 	stopping := ns.tasks[1].task
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	stopping.host.calls.Drain(ctx, stopping.instance)
+	ns.hosts[1].host.calls.Drain(ctx, stopping.instance)
 	for range 20 {
 		if _, err := callAs(quote, 0, "tax", `{}`); err != nil {
 			t.Errorf("%v; want the answer of the other instance", err)
@@ -305,7 +305,7 @@ func TestStoppingTaskSaysSo(t *testing.T) {
 		answered <- err
 	}()
 	<-entered
-	go func() { stopped <- tax.host.Stop(context.Background(), tax.request.TaskID, 10*time.Second) }()
+	go func() { stopped <- ns.hosts[1].host.Stop(context.Background(), tax.request.TaskID, 10*time.Second) }()
 	for tax.instance.Accepts() {
 		time.Sleep(time.Millisecond)
 	}
