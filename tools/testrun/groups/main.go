@@ -34,25 +34,37 @@ const cleaningUp = 3 * time.Minute
 type group struct {
 	name    string
 	command []string
-	// computes: it keeps the processors busy. Such groups run one after the other and let those go first that mostly wait.
-	computes bool
+	kind    kind
 }
+
+// kind is what a group needs of the machine.
+type kind int
+
+const (
+	// waits: mostly for its servers.
+	waits kind = iota
+	// computes: it keeps the processors busy. Such groups run one after the other and let those go first that wait.
+	computes
+	// measures: what it asserts is about calls under load, which a machine that does other things can't answer in time.
+	// Such groups run first, one after the other and nothing beside them.
+	measures
+)
 
 // all in the order in which they start: the longest first.
 var all = []group{
-	{"nodes", []string{"tools/integration", "nodes"}, false},
-	{"cluster", []string{"tools/integration", "cluster"}, false},
-	{"e2e", []string{"tools/integration", "e2e"}, false},
-	{"interop", []string{"tools/integration", "interop"}, false},
-	{"consului", []string{"tools/integration", "consului"}, false},
-	{"bazel", []string{"tools/integration", "bazel"}, true},
-	{"unit", []string{"tools/unit"}, true},
-	{"lint", []string{"tools/lint/run"}, true},
+	{"nodes", []string{"tools/integration", "nodes"}, measures},
+	{"cluster", []string{"tools/integration", "cluster"}, waits},
+	{"e2e", []string{"tools/integration", "e2e"}, waits},
+	{"interop", []string{"tools/integration", "interop"}, waits},
+	{"consului", []string{"tools/integration", "consului"}, waits},
+	{"bazel", []string{"tools/integration", "bazel"}, computes},
+	{"unit", []string{"tools/unit"}, computes},
+	{"lint", []string{"tools/lint/run"}, computes},
 }
 
 func main() {
 	keepGoing := flag.Bool("k", false, "keep going: the first failure does not end the other groups")
-	places := flag.Int("places", max(2, runtime.NumCPU()), "how many groups that mostly wait run at the same time")
+	places := flag.Int("places", max(1, runtime.NumCPU()/2), "how many groups that mostly wait run at the same time")
 	flag.Usage = func() {
 		fmt.Fprintf(os.Stderr, "usage: tools/test [-k] [-places n] [group...]\nThe groups are: %s.\n", strings.Join(names(all), " "))
 		flag.PrintDefaults()
@@ -138,22 +150,26 @@ func (r *run) groups(ctx context.Context, groups []group) bool {
 			}
 		}
 	}
-	computing, waiting := make(chan group, len(groups)), make(chan group, len(groups))
-	for _, g := range groups {
-		if g.computes {
-			computing <- g
-		} else {
-			waiting <- g
-		}
-	}
-	close(computing)
-	close(waiting)
+	serve(of(groups, measures))
+	computing, waiting := of(groups, computes), of(groups, waits)
 	places.Go(func() { serve(computing) })
 	for range r.places {
 		places.Go(func() { serve(waiting) })
 	}
 	places.Wait()
 	return r.summary()
+}
+
+// of returns a queue of the groups of one kind.
+func of(groups []group, k kind) chan group {
+	queue := make(chan group, len(groups))
+	for _, g := range groups {
+		if g.kind == k {
+			queue <- g
+		}
+	}
+	close(queue)
+	return queue
 }
 
 // one runs a group and prints how it ended.
@@ -186,7 +202,7 @@ func (r *run) execute(ctx context.Context, res *result) (err error) {
 		in.CloseWithError(err) // or the group would wait for ever
 		read <- err
 	}()
-	command := testrun.Command{Args: res.command, Env: []string{"GO_TEST_FLAGS=-json"}, Nice: res.computes, Output: out,
+	command := testrun.Command{Args: res.command, Env: []string{"GO_TEST_FLAGS=-json"}, Nice: res.kind == computes, Output: out,
 		Grace: cleaningUp}
 	err = command.Run(ctx)
 	out.Close()

@@ -18,7 +18,7 @@ func runGroups(t *testing.T, ctx context.Context, keepGoing bool, groups ...grou
 	return passed, b.String(), r.logs
 }
 
-func shell(name, script string) group { return group{name, []string{"sh", "-c", script}, false} }
+func shell(name, script string) group { return group{name, []string{"sh", "-c", script}, waits} }
 
 const passing = `cat <<'END'
 {"Action":"output","Package":"m/a","Test":"TestA","Output":"a log\n"}
@@ -54,6 +54,18 @@ func TestFailureEndsTheOthers(t *testing.T) {
 	passed, out, _ = runGroups(t, t.Context(), true, failing, shell("other", "exit 0"))
 	if passed || !strings.Contains(out, "other passed") {
 		t.Errorf("with -k: passed %t\n%s", passed, out)
+	}
+}
+
+// TestMeasuringGroupsRunAlone has one that measures and two that would run beside it.
+func TestMeasuringGroupsRunAlone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "measuring")
+	alone := "test ! -e " + file
+	measuring := shell("measuring", "touch "+file+"; sleep 0.3; rm "+file)
+	computing := shell("computing", alone)
+	measuring.kind, computing.kind = measures, computes
+	if passed, out, _ := runGroups(t, t.Context(), false, computing, shell("waiting", alone), measuring); !passed {
+		t.Error(out)
 	}
 }
 
