@@ -20,6 +20,7 @@ import (
 	"countersign"
 	"countersign/telemetry"
 	"countersign/telemetry/metric"
+	"countersign/tests/nobody"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -260,12 +261,10 @@ func TestFetch(t *testing.T) {
 	defer good.Close()
 	refusing := httptest.NewServer(http.NotFoundHandler())
 	defer refusing.Close()
-	closed := httptest.NewServer(nil)
-	closed.Close()
 	garbage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{1") }))
 	defer garbage.Close()
-	var addresses []string
-	for _, s := range []*httptest.Server{closed, good, refusing, garbage} {
+	addresses := []string{nobody.Listens(t)}
+	for _, s := range []*httptest.Server{good, refusing, garbage} {
 		addresses = append(addresses, s.Listener.Addr().String())
 	}
 	scrapes, errs := Fetch(t.Context(), http.DefaultClient, addresses)

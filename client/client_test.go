@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/tests/nobody"
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/identitytest"
@@ -155,11 +155,7 @@ func TestOnlyUnreachedNodesArePassedOver(t *testing.T) {
 	w := newWorld(t)
 	calls := 0
 	good := w.node(w.identity("function/quote"), func(*http.Request) { calls++ })
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	closed := l.Addr().String()
-	must(t, l.Close())
-	_, err = w.client(closed, good.Listener.Addr().String()).Call(t.Context(), "quote", []byte(`{}`))
+	_, err := w.client(nobody.Listens(t), good.Listener.Addr().String()).Call(t.Context(), "quote", []byte(`{}`))
 	must(t, err)
 	breaking := w.node(w.identity("function/quote"), func(*http.Request) { panic(http.ErrAbortHandler) })
 	_, err = w.client(breaking.Listener.Addr().String(), good.Listener.Addr().String()).Call(t.Context(), "quote", []byte(`{}`))

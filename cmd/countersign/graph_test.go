@@ -9,6 +9,7 @@ import (
 	"countersign"
 	"countersign/callgraph"
 	"countersign/telemetry"
+	"countersign/tests/nobody"
 )
 
 // metricsHost serves the metrics of a host that has made some calls, until the test ends. It returns the address, and
@@ -33,8 +34,7 @@ func metricsHost(t *testing.T) (address, closed string) {
 	tel.Refused("tax", telemetry.SideCallee, "replayed")
 	mux := http.NewServeMux()
 	mux.Handle(callgraph.Path, tel.Handler())
-	server, gone := httptest.NewServer(mux), httptest.NewServer(nil)
+	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	gone.Close()
-	return server.Listener.Addr().String(), gone.Listener.Addr().String()
+	return server.Listener.Addr().String(), nobody.Listens(t)
 }

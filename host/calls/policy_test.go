@@ -15,6 +15,7 @@ import (
 	"countersign/host/link"
 	"countersign/router"
 	"countersign/telemetry"
+	"countersign/tests/nobody"
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/identitytest"
@@ -124,10 +125,7 @@ func (c *caller) runs(f *far) *far {
 // closed lists an instance where nobody listens.
 func (c *caller) closed() {
 	c.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(c.t, err)
-	c.at(l.Addr().String())
-	must(c.t, l.Close())
+	c.at(nobody.Listens(c.t))
 }
 
 // endpoints lets the router know what is listed, and returns what it makes of that.

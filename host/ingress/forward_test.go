@@ -15,6 +15,7 @@ import (
 	"countersign/host/control"
 	"countersign/host/retry"
 	"countersign/router"
+	"countersign/tests/nobody"
 	"countersign/vaultsign/identity"
 )
 
@@ -153,16 +154,12 @@ func TestForwardingTriesElsewhere(t *testing.T) {
 		to.Record = told
 		return to
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	closed := l.Addr().String()
-	must(t, l.Close())
 	stopping := far.run("quote", open, func(t *made) {
 		t.runtime = echo
 		t.allocation = "stopping-alloc"
 	})
 	stopping.drain(t.Context())
-	nobody := at("nobody-alloc", closed)
+	nobody := at("nobody-alloc", nobody.Listens(t))
 	gone := at("gone-alloc", far.address)
 	refusing := at("stopping-alloc", far.address)
 	wrong := at("other-alloc", near.address) // runs another function

@@ -13,6 +13,7 @@ import (
 	"countersign/host/control"
 	"countersign/host/retry"
 	"countersign/router"
+	"countersign/tests/nobody"
 )
 
 // routes are what near's router knows of the function quote.
@@ -31,10 +32,7 @@ func (r *routes) at(allocation, address string) {
 // closed lists an instance where nobody listens.
 func (r *routes) closed(t *testing.T, allocation string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	r.at(allocation, l.Addr().String())
-	must(t, l.Close())
+	r.at(allocation, nobody.Listens(t))
 }
 
 // endpoints lets near's router know what is listed, and returns what it makes of that.

@@ -3,7 +3,6 @@ package transit
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"countersign/tests/nobody"
 	"countersign/vaultsign/attest"
 )
 
@@ -64,12 +64,7 @@ func TestAnswersAreClassified(t *testing.T) {
 }
 
 func TestNobodyListens(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := "http://" + l.Addr().String()
-	l.Close()
+	address := "http://" + nobody.Listens(t)
 	var unreachable *UnreachableError
 	if _, err := clientOf(t, address).PublicKeys(context.Background(), "quote"); !errors.As(err, &unreachable) ||
 		!unreachable.Unreachable() {
@@ -77,7 +72,7 @@ func TestNobodyListens(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err = clientOf(t, address).PublicKeys(ctx, "quote")
+	_, err := clientOf(t, address).PublicKeys(ctx, "quote")
 	if !errors.Is(err, context.Canceled) || errors.As(err, &unreachable) {
 		t.Errorf("reading after a cancel: %v", err)
 	}
