@@ -24,17 +24,27 @@ func Vault() (*vault.Client, error) {
 	if v.Token() != "" {
 		return v, nil
 	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return nil, fmt.Errorf("looking for a Vault token: %w", err)
-	}
-	token, err := os.ReadFile(filepath.Join(home, ".vault-token"))
+	token, err := LoginToken()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("there is no Vault token: set VAULT_TOKEN, or run `vault login`")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the token that `vault login` left: %w", err)
+		return nil, err
 	}
-	v.SetToken(strings.TrimSpace(string(token)))
+	v.SetToken(token)
 	return v, nil
+}
+
+// LoginToken returns the token that `vault login` left in the user's home directory. The error is fs.ErrNotExist if it left
+// none.
+func LoginToken() (string, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("looking for a Vault token: %w", err)
+	}
+	token, err := os.ReadFile(filepath.Join(home, ".vault-token"))
+	if err != nil {
+		return "", fmt.Errorf("reading the token that `vault login` left: %w", err)
+	}
+	return strings.TrimSpace(string(token)), nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	goruntime "runtime"
 	"runtime/debug"
 	"time"
 
@@ -101,6 +102,17 @@ func (s *start) instance(ctx context.Context, stdout, stderr io.Writer) (runtime
 	}
 	return started(s.host.engine.Load(ctx, s.loaded.Wasm,
 		wasm.Options{Options: o, Prewarm: o.Ready(s.spec.Scaling.TargetConcurrency)}))
+}
+
+// platform is what native executables are chosen by, as in an artifact: linux/amd64 or linux/arm64.
+const platform = goruntime.GOOS + "/" + goruntime.GOARCH
+
+// started keeps an instance that is nil from looking like one.
+func started[I runtime.Instance](in I, err error) (runtime.Instance, error) {
+	if err != nil {
+		return nil, err
+	}
+	return in, nil
 }
 
 // publish makes the task callable.

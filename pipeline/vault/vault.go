@@ -5,12 +5,10 @@ package vault
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/hashicorp/vault/api"
 
+	"countersign/discovery"
 	"countersign/hclspec"
 	"countersign/vaultsign/transit"
 )
@@ -33,22 +31,11 @@ func Keys(env hclspec.Vault) (*transit.Client, error) {
 		client.SetNamespace(env.Namespace)
 	}
 	if client.Token() == "" {
-		client.SetToken(tokenOfLogin())
+		// Without a token it is Vault that says what it refuses.
+		token, _ := discovery.LoginToken()
+		client.SetToken(token)
 	}
 	return transit.New(client, env.TransitMount)
-}
-
-// tokenOfLogin returns the token that `vault login` left, or "".
-func tokenOfLogin() string {
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return ""
-	}
-	token, err := os.ReadFile(filepath.Join(home, ".vault-token"))
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(token))
 }
 
 // NoKeyError says that Vault has no key of a function, so nothing can be signed with it.
