@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
@@ -61,21 +62,25 @@ var nomadOnce = sync.OnceValues(func() (*nomad.Client, error) {
 // running returns the running allocation of a function.
 func running(t *testing.T, function string) *nomad.Allocation {
 	t.Helper()
-	allocs, _, err := nomadClient(t).Jobs().Allocations(function, false, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range allocs {
-		if a.ClientStatus == nomad.AllocClientStatusRunning {
-			full, _, err := nomadClient(t).Allocations().Info(a.ID, nil)
-			if err != nil {
+	var found *nomad.Allocation
+	// A client reports what its allocations do a moment later: one that answers already may still be pending here.
+	eventually(t, fmt.Sprintf("function %q has a running allocation", function), func() bool {
+		allocs, _, err := nomadClient(t).Jobs().Allocations(function, false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range allocs {
+			if a.ClientStatus != nomad.AllocClientStatusRunning {
+				continue
+			}
+			if found, _, err = nomadClient(t).Allocations().Info(a.ID, nil); err != nil {
 				t.Fatal(err)
 			}
-			return full
+			return true
 		}
-	}
-	t.Fatalf("function %q has no running allocation", function)
-	return nil
+		return false
+	})
+	return found
 }
 
 // eventually fails the test unless ok within a minute.
