@@ -13,10 +13,11 @@ import (
 
 // Command is a program to run in a process group of its own.
 type Command struct {
-	Args   []string
-	Dir    string   // "" is the working directory
-	Env    []string // added to the environment
-	Nice   bool     // let others have the processors first
+	Args []string
+	Dir  string   // "" is the working directory
+	Env  []string // added to the environment
+	// Idle leaves the processors to others: by a control group where one can be made, by niceness in any case.
+	Idle   bool
 	Output io.Writer
 	// Grace is how long the program has for cleaning up when it is to end early; 0 is none.
 	Grace time.Duration
@@ -24,10 +25,14 @@ type Command struct {
 
 // Run runs the command until it ends and returns its error. When ctx ends, the command's process group gets SIGINT, as
 // from a terminal, and SIGKILL after c.Grace. Run returns when no process of the group is left.
-func (c Command) Run(ctx context.Context) error {
+func (c Command) Run(ctx context.Context) (err error) {
 	args := c.Args
-	if c.Nice {
+	if c.Idle {
 		args = append([]string{"nice", "-n", "19"}, args...)
+		if g, noGroup := newIdleGroup(); noGroup == nil {
+			defer func() { err = errors.Join(err, g.remove()) }()
+			args = append([]string{"sh", "-c", `echo $$ >"$0" && exec "$@"`, g.procs()}, args...)
+		}
 	}
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir, cmd.Env = c.Dir, append(os.Environ(), c.Env...)

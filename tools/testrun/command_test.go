@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -13,7 +14,7 @@ import (
 
 func TestCommandTellsHowItEnded(t *testing.T) {
 	var out strings.Builder
-	c := Command{Args: []string{"sh", "-c", "echo $A; nice; exit 3"}, Env: []string{"A=b"}, Nice: true, Output: &out}
+	c := Command{Args: []string{"sh", "-c", "echo $A; nice; exit 3"}, Env: []string{"A=b"}, Idle: true, Output: &out}
 	err := c.Run(t.Context())
 	if err == nil || err.Error() != "exit status 3" || out.String() != "b\n19\n" {
 		t.Errorf("%v with output %q", err, out.String())
@@ -72,4 +73,49 @@ func atoi(s string) (n int) {
 		n = 10*n + int(r-'0')
 	}
 	return n
+}
+
+func TestCpuGroup(t *testing.T) {
+	for name, tt := range map[string]struct {
+		own, dir string
+		unified  bool
+	}{
+		"unified":          {"0::/user.slice/a\n", "/r/user.slice/a", true},
+		"by controller":    {"2:cpu,cpuacct:/b\n1:name=systemd:/\n0::/\n", "/r/cpu,cpuacct/b", false},
+		"another's name":   {"2:cpuset:/b\n", "", false},
+		"of nothing known": {"", "", false},
+	} {
+		if dir, unified := cpuGroup("/r", tt.own); dir != tt.dir || unified != tt.unified {
+			t.Errorf("%s: %q, unified %t", name, dir, unified)
+		}
+	}
+}
+
+// TestIdleGroup has a process in a group that goes on when its command has ended.
+func TestIdleGroup(t *testing.T) {
+	g, err := newIdleGroup()
+	if err != nil {
+		t.Skip(err)
+	}
+	left := exec.Command("sh", "-c", `echo $$ >"$0" && exec sleep 600`, g.procs())
+	if err := left.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer left.Wait()
+	defer left.Process.Kill()
+	for read(g.dir, "cgroup.procs") == "" {
+		time.Sleep(time.Millisecond)
+	}
+	if idle := read(g.dir, "cpu.idle"); idle != "1" {
+		t.Errorf("cpu.idle is %q", idle)
+	}
+	if err := g.remove(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(g.dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the group is left: %v", err)
+	}
+	if err := left.Process.Signal(syscall.Signal(0)); err != nil {
+		t.Errorf("what ran in the group was ended: %v", err)
+	}
 }

@@ -43,10 +43,10 @@ type kind int
 const (
 	// waits: mostly for its servers.
 	waits kind = iota
-	// computes: it keeps the processors busy. Such groups run one after the other and let those go first that wait.
+	// computes: it keeps the processors busy. Such groups get what the others leave of them.
 	computes
-	// measures: what it asserts is about calls under load, which a machine that does other things can't answer in time.
-	// Such groups run first, one after the other and nothing beside them.
+	// measures: what it asserts is about calls under load, which a busy machine can't answer in time. Such groups run
+	// first, one after the other, beside nothing but what computes.
 	measures
 )
 
@@ -150,12 +150,17 @@ func (r *run) groups(ctx context.Context, groups []group) bool {
 			}
 		}
 	}
-	serve(of(groups, measures))
 	computing, waiting := of(groups, computes), of(groups, waits)
 	places.Go(func() { serve(computing) })
-	for range r.places {
-		places.Go(func() { serve(waiting) })
-	}
+	places.Go(func() {
+		serve(of(groups, measures))
+		for range r.places {
+			places.Go(func() {
+				serve(waiting)
+				serve(computing)
+			})
+		}
+	})
 	places.Wait()
 	return r.summary()
 }
@@ -202,7 +207,7 @@ func (r *run) execute(ctx context.Context, res *result) (err error) {
 		in.CloseWithError(err) // or the group would wait for ever
 		read <- err
 	}()
-	command := testrun.Command{Args: res.command, Env: []string{"GO_TEST_FLAGS=-json"}, Nice: res.kind == computes, Output: out,
+	command := testrun.Command{Args: res.command, Env: []string{"GO_TEST_FLAGS=-json"}, Idle: res.kind == computes, Output: out,
 		Grace: cleaningUp}
 	err = command.Run(ctx)
 	out.Close()

@@ -57,14 +57,14 @@ func TestFailureEndsTheOthers(t *testing.T) {
 	}
 }
 
-// TestMeasuringGroupsRunAlone has one that measures and two that would run beside it.
-func TestMeasuringGroupsRunAlone(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "measuring")
-	alone := "test ! -e " + file
-	measuring := shell("measuring", "touch "+file+"; sleep 0.3; rm "+file)
-	computing := shell("computing", alone)
+// TestMeasuringGroupsGoFirst has one that measures and one that waits for its servers: only the one that computes may
+// run beside the first.
+func TestMeasuringGroupsGoFirst(t *testing.T) {
+	dir := t.TempDir()
+	measuring := shell("measuring", "cd "+dir+"; touch now; until test -e beside; do sleep 0.01; done; rm now")
+	computing := shell("computing", "touch "+dir+"/beside")
 	measuring.kind, computing.kind = measures, computes
-	if passed, out, _ := runGroups(t, t.Context(), false, computing, shell("waiting", alone), measuring); !passed {
+	if passed, out, _ := runGroups(t, t.Context(), false, computing, shell("waiting", "test ! -e "+dir+"/now"), measuring); !passed {
 		t.Error(out)
 	}
 }

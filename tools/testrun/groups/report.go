@@ -44,19 +44,39 @@ func (res result) ended() bool {
 	return errors.Is(res.err, errEnded) || errors.Is(res.err, errInterrupted)
 }
 
-// summary prints failures again, then times, and at last a line for each package as go test does. It tells whether all
-// passed.
+// summary prints times, a line for each package as go test does, and at last the failures again: who keeps only the end
+// of the output sees why. It tells whether all passed.
 func (r *run) summary() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.times()
 	passed := true
 	for _, res := range r.results {
-		if res.err == nil {
-			continue
+		passed = passed && res.err == nil
+		for _, l := range slices.Concat(res.Lines, res.Failures) {
+			if strings.HasPrefix(l, "ok  \t") || strings.HasPrefix(l, "FAIL\t") {
+				fmt.Fprintln(r.out, l)
+			}
 		}
-		passed = false
-		fmt.Fprintf(r.out, "\n== %s\n", res.verdict())
-		if res.ended() {
+	}
+	r.failures()
+	if passed {
+		fmt.Fprintf(r.out, "ok  \tall groups\t%s\n", round(time.Since(r.began)))
+	} else {
+		fmt.Fprintf(r.out, "FAIL\tsome groups\t%s\n", round(time.Since(r.began)))
+	}
+	return passed
+}
+
+// failures prints what failed by itself, after what was only ended.
+func (r *run) failures() {
+	for _, res := range r.results {
+		if res.err != nil && res.ended() {
+			fmt.Fprintf(r.out, "== %s\n", res.verdict())
+		}
+	}
+	for _, res := range r.results {
+		if res.err == nil || res.ended() {
 			continue
 		}
 		lines := res.Failures
@@ -66,21 +86,8 @@ func (r *run) summary() bool {
 		for _, l := range lines {
 			fmt.Fprintf(r.out, "%s | %s\n", res.name, l)
 		}
+		fmt.Fprintf(r.out, "== %s\n", res.verdict())
 	}
-	r.times()
-	for _, res := range r.results {
-		for _, l := range slices.Concat(res.Lines, res.Failures) {
-			if strings.HasPrefix(l, "ok  \t") || strings.HasPrefix(l, "FAIL\t") {
-				fmt.Fprintln(r.out, l)
-			}
-		}
-	}
-	if passed {
-		fmt.Fprintf(r.out, "ok  \tall groups\t%s\n", round(time.Since(r.began)))
-	} else {
-		fmt.Fprintf(r.out, "FAIL\tsome groups\t%s\n", round(time.Since(r.began)))
-	}
-	return passed
 }
 
 // times prints the slowest tests, what was skipped, and the time of each group.
