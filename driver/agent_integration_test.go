@@ -5,7 +5,6 @@ package driver
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 
 	"countersign/cluster/servers"
 	"countersign/host/control"
+	"countersign/tests/alone"
 )
 
 // agent is a real Nomad agent, server and client in one, with this test binary as its driver plugin.
@@ -34,21 +34,21 @@ type agent struct {
 
 const agentConfig = `
 name                 = "test"
-data_dir             = %q
-plugin_dir           = %q
-bind_addr            = "127.0.0.1"
+data_dir             = %[1]q
+plugin_dir           = %[2]q
+bind_addr            = %[3]q
 disable_update_check = true
 leave_on_interrupt   = false
 leave_on_terminate   = false
-ports {
-  http = %d
-  rpc  = %d
-  serf = %d
-}
 advertise {
-  http = "127.0.0.1"
-  rpc  = "127.0.0.1"
-  serf = "127.0.0.1"
+  http = %[3]q
+  rpc  = %[3]q
+  serf = %[3]q
+}
+ports {
+  http = %[4]d
+  rpc  = %[5]d
+  serf = %[6]d
 }
 server {
   enabled          = true
@@ -68,7 +68,7 @@ telemetry {
 }
 plugin "nomad-driver-countersign" {
   config {
-    data_dir = %q
+    data_dir = %[7]q
     vault {
       address = "http://127.0.0.1:8200"
     }
@@ -131,33 +131,20 @@ func newAgent(t *testing.T) *agent {
 	if err := errors.Join(err, os.Mkdir(filepath.Dir(a.plugin), 0o755), os.Symlink(self, a.plugin)); err != nil {
 		t.Fatal(err)
 	}
-	ports := freePorts(t, 3)
-	config := fmt.Sprintf(agentConfig, filepath.Join(dir, "nomad"), filepath.Dir(a.plugin), ports[0], ports[1], ports[2],
+	ip := alone.Address()
+	ports := alone.Ports(t, ip, 3)
+	config := fmt.Sprintf(agentConfig, filepath.Join(dir, "nomad"), filepath.Dir(a.plugin), ip, ports[0], ports[1], ports[2],
 		a.data)
 	if err := os.WriteFile(filepath.Join(dir, "agent.hcl"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a.client, err = api.NewClient(&api.Config{Address: fmt.Sprintf("http://127.0.0.1:%d", ports[0])})
+	a.client, err = api.NewClient(&api.Config{Address: fmt.Sprintf("http://%s:%d", ip, ports[0])})
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.start(t)
 	t.Cleanup(func() { a.end(t) })
 	return a
-}
-
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
 }
 
 // start starts the agent and waits until the driver is healthy.

@@ -6,51 +6,29 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/consul/api"
 
 	"countersign/cluster/servers"
+	"countersign/tests/alone"
 )
 
 // consul is a real Consul agent and server in one process. Its data is in memory: after a restart it has none.
 type consul struct {
-	t      *testing.T
-	binary string
-	config string
-	http   int
-	client *api.Client
-	cmd    *exec.Cmd
-	log    bytes.Buffer
-}
-
-// freePort returns a port that is free for TCP and UDP, below those of outgoing connections: the server that gets it
-// must find it free when it starts again.
-func freePort(t *testing.T, taken map[int]bool) int {
-	t.Helper()
-	for range 1000 {
-		port := 10000 + rand.IntN(10000)
-		address := fmt.Sprintf("127.0.0.1:%d", port)
-		l, err := net.Listen("tcp", address)
-		if err != nil || taken[port] {
-			continue
-		}
-		l.Close()
-		if p, err := net.ListenPacket("udp", address); err == nil {
-			p.Close()
-			taken[port] = true
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
+	t       *testing.T
+	binary  string
+	config  string
+	address string // of its HTTP API, host:port
+	client  *api.Client
+	cmd     *exec.Cmd
+	log     bytes.Buffer
 }
 
 // startConsul starts an agent. With a token it has ACLs, which allow nothing without one; this token may do everything.
@@ -60,12 +38,14 @@ func startConsul(t *testing.T, token string) *consul {
 	if err != nil {
 		t.Fatal(err)
 	}
-	taken := map[int]bool{}
-	c := &consul{t: t, binary: found.Path, http: freePort(t, taken), config: filepath.Join(t.TempDir(), "consul.json")}
+	ip := alone.Address()
+	ports := alone.Ports(t, ip, 3)
+	c := &consul{t: t, binary: found.Path, address: net.JoinHostPort(ip, strconv.Itoa(ports[0])),
+		config: filepath.Join(t.TempDir(), "consul.json")}
 	settings := map[string]any{
-		"node_name": "here", "bind_addr": "127.0.0.1", "client_addr": "127.0.0.1", "disable_host_node_id": true,
-		"disable_update_check": true, "ports": map[string]int{"http": c.http, "server": freePort(t, taken),
-			"serf_lan": freePort(t, taken), "serf_wan": -1, "dns": -1, "grpc": -1, "grpc_tls": -1},
+		"node_name": "here", "bind_addr": ip, "client_addr": ip, "disable_host_node_id": true,
+		"disable_update_check": true, "ports": map[string]int{"http": ports[0], "server": ports[1],
+			"serf_lan": ports[2], "serf_wan": -1, "dns": -1, "grpc": -1, "grpc_tls": -1},
 	}
 	if token != "" {
 		settings["acl"] = map[string]any{"enabled": true, "default_policy": "deny",
@@ -78,7 +58,7 @@ func startConsul(t *testing.T, token string) *consul {
 	if err := os.WriteFile(c.config, config, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.client, err = api.NewClient(&api.Config{Address: c.address(), Token: token})
+	c.client, err = api.NewClient(&api.Config{Address: c.address, Token: token})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,8 +73,6 @@ func startConsul(t *testing.T, token string) *consul {
 }
 
 func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
-
-func (c *consul) address() string { return fmt.Sprintf("127.0.0.1:%d", c.http) }
 
 // start starts the agent and waits until it has elected itself leader.
 func (c *consul) start() {
@@ -182,7 +160,7 @@ func (c *consul) deregister(allocation string) {
 // watch runs a Watcher until the test ends.
 func (c *consul) watch(config Config) *Watcher {
 	c.t.Helper()
-	config.Address = c.address()
+	config.Address = c.address
 	w, err := New(config)
 	if err != nil {
 		c.t.Fatal(err)

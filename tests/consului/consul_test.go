@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -42,12 +43,14 @@ func startConsul(t *testing.T) *consul {
 		}
 		path = found
 	}
-	ports := freePorts(t, 3)
+	// An address that no other process uses: nobody takes a port of it before Consul has it.
+	ip := fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
+	ports := freePorts(t, ip, 3)
 	log, err := os.Create(t.TempDir() + "/consul.log")
 	if err != nil {
 		t.Fatal(err)
 	}
-	agent := exec.Command(path, "agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", "-node=n1",
+	agent := exec.Command(path, "agent", "-dev", "-bind="+ip, "-client="+ip, "-node=n1",
 		"-disable-host-node-id", "-http-port="+ports[0], "-serf-lan-port="+ports[1], "-server-port="+ports[2],
 		"-serf-wan-port=-1", "-grpc-port=-1", "-grpc-tls-port=-1", "-dns-port=-1",
 		// Without it the UI says that everything may call everything.
@@ -56,7 +59,7 @@ func startConsul(t *testing.T) *consul {
 	if err := agent.Start(); err != nil {
 		t.Fatal(err)
 	}
-	c := &consul{t: t, url: "http://127.0.0.1:" + ports[0]}
+	c := &consul{t: t, url: "http://" + ip + ":" + ports[0]}
 	ended := make(chan error, 1)
 	go func() { ended <- agent.Wait() }()
 	t.Cleanup(func() {
@@ -87,10 +90,10 @@ func startConsul(t *testing.T) *consul {
 	return c
 }
 
-func freePorts(t *testing.T, n int) (ports []string) {
+func freePorts(t *testing.T, ip string, n int) (ports []string) {
 	t.Helper()
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", ip+":0")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -221,7 +221,7 @@ func running(t *testing.T, directory string) (lines []string) {
 
 func TestWhatCannotBeReached(t *testing.T) {
 	t.Run("no server", func(t *testing.T) {
-		url := "http://127.0.0.1:" + freePorts(t, 1)[0]
+		url := "http://127.255.1.1:" + freePorts(t, "127.255.1.1", 1)[0] // an address that nothing else uses
 		if code, _, stderr := look(t, url, expectations(), t.TempDir()); code != exitBroken ||
 			!strings.Contains(stderr, url) {
 			t.Errorf("exit status %d, error %q; want 2 and the URL", code, stderr)
