@@ -64,7 +64,7 @@ var all = []group{
 
 func main() {
 	keepGoing := flag.Bool("k", false, "keep going: the first failure does not end the other groups")
-	places := flag.Int("places", max(1, runtime.NumCPU()/2), "how many groups that mostly wait run at the same time")
+	places := flag.Int("places", runtime.NumCPU(), "how many groups that mostly wait run at the same time")
 	flag.Usage = func() {
 		fmt.Fprintf(os.Stderr, "usage: tools/test [-k] [-places n] [group...]\nThe groups are: %s.\n", strings.Join(names(all), " "))
 		flag.PrintDefaults()
