@@ -10,6 +10,7 @@ import (
 	"countersign/hclspec"
 	"countersign/pipeline/apply"
 	"countersign/pipeline/consul"
+	"countersign/pipeline/hosts"
 	"countersign/pipeline/load"
 	"countersign/pipeline/nomad"
 	"countersign/pipeline/progress"
@@ -133,7 +134,7 @@ func (d *deploy) newEngine(cluster *nomad.Cluster, keys *transit.Client) *apply.
 		Options: apply.Options{
 			Environment: d.environment, JobsDir: d.JobsDir, Canary: d.Canary, PlanOnly: d.PlanOnly, Timeout: d.Timeout,
 		},
-		Cluster: cluster, Routes: d.consul, Steps: d.steps,
+		Cluster: cluster, Routes: d.consul, Instances: d.consul, Hosts: hosts.New(d.environment), Steps: d.steps,
 		Artifacts: registry.NewReader(d.environment, keys),
 	}
 	if d.PlanOnly {

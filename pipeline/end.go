@@ -6,6 +6,7 @@ import (
 
 	"countersign/pipeline/apply"
 	"countersign/pipeline/consul"
+	"countersign/pipeline/hosts"
 	"countersign/pipeline/load"
 	"countersign/pipeline/nomad"
 	"countersign/pipeline/progress"
@@ -76,7 +77,8 @@ func connect(e *apply.Engine, environment string) (*consul.Client, error) {
 	if e.Cluster, err = nomad.New(e.Environment.Nomad); err != nil {
 		return nil, err
 	}
+	e.Hosts = hosts.New(e.Environment)
 	client, err := consul.New(e.Environment.Consul)
-	e.Routes = client
+	e.Routes, e.Instances = client, client
 	return client, err
 }

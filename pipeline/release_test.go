@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"countersign/pipeline/apply"
+	"countersign/pipeline/hosts"
 	"countersign/pipeline/job"
 	"countersign/pipeline/nomad"
 	"countersign/pipeline/progress"
@@ -48,9 +49,15 @@ func (c *cluster) Run(_ context.Context, p *nomad.Plan) (*nomad.Started, error) 
 	return &nomad.Started{Function: p.Function}, nil
 }
 
-func (c *cluster) WaitHealthy(context.Context, *nomad.Started, time.Duration, func(string)) (int, error) {
-	return 1, nil
+func (c *cluster) WaitHealthy(context.Context, *nomad.Started, time.Duration, func(string)) ([]string, error) {
+	return []string{"a"}, nil
 }
+
+func (c *cluster) Passing(context.Context, string) (map[string]string, error) {
+	return map[string]string{"a": "127.0.0.1:1"}, nil
+}
+
+func (c *cluster) Answers(context.Context, hosts.Instance) error { return nil }
 
 func (c *cluster) Entries(context.Context) (*routes.Entries, error) { return &routes.Entries{}, nil }
 
@@ -99,7 +106,7 @@ func (s *shop) engine(t *testing.T, jobs string, steps *progress.Recorder) (*app
 	c := &cluster{}
 	return &apply.Engine{
 		Options: apply.Options{Environment: build.Environment, JobsDir: jobs, Timeout: time.Minute},
-		Cluster: c, Routes: c, Artifacts: s.reader, Steps: steps,
+		Cluster: c, Routes: c, Instances: c, Hosts: c, Artifacts: s.reader, Steps: steps,
 	}, c
 }
 
@@ -234,7 +241,7 @@ func TestAPlanNeedsNothingPublished(t *testing.T) {
 		c := &cluster{}
 		e := &apply.Engine{
 			Options: apply.Options{Environment: build.Environment, JobsDir: t.TempDir(), PlanOnly: planOnly},
-			Cluster: c, Routes: c, Artifacts: p, Steps: steps,
+			Cluster: c, Routes: c, Instances: c, Hosts: c, Artifacts: p, Steps: steps,
 		}
 		err := errors.Join(p.Describe(t.Context()), p.Publish(t.Context()))
 		if err == nil {

@@ -86,7 +86,7 @@ func (e *Engine) promote(ctx context.Context, c routes.Canary) error {
 		return err
 	}
 	err = e.Steps.Step(c.Function, progress.StepWait, func(tell func(string)) (progress.Outcome, error) {
-		healthy, err := e.Cluster.WaitHealthy(ctx, started, e.Timeout, tell)
+		healthy, err := e.serving(ctx, started, tell)
 		return progress.Did(fmt.Sprintf("%d healthy", healthy)), err
 	})
 	if err != nil {
@@ -111,7 +111,7 @@ func (e *Engine) abort(ctx context.Context, c routes.Canary) error {
 		if started == nil {
 			return progress.Nothing("the job was stopped"), nil
 		}
-		healthy, err := e.Cluster.WaitHealthy(ctx, started, e.Timeout, tell)
+		healthy, err := e.serving(ctx, started, tell)
 		if err != nil {
 			return progress.Outcome{}, err
 		}

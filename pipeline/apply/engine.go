@@ -30,7 +30,7 @@ type Cluster interface {
 	Running(ctx context.Context) (map[string]release.Function, error)
 	Plan(ctx context.Context, function string, source []byte, canary bool) (*nomad.Plan, error)
 	Run(ctx context.Context, p *nomad.Plan) (*nomad.Started, error)
-	WaitHealthy(ctx context.Context, s *nomad.Started, timeout time.Duration, tell func(string)) (int, error)
+	WaitHealthy(ctx context.Context, s *nomad.Started, timeout time.Duration, tell func(string)) ([]string, error)
 	AwaitStable(ctx context.Context, function string) error
 	Promotable(ctx context.Context, function, canary string) error
 	Promote(ctx context.Context, function string) (*nomad.Started, error)
@@ -59,6 +59,8 @@ type Engine struct {
 	Options
 	Cluster   Cluster
 	Routes    Routes
+	Instances Instances
+	Hosts     Hosts
 	Artifacts Artifacts // only needed for rollouts
 	Steps     *progress.Recorder
 

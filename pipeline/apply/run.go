@@ -41,7 +41,7 @@ func (r *Rollout) run(ctx context.Context, f *function) (o progress.Outcome, err
 func (r *Rollout) wait(ctx context.Context, f *function, tell func(string)) (progress.Outcome, error) {
 	var err error
 	f.started.Canary = f.canary != nil
-	f.healthy, err = r.Cluster.WaitHealthy(ctx, f.started, r.Timeout, tell)
+	f.healthy, err = r.serving(ctx, f.started, tell)
 	if err != nil && f.canary != nil {
 		return progress.Outcome{}, canaryFailed(f, err)
 	}

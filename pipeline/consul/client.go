@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 
 	"countersign"
 
@@ -48,6 +49,20 @@ func (c *Client) Artifacts(ctx context.Context, function string) ([]string, erro
 	}
 	slices.Sort(digests)
 	return slices.Compact(digests), nil
+}
+
+// Passing returns the addresses (host:port) of the allocations of function whose checks pass all, those of their nodes
+// included, by Nomad's ID.
+func (c *Client) Passing(ctx context.Context, function string) (map[string]string, error) {
+	entries, _, err := c.api.Health().Service(function, countersign.TagFunction, true, query(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("ask which instances of %q pass their checks: %w", function, c.wrap(err))
+	}
+	addresses := map[string]string{}
+	for _, e := range entries {
+		addresses[e.Service.Meta[countersign.MetaAllocation]] = net.JoinHostPort(e.Service.Address, strconv.Itoa(e.Service.Port))
+	}
+	return addresses, nil
 }
 
 func query(ctx context.Context) *api.QueryOptions { return (&api.QueryOptions{}).WithContext(ctx) }

@@ -15,10 +15,10 @@ import (
 // pollInterval is how often Nomad is asked how a deployment goes on.
 const pollInterval = 200 * time.Millisecond
 
-// WaitHealthy waits until what was started is healthy and returns how many allocations are. tell is called with
-// what happens meanwhile. The error is an *UnhealthyError if Nomad gave up or the timeout passed, and an
+// WaitHealthy waits until what was started is healthy and runs now, and returns the IDs of its allocations. tell is called
+// with what happens meanwhile. The error is an *UnhealthyError if Nomad gave up or the timeout passed, and an
 // *InterruptedError if ctx ended.
-func (c *Cluster) WaitHealthy(ctx context.Context, s *Started, timeout time.Duration, tell func(string)) (int, error) {
+func (c *Cluster) WaitHealthy(ctx context.Context, s *Started, timeout time.Duration, tell func(string)) ([]string, error) {
 	timed, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	healthy, err := c.follow(timed, s, tell)
@@ -26,17 +26,17 @@ func (c *Cluster) WaitHealthy(ctx context.Context, s *Started, timeout time.Dura
 	case err == nil:
 		return healthy, nil
 	case ctx.Err() != nil:
-		return 0, &InterruptedError{Function: s.Function, Deployment: s.deployment, Err: context.Cause(ctx)}
+		return nil, &InterruptedError{Function: s.Function, Deployment: s.deployment, Err: context.Cause(ctx)}
 	case timed.Err() == nil || failure.IsUnreachable(err):
-		return 0, err
+		return nil, err
 	}
 	last, cancelLast := context.WithTimeout(ctx, 10*time.Second)
 	defer cancelLast()
 	allocations, err := c.allocations(last, s)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return 0, &UnhealthyError{
+	return nil, &UnhealthyError{
 		Function: s.Function, Deployment: s.deployment, Allocations: failing(allocations),
 		Status: fmt.Sprintf("not within %s; Nomad goes on trying", timeout),
 	}
@@ -44,7 +44,7 @@ func (c *Cluster) WaitHealthy(ctx context.Context, s *Started, timeout time.Dura
 
 // follow polls until the job is healthy, or Nomad gives up, or ctx ends. While Nomad can't be reached it tries again:
 // deployments go on without us.
-func (c *Cluster) follow(ctx context.Context, s *Started, tell func(string)) (int, error) {
+func (c *Cluster) follow(ctx context.Context, s *Started, tell func(string)) ([]string, error) {
 	for {
 		healthy, done, err := c.look(ctx, s, tell)
 		if failure.IsUnreachable(err) && ctx.Err() == nil {
@@ -57,41 +57,44 @@ func (c *Cluster) follow(ctx context.Context, s *Started, tell func(string)) (in
 			if err == nil {
 				err = ctx.Err()
 			}
-			return 0, err
+			return nil, err
 		case <-time.After(pollInterval):
 		}
 	}
 }
 
-// look asks once how far the job is.
-func (c *Cluster) look(ctx context.Context, s *Started, tell func(string)) (healthy int, done bool, err error) {
+// look asks once how far the job is. What a deployment says counts until it ended; what runs now counts in any case: an
+// allocation that was healthy then may be another, or none, by now.
+func (c *Cluster) look(ctx context.Context, s *Started, tell func(string)) (healthy []string, done bool, err error) {
 	if err := c.awaitEvaluation(ctx, s); err != nil {
-		return 0, false, err
+		return nil, false, err
 	}
 	if s.Canary && s.deployment == "" {
 		if err := c.findDeployment(ctx, s); err != nil || s.deployment == "" {
-			return 0, false, err
+			return nil, false, err
 		}
 	}
 	allocations, err := c.allocations(ctx, s)
 	if err != nil {
-		return 0, false, err
+		return nil, false, err
 	}
 	tell(lastEvent(allocations))
 	if s.deployment != "" {
-		healthy, done, err := c.askDeployment(ctx, s, allocations)
-		if err != nil || !done || s.Canary {
-			return healthy, done, err
+		if done, err := c.askDeployment(ctx, s, allocations); err != nil || !done {
+			return nil, false, err
 		}
-		leaving, err := c.leaving(ctx, s)
-		if leaving > 0 {
-			tell("the version before still answers")
-		}
-		return healthy, leaving == 0, err
 	}
-	wanted, err := c.wanted(ctx, s)
-	healthy = countHealthy(allocations)
-	return healthy, healthy >= wanted, err
+	n, err := c.now(ctx, s)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case len(n.running) < n.wanted:
+		return nil, false, nil
+	case n.leaving > 0 && !s.Canary:
+		tell("the version before still answers")
+		return nil, false, nil
+	}
+	return n.running, true, nil
 }
 
 // findDeployment finds the deployment of the registered version of a job, unless Nomad has not made it yet.
@@ -103,24 +106,43 @@ func (c *Cluster) findDeployment(ctx context.Context, s *Started) error {
 	return err
 }
 
-// leaving counts the job's allocations that have not ended yet and are of an older version than the latest: until they
-// are gone, calls may reach it.
-func (c *Cluster) leaving(ctx context.Context, s *Started) (int, error) {
+// now is what a job runs at one time.
+type now struct {
+	running []string // allocations of the registered version that run and are not known to be unhealthy
+	wanted  int      // how many the registered version asks for
+	leaving int      // allocations of other versions that have not ended: until they are gone, calls may reach them
+}
+
+func (c *Cluster) now(ctx context.Context, s *Started) (n now, err error) {
+	job, _, err := c.client.Jobs().Info(s.Function, query(ctx))
+	if err != nil {
+		return n, fmt.Errorf("read job %q: %w", s.Function, c.wrap(err))
+	}
+	for _, group := range job.TaskGroups {
+		if group.Count != nil {
+			n.wanted += *group.Count
+		}
+	}
 	list, _, err := c.client.Jobs().Allocations(s.Function, false, query(ctx))
 	if err != nil {
-		return 0, fmt.Errorf("read the allocations of job %q: %w", s.Function, c.wrap(err))
+		return n, fmt.Errorf("read the allocations of job %q: %w", s.Function, c.wrap(err))
 	}
-	latest := uint64(0)
 	for _, a := range list {
-		latest = max(latest, a.JobVersion)
-	}
-	n := 0
-	for _, a := range list {
-		if isAlive(a) && a.JobVersion < latest {
-			n++
+		switch {
+		case a.JobVersion != *job.Version && isAlive(a):
+			n.leaving++
+		case a.JobVersion == *job.Version && isRunning(a):
+			n.running = append(n.running, a.ID)
 		}
 	}
 	return n, nil
+}
+
+// isRunning tells whether an allocation runs, is to go on, and is not unhealthy. One that replaces another after a
+// deployment has no health in Nomad; Consul and the host tell it.
+func isRunning(a *api.AllocationListStub) bool {
+	unhealthy := a.DeploymentStatus != nil && a.DeploymentStatus.Healthy != nil && !*a.DeploymentStatus.Healthy
+	return a.ClientStatus == api.AllocClientStatusRunning && a.DesiredStatus == api.AllocDesiredStatusRun && !unhealthy
 }
 
 // isAlive tells whether an allocation may still answer. Nomad calls it pending while it stops it.
@@ -153,34 +175,30 @@ func (c *Cluster) awaitEvaluation(ctx context.Context, s *Started) error {
 	return nil
 }
 
-// askDeployment tells whether the deployment is done, and how many of its allocations are healthy.
-func (c *Cluster) askDeployment(ctx context.Context, s *Started, allocations []*api.AllocationListStub) (
-	healthy int, done bool, err error) {
+// askDeployment tells whether the deployment is done.
+func (c *Cluster) askDeployment(ctx context.Context, s *Started, allocations []*api.AllocationListStub) (bool, error) {
 	d, _, err := c.client.Deployments().Info(s.deployment, query(ctx))
 	if isNotFound(err) {
 		s.deployment = "" // forgotten by Nomad: look at the allocations themselves
-		return 0, false, nil
+		return false, nil
 	}
 	if err != nil {
-		return 0, false, fmt.Errorf("read deployment %s: %w", shortID(s.deployment), c.wrap(err))
-	}
-	for _, group := range d.TaskGroups {
-		healthy += group.HealthyAllocs
+		return false, fmt.Errorf("read deployment %s: %w", shortID(s.deployment), c.wrap(err))
 	}
 	switch d.Status {
 	case api.DeploymentStatusSuccessful:
-		return healthy, true, nil
+		return true, nil
 	case api.DeploymentStatusRunning:
 		if s.Canary {
-			return healthy, canariesHealthy(d), nil
+			return canariesHealthy(d), nil
 		}
-		return healthy, allHealthy(d), nil
+		return allHealthy(d), nil
 	case api.DeploymentStatusFailed, api.DeploymentStatusCancelled:
-		return 0, true, &UnhealthyError{
+		return false, &UnhealthyError{
 			Function: s.Function, Deployment: s.deployment, Status: d.StatusDescription, Allocations: failing(allocations),
 		}
 	}
-	return healthy, false, nil
+	return false, nil
 }
 
 // allHealthy tells whether a running deployment has all its allocations healthy. Nomad takes a second or two more to
@@ -212,34 +230,9 @@ func (c *Cluster) allocations(ctx context.Context, s *Started) ([]*api.Allocatio
 	}), nil
 }
 
-// wanted returns how many allocations the registered job asks for.
-func (c *Cluster) wanted(ctx context.Context, s *Started) (int, error) {
-	job, _, err := c.client.Jobs().Info(s.Function, query(ctx))
-	if err != nil {
-		return 0, fmt.Errorf("read job %q: %w", s.Function, c.wrap(err))
-	}
-	n := 0
-	for _, group := range job.TaskGroups {
-		if group.Count != nil {
-			n += *group.Count
-		}
-	}
-	return n, nil
-}
-
 func isHealthy(a *api.AllocationListStub) bool {
 	return a.ClientStatus == api.AllocClientStatusRunning &&
 		a.DeploymentStatus != nil && a.DeploymentStatus.Healthy != nil && *a.DeploymentStatus.Healthy
-}
-
-func countHealthy(allocations []*api.AllocationListStub) int {
-	n := 0
-	for _, a := range allocations {
-		if isHealthy(a) {
-			n++
-		}
-	}
-	return n
 }
 
 // failing describes the allocations that are not healthy, the latest first.

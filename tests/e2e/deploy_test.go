@@ -5,6 +5,7 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 
 	nomad "github.com/hashicorp/nomad/api"
 )
@@ -33,5 +34,19 @@ func TestUpdateIsWhatAnswers(t *testing.T) {
 	}
 	if !answers(t) {
 		t.Error("the new version does not answer")
+	}
+}
+
+// TestDeployAwaitsWhatServes kills the host and deploys what Nomad and Consul still have as running and passing: at once,
+// when they have noticed, and in between. When the deploy has ended, the first call is answered.
+func TestDeployAwaitsWhatServes(t *testing.T) {
+	deploy(t, "chaos")
+	for _, later := range []time.Duration{0, 500 * time.Millisecond, 2500 * time.Millisecond} {
+		kill(t, hosts(t))
+		time.Sleep(later)
+		out := deploy(t, "chaos")
+		if !answers(t) {
+			t.Errorf("%s after the host was killed, a deploy said that the function is healthy, and it did not answer:\n%s", later, out)
+		}
 	}
 }
