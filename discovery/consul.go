@@ -19,11 +19,8 @@ type Catalog struct{ client *consul.Client }
 
 // NewCatalog returns the Consul of the environment: CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN and so on.
 func NewCatalog() (*Catalog, error) {
-	c, err := consul.NewClient(consul.DefaultConfig())
-	if err != nil {
-		return nil, fmt.Errorf("making a Consul client from the environment (CONSUL_HTTP_ADDR): %w", err)
-	}
-	return &Catalog{c}, nil
+	c, err := ConsulClient(consul.DefaultConfig())
+	return &Catalog{c}, err
 }
 
 // Nodes returns the addresses (host:port) at which healthy instances of function can be called: nearest first, as Consul

@@ -17,9 +17,9 @@ func VaultAddress() string { return vault.DefaultConfig().Address }
 // Vault returns a client of the environment's Vault with the user's token: VAULT_TOKEN, or what `vault login` left. It is
 // an error if there is no token.
 func Vault() (*vault.Client, error) {
-	v, err := vault.NewClient(vault.DefaultConfig())
+	v, err := VaultClient(vault.DefaultConfig())
 	if err != nil {
-		return nil, fmt.Errorf("making a Vault client from the environment (VAULT_ADDR, VAULT_TOKEN): %w", err)
+		return nil, err
 	}
 	if v.Token() != "" {
 		return v, nil

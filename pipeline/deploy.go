@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"countersign/hclspec"
+	"countersign/patience"
 	"countersign/pipeline/apply"
 	"countersign/pipeline/consul"
 	"countersign/pipeline/hosts"
@@ -47,7 +48,7 @@ func Deploy(ctx context.Context, o Options) (*Result, error) {
 		o.Builder = DefaultBuilder
 	}
 	d := &deploy{Options: o, steps: progress.NewRecorder(o.Observer)}
-	err := d.all(ctx)
+	err := d.all(patience.WithTeller(ctx, d.steps.Waits))
 	return d.result(time.Since(begin)), err
 }
 

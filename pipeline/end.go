@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"countersign/patience"
 	"countersign/pipeline/apply"
 	"countersign/pipeline/consul"
 	"countersign/pipeline/hosts"
@@ -48,6 +49,7 @@ func endCanaries(ctx context.Context, o CanaryOptions,
 	end func(*apply.Engine, context.Context, []string) ([]routes.Canary, error)) (*CanaryResult, error) {
 	begin := time.Now()
 	e := &apply.Engine{Options: apply.Options{Timeout: o.Timeout}, Steps: progress.NewRecorder(o.Observer)}
+	ctx = patience.WithTeller(ctx, e.Steps.Waits)
 	r := &CanaryResult{}
 	var lock *consul.Client
 	err := e.Steps.Step("", progress.StepLoad, func(func(string)) (_ progress.Outcome, err error) {

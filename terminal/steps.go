@@ -63,6 +63,16 @@ func (s *Steps) Show(e Event) {
 	}
 }
 
+// Note prints a line of its own, such as what is waited for.
+func (s *Steps) Note(text string) {
+	text = oneLine(text)
+	if s.table != nil {
+		s.table.block.draw(cut(text, s.table.block.columns())+"\n", s.table.lines())
+		return
+	}
+	fmt.Fprintln(s.w, text)
+}
+
 // Close leaves what is shown as it is and lets others print below it.
 func (s *Steps) Close() {
 	if s.table != nil {

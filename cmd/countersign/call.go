@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -58,13 +59,14 @@ func call(ctx context.Context, s streams, args []string) error {
 		return err
 	}
 	fs.Visit(func(f *flag.Flag) { o.named = o.named || f.Name == "as" })
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	ctx, cancel := context.WithTimeout(s.patient(ctx, "call"), o.timeout)
 	defer cancel()
 	self, err := o.self(ctx, s.err)
 	if err != nil {
 		return err
 	}
-	c := &client.Client{Identity: self.Identity, Trust: self.Trust, Nodes: o.nodes, Explain: o.explain, Plain: o.plain}
+	nodes := func(ctx context.Context, function string) ([]string, error) { return o.nodes(ctx, s.err, function) }
+	c := &client.Client{Identity: self.Identity, Trust: self.Trust, Nodes: nodes, Explain: o.explain, Plain: o.plain}
 	defer c.Close()
 	answer, err := c.Call(ctx, rest[0], body)
 	if answer != nil && o.explain {
@@ -136,8 +138,11 @@ func (o *callOptions) self(ctx context.Context, notes io.Writer) (*client.Login,
 	return o.issue(ctx, v, private, id, 0)
 }
 
-// nodes returns where function can be called, nearest first.
-func (o *callOptions) nodes(ctx context.Context, function string) ([]string, error) {
+// consulTime is how long Consul may take when it is known from an earlier call where a function was.
+const consulTime = 2 * time.Second
+
+// nodes returns where function can be called, nearest first: as Consul tells, or as it told last if it does not answer.
+func (o *callOptions) nodes(ctx context.Context, notes io.Writer, function string) ([]string, error) {
 	if o.node != "" {
 		return []string{o.node}, nil
 	}
@@ -145,11 +150,30 @@ func (o *callOptions) nodes(ctx context.Context, function string) ([]string, err
 	if err != nil {
 		return nil, err
 	}
-	nodes, err := catalog.Nodes(ctx, function)
+	file, err := o.file(discovery.VaultAddress())
 	if err != nil {
-		return nil, &client.UnreachableError{Function: function, Err: err}
+		return nil, err
 	}
-	return nodes, nil
+	known := discovery.Known{File: strings.TrimSuffix(file, ".pem") + "-nodes.json"}
+	before := known.Nodes(function)
+	asking, cancel := ctx, context.CancelFunc(func() {})
+	if len(before) > 0 {
+		asking, cancel = context.WithTimeout(ctx, consulTime)
+	}
+	defer cancel()
+	nodes, err := catalog.Nodes(asking, function)
+	var unanswered *url.Error
+	switch {
+	case err == nil:
+		if err := known.Remember(function, nodes); err != nil {
+			fmt.Fprintln(notes, "countersign call:", err)
+		}
+		return nodes, nil
+	case ctx.Err() == nil && len(before) > 0 && errors.As(err, &unanswered):
+		fmt.Fprintf(notes, "countersign call: Consul does not answer (%v); calling where %q was found before\n", err, function)
+		return before, nil
+	}
+	return nil, &client.UnreachableError{Function: function, Err: err}
 }
 
 // explain prints the hops of a call and what was verified at each.

@@ -96,7 +96,7 @@ func login(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return fmt.Errorf("making a key: %w", err)
 	}
-	got, err := o.issue(ctx, v, private, id, *ttl)
+	got, err := o.issue(s.patient(ctx, "login"), v, private, id, *ttl)
 	if err != nil {
 		return err
 	}

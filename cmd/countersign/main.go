@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"countersign/patience"
 )
 
 // Exit codes of the command, documented in docs/cli.md.
@@ -27,6 +29,11 @@ const (
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
+}
+
+// patient returns a context for requests of which a person is told that they wait for a server.
+func (s streams) patient(ctx context.Context, verb string) context.Context {
+	return patience.WithTeller(ctx, func(text string) { fmt.Fprintf(s.err, "countersign %s: %s\n", verb, text) })
 }
 
 // command is one verb.

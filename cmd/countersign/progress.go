@@ -30,6 +30,10 @@ var states = map[progress.State]terminal.State{
 
 // Observe implements progress.Observer.
 func (v progressView) Observe(e progress.Progress) {
+	if e.State == progress.Waiting {
+		v.Note(e.Detail)
+		return
+	}
 	v.Show(terminal.Event{Row: e.Function, Step: string(e.Step), State: states[e.State], Detail: e.Detail,
 		Duration: e.Duration})
 }

@@ -46,7 +46,7 @@ func verify(ctx context.Context, s streams, args []string) error {
 			return fmt.Errorf("read the public key: %w", err)
 		}
 	}
-	v, err := pipeline.Verify(ctx, env, rest[0], key)
+	v, err := pipeline.Verify(s.patient(ctx, "verify"), env, rest[0], key)
 	if *asJSON {
 		if printErr := printVerificationJSON(s.out, v, err); printErr != nil {
 			return printErr

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/consul/api"
 
+	"countersign/discovery"
 	"countersign/hclspec"
 	"countersign/pipeline/failure"
 )
@@ -30,11 +31,8 @@ func New(env hclspec.Consul) (*Client, error) {
 	if env.Address != "" {
 		config.Address = env.Address
 	}
-	client, err := api.NewClient(config)
-	if err != nil {
-		return nil, fmt.Errorf("make a Consul client for %s: %w", config.Address, err)
-	}
-	return &Client{client, config.Address}, nil
+	client, err := discovery.ConsulClient(config)
+	return &Client{client, config.Address}, err
 }
 
 // Artifacts returns the digests of the artifacts that the instances of function in the catalog run, sorted, each once.

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
 
 	"countersign/hclspec"
+	"countersign/patience"
 	"countersign/pipeline/job"
 	"countersign/release"
 )
@@ -30,6 +33,15 @@ func New(env hclspec.Nomad) (*Cluster, error) {
 	}
 	if env.Namespace != "" {
 		config.Namespace = env.Namespace
+	}
+	if !strings.HasPrefix(config.Address, "unix://") { // for a socket, the library makes what carries requests itself
+		config.HttpClient = &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
+		if err := api.ConfigureTLS(config.HttpClient, config.TLSConfig); err != nil {
+			return nil, fmt.Errorf("use the TLS settings for Nomad (NOMAD_CACERT and so on): %w", err)
+		}
+		config.HttpClient.Transport = &patience.Transport{
+			Base: config.HttpClient.Transport, Server: "Nomad at " + config.Address,
+		}
 	}
 	client, err := api.NewClient(config)
 	if err != nil {

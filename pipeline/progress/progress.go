@@ -55,6 +55,7 @@ const (
 	Done    State = "done"
 	Skipped State = "skipped" // there was nothing to do
 	Failed  State = "failed"
+	Waiting State = "waiting" // of no step: a server is silent; Detail says which, and for how long it is waited for yet
 )
 
 // Progress is something that happened to a step.

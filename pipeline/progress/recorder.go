@@ -33,6 +33,9 @@ func Did(detail string) Outcome { return Outcome{Detail: detail} }
 // Nothing is the outcome of a step that had nothing to do.
 func Nothing(detail string) Outcome { return Outcome{Detail: detail, Idle: true} }
 
+// Waits tells that something is waited for, in words for people. It fits patience.WithTeller.
+func (r *Recorder) Waits(text string) { r.tell(Progress{State: Waiting, Detail: text}) }
+
 // Timings returns how long each step took that ended so far, in the order in which they ended.
 func (r *Recorder) Timings() []Timing {
 	r.mu.Lock()

@@ -17,15 +17,12 @@ import (
 // usual variables; the token comes from VAULT_TOKEN or from `vault login`.
 func Keys(env hclspec.Vault) (*transit.Client, error) {
 	config := api.DefaultConfig()
-	if config.Error != nil {
-		return nil, fmt.Errorf("configure the Vault client: %w", config.Error)
-	}
 	if env.Address != "" {
 		config.Address = env.Address
 	}
-	client, err := api.NewClient(config)
+	client, err := discovery.VaultClient(config)
 	if err != nil {
-		return nil, fmt.Errorf("make a Vault client for %s: %w", config.Address, err)
+		return nil, err
 	}
 	if env.Namespace != "" {
 		client.SetNamespace(env.Namespace)
