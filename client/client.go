@@ -88,6 +88,10 @@ func (c *Client) Call(ctx context.Context, function string, body []byte) (*Answe
 		if ctx.Err() != nil || !c.elsewhere(err) {
 			return answer, err
 		}
+		var away *UnreachableError
+		if errors.As(err, &away) {
+			err = away.Err // said once for all nodes
+		}
 		failed = append(failed, err)
 	}
 	return nil, &UnreachableError{Function: function, Err: errors.Join(failed...)}

@@ -258,3 +258,29 @@ func TestEndedLogin(t *testing.T) {
 		t.Error("its time is not over")
 	}
 }
+
+// TestOnlyLogin has a person who does not say from which Vault the login came.
+func TestOnlyLogin(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	if file := OnlyLogin("test.example"); file != "" {
+		t.Errorf("without a login: %s", file)
+	}
+	var files []string
+	for _, vault := range []string{"https://a", "https://b"} {
+		file, err := LoginFile("test.example", vault)
+		must(t, err)
+		files = append(files, file)
+	}
+	must(t, os.MkdirAll(filepath.Dir(files[0]), 0o700))
+	must(t, os.WriteFile(files[0], nil, 0o600))
+	for _, other := range []string{"test.example-nodes.json", "other.test.example-0123456789abcdef.pem"} {
+		must(t, os.WriteFile(filepath.Join(filepath.Dir(files[0]), other), nil, 0o600))
+	}
+	if file := OnlyLogin("test.example"); file != files[0] {
+		t.Errorf("with one: %s, want %s", file, files[0])
+	}
+	must(t, os.WriteFile(files[1], nil, 0o600))
+	if file := OnlyLogin("test.example"); file != "" {
+		t.Errorf("with two: %s", file)
+	}
+}

@@ -48,6 +48,20 @@ func LoginFile(trustDomain, vaultAddress string) (string, error) {
 	return filepath.Join(dir, "countersign", trustDomain+"-"+hex.EncodeToString(sum[:8])+".pem"), nil
 }
 
+// OnlyLogin returns the file of the login to a trust domain, if there is one and no other, "" otherwise: with one, nobody has
+// to say which Vault it came from.
+func OnlyLogin(trustDomain string) string {
+	file, err := LoginFile(trustDomain, "")
+	if err != nil {
+		return ""
+	}
+	found, err := filepath.Glob(filepath.Join(filepath.Dir(file), trustDomain+"-????????????????.pem"))
+	if err != nil || len(found) != 1 {
+		return ""
+	}
+	return found[0]
+}
+
 // SaveLogin writes a login into a file, whose directory it makes: all of it or, if that fails, nothing.
 func SaveLogin(file string, private ed25519.PrivateKey, login *Login) error {
 	key, err := x509.MarshalPKCS8PrivateKey(private)

@@ -69,6 +69,7 @@ func (e *Env) Vars() []string {
 		"COUNTERSIGN_REGISTRY=" + e.Registry,
 		"COUNTERSIGN_ENVIRONMENT=" + e.EnvironmentFile,
 		"COUNTERSIGN_TRUST_DOMAIN=" + e.TrustDomain,
+		"COUNTERSIGN_DIR=" + e.Dir,
 	}
 }
 

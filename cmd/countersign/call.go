@@ -63,7 +63,7 @@ func call(ctx context.Context, s streams, args []string) error {
 	defer cancel()
 	self, err := o.self(ctx, s.err)
 	if err != nil {
-		return err
+		return o.late(ctx, err)
 	}
 	nodes := func(ctx context.Context, function string) ([]string, error) { return o.nodes(ctx, s.err, function) }
 	c := &client.Client{Identity: self.Identity, Trust: self.Trust, Nodes: nodes, Explain: o.explain, Plain: o.plain}
@@ -73,10 +73,18 @@ func call(ctx context.Context, s streams, args []string) error {
 		explain(s.err, c, answer)
 	}
 	if err != nil {
-		return err
+		return o.late(ctx, err)
 	}
 	fmt.Fprintf(s.out, "%s\n", answer.Body)
 	return nil
+}
+
+// late says of an error that it came because the time for the call was over, if so: no server is to blame then.
+func (o *callOptions) late(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("-timeout %s was over: %w", o.timeout, err)
+	}
+	return err
 }
 
 // requestBody reads the request: JSON as it is, from a file or from standard input.
@@ -107,6 +115,9 @@ func (o *callOptions) self(ctx context.Context, notes io.Writer) (*client.Login,
 	file, err := o.file(discovery.VaultAddress())
 	if err != nil {
 		return nil, err
+	}
+	if only := client.OnlyLogin(o.trustDomain); os.Getenv("VAULT_ADDR") == "" && only != "" {
+		file = only
 	}
 	kept, err := client.LoadLogin(file, o.trustDomain)
 	over := ""

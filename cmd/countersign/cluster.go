@@ -32,6 +32,9 @@ const (
 	dirUsage      = "state `directory` of the cluster"
 )
 
+// clusterDir is where the cluster is whose env file was sourced, otherwise where one is made in this directory.
+func clusterDir() string { return envOr("COUNTERSIGN_DIR", cluster.DefaultDir) }
+
 func init() {
 	register(command{name: "cluster up", args: upArgs, summary: upSummary, run: clusterUp})
 	register(command{name: "cluster status", args: statusArgs, summary: statusSummary, run: clusterStatus})
@@ -115,7 +118,7 @@ func shown(path string) string {
 
 func clusterStatus(ctx context.Context, s streams, args []string) error {
 	fs := flags(s, "cluster status", statusArgs, statusSummary+"; the exit code is 0 if everything serves")
-	dir := fs.String("dir", cluster.DefaultDir, dirUsage)
+	dir := fs.String("dir", clusterDir(), dirUsage)
 	asJSON := fs.Bool("json", false, "print JSON")
 	if err := noArguments(parse(fs, args)); err != nil {
 		return err
@@ -161,7 +164,7 @@ func printStatus(w io.Writer, status cluster.Status) {
 func clusterDown(ctx context.Context, s streams, args []string) error {
 	fs := flags(s, "cluster down", downArgs, downSummary+"; what it keeps stays for the next up")
 	o := cluster.DownOptions{Progress: s.err}
-	fs.StringVar(&o.Dir, "dir", cluster.DefaultDir, dirUsage)
+	fs.StringVar(&o.Dir, "dir", clusterDir(), dirUsage)
 	fs.BoolVar(&o.Purge, "purge", false, "remove the directory too: keys, artifacts, jobs and logs")
 	if err := noArguments(parse(fs, args)); err != nil {
 		return err
@@ -181,7 +184,7 @@ func clusterFault(name, summary string, node func(*cluster.Env, context.Context,
 ) func(context.Context, streams, []string) error {
 	return func(ctx context.Context, s streams, args []string) error {
 		fs := flags(s, name, faultArgs, summary)
-		dir := fs.String("dir", cluster.DefaultDir, dirUsage)
+		dir := fs.String("dir", clusterDir(), dirUsage)
 		names, err := parse(fs, args)
 		if err != nil {
 			return err
@@ -207,7 +210,7 @@ func clusterFault(name, summary string, node func(*cluster.Env, context.Context,
 
 func clusterCut(ctx context.Context, s streams, args []string) error {
 	fs := flags(s, "cluster cut", cutArgs, cutSummary)
-	dir := fs.String("dir", cluster.DefaultDir, dirUsage)
+	dir := fs.String("dir", clusterDir(), dirUsage)
 	names, err := parse(fs, args)
 	if err != nil {
 		return err
@@ -233,7 +236,7 @@ func clusterCut(ctx context.Context, s streams, args []string) error {
 
 func clusterHeal(ctx context.Context, s streams, args []string) error {
 	fs := flags(s, "cluster heal", healArgs, healSummary)
-	dir := fs.String("dir", cluster.DefaultDir, dirUsage)
+	dir := fs.String("dir", clusterDir(), dirUsage)
 	if err := noArguments(parse(fs, args)); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func init() { register(command{"deploy", deployArgs, deploySummary, deploy}) }
 func deploy(ctx context.Context, s streams, args []string) error {
 	fs := flags(s, "deploy", deployArgs, deploySummary)
 	var o pipeline.Options
-	fs.StringVar(&o.Manifest, "manifest", "", "build manifest; `bazel run //:deploy` writes and names it")
+	fs.StringVar(&o.Manifest, "manifest", "", "build manifest `file`, which bazel run //:deploy writes and names")
 	fs.StringVar(&o.Environment, "env", os.Getenv("COUNTERSIGN_ENVIRONMENT"),
 		"environment `file` (default $COUNTERSIGN_ENVIRONMENT)")
 	fs.StringVar(&o.JobsDir, "jobs-dir", "", "`directory` of the rendered jobs (default jobs in the Bazel workspace)")

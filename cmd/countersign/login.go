@@ -103,6 +103,9 @@ func login(ctx context.Context, s streams, args []string) error {
 	if err := client.SaveLogin(file, private, got); err != nil {
 		return err
 	}
+	if valid := time.Until(got.Identity.Certificate.NotAfter); valid < *ttl-time.Minute {
+		fmt.Fprintf(s.err, "countersign login: Vault's PKI role %q allows less than -ttl %s\n", issue.ClientRole, *ttl)
+	}
 	fmt.Fprintf(s.out, "logged in as %s until %s\n", id, got.Identity.Certificate.NotAfter.Local().Format(time.DateTime+" MST"))
 	return nil
 }

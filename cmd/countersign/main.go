@@ -69,8 +69,11 @@ func main() {
 // run runs the verb that args name and returns the exit code.
 func run(ctx context.Context, s streams, args []string) int {
 	slices.SortFunc(commands, func(a, b command) int { return strings.Compare(a.name, b.name) })
-	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
-		usage(s.out)
+	if len(args) > 1 && args[0] == "help" {
+		args = append(args[1:], "-h")
+	}
+	if len(args) == 0 || isHelp(args[0]) {
+		usage(s.out, "")
 		return exitOK
 	}
 	for n := min(2, len(args)); n > 0; n-- {
@@ -81,8 +84,20 @@ func run(ctx context.Context, s streams, args []string) int {
 		}
 		return report(s, commands[i], commands[i].run(ctx, s, args[n:]))
 	}
+	if slices.ContainsFunc(commands, func(c command) bool { return strings.HasPrefix(c.name, args[0]+" ") }) {
+		if len(args) == 1 || isHelp(args[1]) {
+			usage(s.out, args[0])
+			return exitOK
+		}
+		fmt.Fprintf(s.err, "countersign: unknown command %q; `countersign help %s` lists them\n", args[0]+" "+args[1], args[0])
+		return exitUsage
+	}
 	fmt.Fprintf(s.err, "countersign: unknown command %q; `countersign help` lists them\n", args[0])
 	return exitUsage
+}
+
+func isHelp(arg string) bool {
+	return arg == "help" || arg == "-h" || arg == "-help" || arg == "--help"
 }
 
 // report prints err and returns the exit code that it stands for.
@@ -136,10 +151,13 @@ func parse(fs *flag.FlagSet, args []string) ([]string, error) {
 	}
 }
 
-func usage(w io.Writer) {
+// usage lists the commands, or those that begin with a word.
+func usage(w io.Writer, word string) {
 	fmt.Fprint(w, "countersign builds, signs, deploys, verifies and calls functions.\n\nCommands:\n")
 	for _, c := range commands {
-		fmt.Fprintf(w, "  %-16s %s\n", c.name, c.summary)
+		if word == "" || strings.HasPrefix(c.name, word+" ") {
+			fmt.Fprintf(w, "  %-16s %s\n", c.name, c.summary)
+		}
 	}
 	fmt.Fprint(w, "\n`countersign COMMAND -h` tells more about one.\n")
 }

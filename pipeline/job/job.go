@@ -83,6 +83,13 @@ func (j *Job) KillTimeout() string {
 	return min(max(whole, 5*time.Second), 30*time.Second).String()
 }
 
+// MaxParallel is how many allocations Nomad replaces at a time.
+func (j *Job) MaxParallel() int { return MaxParallel(j.Spec.Scaling.Min) }
+
+// MaxParallel is how many of a number of allocations are replaced at a time: a quarter, and at least one. The others serve
+// meanwhile.
+func MaxParallel(allocations int) int { return max(1, allocations/4) }
+
 // Memory is never 0 in a job: Nomad refuses less than 10 MiB.
 func (j *Job) Memory() int64 { return max(j.Spec.Resources.Memory, 10<<20) }
 

@@ -88,6 +88,10 @@ func keepCount(planned, registered *api.Job) string {
 		return ""
 	}
 	planned.TaskGroups[0].Count = &count
+	if update := planned.TaskGroups[0].Update; update != nil {
+		parallel := job.MaxParallel(count)
+		update.MaxParallel = &parallel
+	}
 	return fmt.Sprintf("scaled to %d", count)
 }
 

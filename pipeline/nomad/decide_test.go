@@ -87,6 +87,7 @@ func TestKeepCount(t *testing.T) {
 		{"new job", nil, "2-8", 2},
 		{"as the file said", job(2, "2-8"), "2-8", 2},
 		{"scaled up", job(5, "2-8"), "2-8", 5},
+		{"scaled up to many", job(9, "2-9"), "2-9", 9},
 		{"scaled up beyond the new bounds", job(7, "2-8"), "2-4", 4},
 		{"scaled up, but below the new bounds", job(3, "2-8"), "4-8", 4},
 		{"scaled down", job(0, "2-8"), "2-8", 2},
@@ -98,7 +99,12 @@ func TestKeepCount(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			least := int(tc.bounds[0] - '0')
 			j := job(least, tc.bounds)
+			one := 1
+			j.TaskGroups[0].Update = &api.UpdateStrategy{MaxParallel: &one}
 			remark := keepCount(j, tc.registered)
+			if got, want := *j.TaskGroups[0].Update.MaxParallel, max(1, tc.want/4); got != want {
+				t.Errorf("%d allocations are replaced at a time, want %d", got, want)
+			}
 			if got := *j.TaskGroups[0].Count; got != tc.want {
 				t.Errorf("count = %d, want %d", got, tc.want)
 			}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/hashicorp/vault/api"
 )
@@ -19,6 +20,10 @@ type UnreachableError struct {
 
 // Error implements error.
 func (e *UnreachableError) Error() string {
+	var response *api.ResponseError
+	if errors.As(e.Err, &response) && slices.Contains(response.Errors, "Vault is sealed") {
+		return fmt.Sprintf("%s: Vault is sealed; `vault operator unseal` opens it", e.Op)
+	}
 	return fmt.Sprintf("%s: Vault could not be reached; `vault status` shows its state: %v", e.Op, e.Err)
 }
 

@@ -25,13 +25,20 @@ job "quote" {
   group "quote" {
     count = 1
 
+    # `nomad job scale` keeps to these.
+    scaling {
+      enabled = false
+      min     = 1
+      max     = 8
+    }
+
     # On different nodes where there are several: one node less is then one instance less.
     spread {
       attribute = "${node.unique.id}"
     }
 
-    # One new allocation has to be healthy before an old one stops. A start that is refused ends the deployment at
-    # once, and the old version serves on.
+    # One new allocation has to be healthy before old ones stop, a quarter of them at a time. A start that is refused ends
+    # the deployment at once, and the old version serves on.
     update {
       max_parallel      = 1
       canary            = 1
