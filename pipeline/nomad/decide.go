@@ -31,7 +31,7 @@ func decide(diff *api.JobDiff, registered *api.Job, latest *api.Deployment) Acti
 	switch {
 	case registered == nil || diff.Type == "Added":
 		return ActionCreate
-	case diff.Type != "None":
+	case changes(diff):
 		return ActionUpdate
 	case wantsNothing(registered):
 		return ActionNone
@@ -52,6 +52,30 @@ func decide(diff *api.JobDiff, registered *api.Job, latest *api.Deployment) Acti
 		return ActionNone
 	}
 	return ActionAwait
+}
+
+// changes tells whether a difference is one. For a group that has a scaling block, Nomad 1.10 always finds an edited one
+// without an edited field.
+func changes(diff *api.JobDiff) bool {
+	if diff.Type != "Edited" || len(diff.Fields) > 0 || len(diff.Objects) > 0 {
+		return diff.Type != "None"
+	}
+	explained := false
+	for _, group := range diff.TaskGroups {
+		if group.Type == "None" {
+			continue
+		}
+		explained = len(group.Objects) > 0
+		if group.Type != "Edited" || len(group.Fields) > 0 || slices.ContainsFunc(group.Objects, isEdit) ||
+			slices.ContainsFunc(group.Tasks, func(t *api.TaskDiff) bool { return t.Type != "None" }) {
+			return true
+		}
+	}
+	return !explained
+}
+
+func isEdit(o *api.ObjectDiff) bool {
+	return o.Name != "Scaling" || o.Type != "Edited" || len(o.Fields) > 0 || len(o.Objects) > 0
 }
 
 // isOf tells whether d deploys the version of job that is registered.

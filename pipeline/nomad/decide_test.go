@@ -186,3 +186,44 @@ func TestUnhealthyTellsWhy(t *testing.T) {
 		t.Errorf("got:\n%s\nwant:\n%s", err, want)
 	}
 }
+
+// TestChanges has what Nomad finds of a job with a scaling block that was not changed, and real changes beside it.
+func TestChanges(t *testing.T) {
+	scaling := &api.ObjectDiff{Type: "Edited", Name: "Scaling"}
+	none := func() *api.JobDiff {
+		return &api.JobDiff{Type: "Edited", TaskGroups: []*api.TaskGroupDiff{{Type: "Edited", Objects: []*api.ObjectDiff{scaling},
+			Tasks: []*api.TaskDiff{{Type: "None"}}}}}
+	}
+	if changes(&api.JobDiff{Type: "None"}) || changes(none()) {
+		t.Error("nothing changed")
+	}
+	field := []*api.FieldDiff{{Type: "Edited", Name: "max"}}
+	for name, edit := range map[string]func(*api.JobDiff, *api.TaskGroupDiff){
+		"the job":   func(j *api.JobDiff, _ *api.TaskGroupDiff) { j.Fields = field },
+		"its meta":  func(j *api.JobDiff, _ *api.TaskGroupDiff) { j.Objects = []*api.ObjectDiff{{Name: "Meta"}} },
+		"added":     func(j *api.JobDiff, _ *api.TaskGroupDiff) { j.Type = "Added" },
+		"the count": func(_ *api.JobDiff, g *api.TaskGroupDiff) { g.Fields = field },
+		"the bounds": func(_ *api.JobDiff, g *api.TaskGroupDiff) {
+			g.Objects = []*api.ObjectDiff{{Type: "Edited", Name: "Scaling", Fields: field}}
+		},
+		"a first scaling": func(_ *api.JobDiff, g *api.TaskGroupDiff) {
+			g.Objects = []*api.ObjectDiff{{Type: "Added", Name: "Scaling"}}
+		},
+		"the policy": func(_ *api.JobDiff, g *api.TaskGroupDiff) {
+			g.Objects = []*api.ObjectDiff{{Type: "Edited", Name: "Scaling", Objects: []*api.ObjectDiff{scaling}}}
+		},
+		"something beside": func(_ *api.JobDiff, g *api.TaskGroupDiff) {
+			g.Objects = append(g.Objects, &api.ObjectDiff{Type: "Edited", Name: "Service"})
+		},
+		"a task": func(_ *api.JobDiff, g *api.TaskGroupDiff) { g.Tasks[0].Type = "Edited" },
+		"a group more": func(j *api.JobDiff, _ *api.TaskGroupDiff) {
+			j.TaskGroups = append(j.TaskGroups, &api.TaskGroupDiff{Type: "Added"})
+		},
+	} {
+		diff := none()
+		edit(diff, diff.TaskGroups[0])
+		if !changes(diff) {
+			t.Errorf("%s: it counts as no change", name)
+		}
+	}
+}

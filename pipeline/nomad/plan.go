@@ -61,6 +61,9 @@ func (c *Cluster) Plan(ctx context.Context, function string, source []byte, cana
 	if p.Action != ActionNone && len(answer.FailedTGAllocs) > 0 {
 		return nil, &PlacementError{function, placementReasons(answer.FailedTGAllocs)}
 	}
+	if p.Action == ActionNone {
+		answer.Diff = &api.JobDiff{} // see changes
+	}
 	p.Summary = strings.Join(slices.DeleteFunc([]string{summarize(answer.Diff), kept}, func(s string) bool {
 		return s == ""
 	}), ", ")
@@ -76,7 +79,7 @@ func (c *Cluster) ask(ctx context.Context, job, registered *api.Job) (*api.JobPl
 	}
 	kept := keepCanary(&asked, registered)
 	answer, _, err := c.client.Jobs().PlanOpts(&asked, &api.PlanOptions{Diff: true}, write(ctx))
-	if err == nil && kept && answer.Diff.Type != "None" {
+	if err == nil && kept && changes(answer.Diff) {
 		answer, _, err = c.client.Jobs().PlanOpts(job, &api.PlanOptions{Diff: true}, write(ctx))
 	}
 	if err != nil {

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -54,10 +55,10 @@ func TestDeployAwaitsWhatServes(t *testing.T) {
 // TestScaleKeepsToTheSpec asks for more allocations than the spec of chaos permits, and for as many.
 func TestScaleKeepsToTheSpec(t *testing.T) {
 	deploy(t, "chaos")
-	if out, code := run(t, "", "nomad", "job", "scale", "chaos", "2"); code == 0 || !strings.Contains(out, "maximum") {
+	if out, code := run(t, "", filepath.Join(env.BinDir, "nomad"), "job", "scale", "chaos", "2"); code == 0 || !strings.Contains(out, "maximum") {
 		t.Errorf("exit code %d; want a refusal of more than the spec permits\n%s", code, out)
 	}
-	if out, code := run(t, "", "nomad", "job", "scale", "-detach", "chaos", "1"); code != 0 {
+	if out, code := run(t, "", filepath.Join(env.BinDir, "nomad"), "job", "scale", "-detach", "chaos", "1"); code != 0 {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 }
