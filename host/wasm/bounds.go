@@ -25,9 +25,11 @@ const (
 	maxTargets = 65_520  // of one br_table
 
 	// The compiler looks at each way between two blocks once per block that both lie behind, and at each variable once per
-	// way. maxWork bounds the first, over all functions of a module, and maxFlow the second.
+	// block in which it may be alive. maxWork bounds the first, over all functions of a module, and maxFlow the second for one
+	// function, in which variables live longer than in most only if somebody means it. Either takes a minute or two at worst;
+	// what takes longer ends with the process that compiles.
 	maxWork = 10_000_000_000
-	maxFlow = 2_000_000_000
+	maxFlow = 100_000_000
 )
 
 // count reads the length of a vector that may have at most so many elements.
@@ -43,18 +45,16 @@ func tooMuch(format string, args ...any) *ModuleError {
 	return moduleErrorf(ReasonTooLarge, format, args...)
 }
 
-// complexity is how hard a module is to compile.
-type complexity struct{ work, flow uint64 }
-
-// add counts one function.
-func (c *complexity) add(s *bodyScan, variables uint64) {
+// weigh adds how hard a function with so many variables is to compile to the work that its module makes.
+func (s *bodyScan) weigh(work *uint64, variables uint64) {
 	if s.blocks > maxBlocks {
 		panic(tooMuch("a function falls into %d blocks, more than %d: split it", s.blocks, maxBlocks))
 	}
-	c.work += s.blocks * s.ways
-	c.flow += (s.blocks+s.ways)*variables + s.values
-	if c.work > maxWork || c.flow > maxFlow {
-		panic(tooMuch("its functions are too long and branch too often to be compiled in reasonable time; the last looked at "+
-			"has %d blocks, %d ways between them and %d variables: split it", s.blocks, s.ways, variables))
+	if flow := (s.blocks+s.ways)*variables + s.values; flow > maxFlow {
+		panic(tooMuch("a function has %d variables in %d blocks, which takes too long to compile: split it", variables, s.blocks))
+	}
+	if *work += s.blocks * s.ways; *work > maxWork {
+		panic(tooMuch("its functions branch too often to be compiled in reasonable time; the last looked at falls into %d blocks: "+
+			"split it", s.blocks))
 	}
 }

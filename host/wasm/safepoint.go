@@ -88,7 +88,7 @@ type weaver struct {
 	*module
 	fuel, stop uint32 // globals
 	safepoint  uint32 // function
-	complexity complexity
+	work       uint64 // see maxWork
 }
 
 // global is the encoding of a mutable i32 global with an initial value.
@@ -180,7 +180,7 @@ func (w *weaver) body(dst, body []byte, sig signature) []byte {
 		panic(tooMuch("a function has %d variables, more than %d", variables, maxLocals))
 	}
 	scan := w.scan(&decoder{data: body, pos: d.pos}, sig)
-	w.complexity.add(&scan, variables)
+	scan.weigh(&w.work, variables)
 	if scan.bulk {
 		dst = appendU32(dst, groups+1)
 		dst = append(dst, body[groupsStart:d.pos]...)

@@ -74,7 +74,7 @@ func (c *callStack) carry(f api.Function) error {
 }
 
 // stackFields finds the fields of wazero's call engine that say where its stack is.
-func stackFields(f api.Function) (stack *[]byte, top *uintptr, bottom **byte, err error) {
+func stackFields(f any) (stack *[]byte, top *uintptr, bottom **byte, err error) {
 	v := reflect.ValueOf(f)
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		return nil, nil, nil, fmt.Errorf("this version of wazero keeps call stacks in an unknown way: a function is a %T", f)
