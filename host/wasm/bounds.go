@@ -28,7 +28,7 @@ const (
 	// block in which it may be alive. maxWork bounds the first, over all functions of a module, and maxFlow the second for one
 	// function, in which variables live longer than in most only if somebody means it. Either takes a minute or two at worst;
 	// what takes longer ends with the process that compiles.
-	maxWork = 10_000_000_000
+	maxWork = 50_000_000_000
 	maxFlow = 100_000_000
 )
 

@@ -26,10 +26,17 @@ import (
 const (
 	// compileSlots is how many modules are compiled at the same time.
 	compileSlots = 4
-	// compileMemory and compileCPU are what compiling one module may take: bytes, and time on processors. The largest
-	// modules of Go that were tried, 30 MB, take a good part of that.
-	compileMemory = 2 << 30
-	compileCPU    = 3 * time.Minute
+	// compileMemory and compileCPU are what compiling a small module may take, in bytes and of time on processors, and
+	// compileMemoryPer and compileCPUPer what each MiB of a larger one adds. Go's own compiler, a module of 48 MB, took
+	// 1.2 GiB and 40 seconds.
+	compileMemory    = 512 << 20
+	compileMemoryPer = 40 << 20
+	compileCPU       = 30 * time.Second
+	compileCPUPer    = 4 * time.Second
+	// codeSize is how many bytes the code of a small module may have, and codePer how many each byte of a larger one adds. The
+	// host keeps it in memory, once for all allocations of the same module. What Go's compiler makes becomes 4 times as long.
+	codeSize = 16 << 20
+	codePer  = 8
 	// scratchPrefix begins the names of the directories that compiling processes write to, in the cache directory.
 	scratchPrefix = "compile-"
 	// scratchAge is how old a directory is that a host left behind when it was killed.
@@ -42,7 +49,7 @@ const (
 type compiler struct {
 	dir        string
 	executable string // which calls Compile when its first argument is CompileCommand
-	memory     int64  // bytes; 0: as much as there is
+	memory     int64  // instead of compileMemory, for tests; 0: as much as there is
 	cpu        time.Duration
 	slots      chan struct{}
 
@@ -141,8 +148,13 @@ func (c *compiler) compile(ctx context.Context, sum [sha256.Size]byte, module []
 	if err != nil || len(made) != 1 {
 		return fmt.Errorf("compiling the module made %d files instead of one (%v)", len(made), err)
 	}
-	if info, err := os.Lstat(made[0]); err != nil || !info.Mode().IsRegular() {
-		return fmt.Errorf("compiling the module did not make a file: %w", err)
+	switch info, err := os.Lstat(made[0]); {
+	case err != nil:
+		return fmt.Errorf("looking at the compiled module: %w", err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("compiling the module made something that is no file (%v)", info.Mode())
+	case info.Size() > codeSize+codePer*int64(len(module)):
+		return tooMuch("its %d bytes become %d when they are compiled", len(module), info.Size())
 	}
 	name, err := filepath.Rel(scratch, made[0])
 	if err != nil {
@@ -164,8 +176,9 @@ func (c *compiler) compile(ctx context.Context, sum [sha256.Size]byte, module []
 // run runs the process until it ends or ctx does, which kills it.
 func (c *compiler) run(ctx context.Context, scratch string, module []byte) error {
 	cmd := exec.CommandContext(ctx, c.executable)
-	cmd.Args = []string{CompileCommand, CompileCommand, scratch, strconv.FormatInt(c.memory, 10),
-		strconv.FormatInt(int64(c.cpu/time.Second), 10)}
+	memory, cpu := c.bounds(len(module))
+	cmd.Args = []string{CompileCommand, CompileCommand, scratch, strconv.FormatInt(memory, 10),
+		strconv.FormatInt(int64(cpu/time.Second), 10)}
 	cmd.Env = []string{compileMark + "=1"}
 	cmd.Dir = "/"
 	cmd.Stdin = bytes.NewReader(module)
@@ -186,11 +199,19 @@ func (c *compiler) run(ctx context.Context, scratch string, module []byte) error
 	if ctx.Err() != nil {
 		return fmt.Errorf("compiling the module was stopped: %w", ctx.Err())
 	}
-	return c.failure(cmd.ProcessState, said.String(), err)
+	return compileFailure(cmd.ProcessState, said.String(), err, memory, cpu)
 }
 
-// failure tells what a process that compiles died of.
-func (c *compiler) failure(state *os.ProcessState, said string, err error) error {
+// bounds is what compiling a module of so many bytes may take. A memory of 0 is no bound.
+func (c *compiler) bounds(size int) (memory int64, cpu time.Duration) {
+	if memory = c.memory; memory > 0 {
+		memory += int64(size>>20) * compileMemoryPer
+	}
+	return memory, c.cpu + time.Duration(size>>20)*compileCPUPer
+}
+
+// compileFailure tells what a process that compiles died of.
+func compileFailure(state *os.ProcessState, said string, err error, memory int64, cpu time.Duration) error {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
 		return fmt.Errorf("starting a process that compiles the module: %w", err)
@@ -201,11 +222,11 @@ func (c *compiler) failure(state *os.ProcessState, said string, err error) error
 	case state.ExitCode() == exitRefused:
 		return moduleErrorf(ReasonMalformed, "it does not compile: %s", limits.Clip(said))
 	case strings.Contains(said, "out of memory"), strings.Contains(said, "cannot allocate memory"):
-		return tooMuch("compiling it takes more than %d bytes of memory", c.memory)
+		return tooMuch("compiling it takes more than %d bytes of memory", memory)
 	case strings.Contains(said, "stack exceeds"):
 		return tooMuch("its code is nested too deeply to be compiled")
-	case status.Signaled() && used >= c.cpu:
-		return tooMuch("compiling it takes more than %v of processor time", c.cpu)
+	case status.Signaled() && used >= cpu/10*9: // the kernel's own count may be a little ahead
+		return tooMuch("compiling it takes more than %v of processor time", cpu)
 	}
 	return fmt.Errorf("compiling the module failed after %v: %w: %s", used.Round(time.Millisecond), err, limits.Clip(said))
 }
