@@ -22,6 +22,14 @@ import (
 	"countersign/vaultsign/identity/issue"
 )
 
+// TestMain also lets a host that a test makes have its modules compiled.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == wasm.CompileCommand {
+		os.Exit(wasm.Compile(os.Args[2:], os.Stdin))
+	}
+	os.Exit(m.Run())
+}
+
 const trustDomain = "test.example"
 
 func newAuthority(tb testing.TB) *identitytest.Authority {

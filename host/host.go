@@ -53,11 +53,13 @@ type Host struct {
 	mu    sync.Mutex
 	tasks map[string]*task // by task ID
 	idle  *time.Timer
+
+	startTime time.Duration // see the constant
 }
 
 // New prepares a host below config.DataDir. Nothing runs and nothing is asked over the network yet.
 func New(ctx context.Context, config control.HostConfig, log *slog.Logger) (*Host, error) {
-	h := &Host{config: config, log: log, tasks: map[string]*task{}}
+	h := &Host{config: config, log: log, tasks: map[string]*task{}, startTime: startTime}
 	h.ctx, h.cancel = context.WithCancel(ctx)
 	if err := os.MkdirAll(config.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the host's data directory: %w", err)

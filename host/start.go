@@ -22,6 +22,10 @@ import (
 	"countersign/vaultsign/identity/issue"
 )
 
+// startTime is how long a start may take, from logging in to the first sandbox: a large module takes a minute or two to
+// compile on a node with nothing to spare.
+const startTime = 5 * time.Minute
+
 // start is one start in the making: the steps of Start fill it in, in order.
 type start struct {
 	host    *Host
@@ -44,6 +48,8 @@ func (h *Host) Start(ctx context.Context, request control.StartRequest) (reply c
 	if t := h.task(request.TaskID); t != nil && t.Status().State == control.Running {
 		return control.StartReply{Address: h.info.Address, Port: h.info.Port}, nil
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, h.startTime, fmt.Errorf("it was not done after %v", h.startTime))
+	defer cancel()
 	s := &start{host: h, request: request}
 	defer func() {
 		if p := recover(); p != nil {
@@ -62,6 +68,9 @@ func (h *Host) Start(ctx context.Context, request control.StartRequest) (reply c
 	}()
 	for _, step := range []func(context.Context) error{s.logIn, s.admit, s.identify, s.load, s.want} {
 		if err := step(ctx); err != nil {
+			if ctx.Err() != nil {
+				err = fmt.Errorf("the start was given up: %w: %w", context.Cause(ctx), err)
+			}
 			return control.StartReply{}, s.failure(err)
 		}
 	}

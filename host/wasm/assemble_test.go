@@ -13,6 +13,9 @@ type assembly struct {
 	data    string            // at address 1024
 	pages   byte              // of memory
 	start   bool              // the extra function is the start function
+
+	more     [][]byte        // bodies of more functions, whole, of type () → ()
+	sections map[byte][]byte // instead of the usual ones, or beside them
 }
 
 // Function types of an assembly.
@@ -91,20 +94,29 @@ func (a assembly) encode() []byte {
 	for name, e := range exported {
 		exports = append(exports, append(append(text(name), e.kind), appendU32(nil, e.index)...))
 	}
-	module := []byte("\x00asm\x01\x00\x00\x00")
-	section := func(id byte, payload []byte) {
-		module = append(append(append(module, id), appendU32(nil, uint32(len(payload)))...), payload...)
+	functions := [][]byte{{asmAlloc}, {asmHandle}, {asmDescribe}, {asmInitialize}, {asmInitialize}}
+	bodies := [][]byte{asmBody(a.alloc), asmBody(a.handle), asmBody(i64Const(0, 0)), asmBody(nil), asmBody(a.extra)}
+	for _, body := range a.more {
+		functions, bodies = append(functions, []byte{asmInitialize}), append(bodies, append(appendU32(nil, uint32(len(body))), body...))
 	}
-	section(sectionType, vector(asmTypes...))
-	section(sectionImport, vector(imports...))
-	section(sectionFunction, []byte{5, asmAlloc, asmHandle, asmDescribe, asmInitialize, asmInitialize})
-	section(sectionMemory, []byte{1, 0, max(a.pages, 1)})
-	section(sectionExport, vector(exports...))
+	sections := map[byte][]byte{
+		sectionType:     vector(asmTypes...),
+		sectionImport:   vector(imports...),
+		sectionFunction: vector(functions...),
+		sectionMemory:   {1, 0, max(a.pages, 1)},
+		sectionExport:   vector(exports...),
+		sectionCode:     vector(bodies...),
+		sectionData:     vector(append(append([]byte{0}, append(i32Const(1024), opEnd)...), text(a.data)...)),
+	}
 	if a.start {
-		section(sectionStart, appendU32(nil, n+4))
+		sections[sectionStart] = appendU32(nil, n+4)
 	}
-	section(sectionCode, vector(asmBody(a.alloc), asmBody(a.handle), asmBody(i64Const(0, 0)),
-		asmBody(nil), asmBody(a.extra)))
-	section(sectionData, vector(append(append([]byte{0}, append(i32Const(1024), opEnd)...), text(a.data)...)))
+	maps.Copy(sections, a.sections)
+	module := []byte("\x00asm\x01\x00\x00\x00")
+	for _, id := range sectionOrder {
+		if payload, ok := sections[id]; ok {
+			module = append(append(append(module, id), appendU32(nil, uint32(len(payload)))...), payload...)
+		}
+	}
 	return module
 }

@@ -34,7 +34,10 @@ func (s *sandbox) explain(err error) *countersign.CallError {
 	}
 	reason, _, _ := strings.Cut(err.Error(), "\n")
 	switch {
-	case strings.Contains(reason, "unreachable"), strings.Contains(reason, "stack overflow"):
+	case strings.Contains(reason, "stack overflow"):
+		return s.fail(countersign.CodeOutOfMemory, "its calls are nested too deeply for the call stack of %d bytes that it has of its "+
+			"%d bytes of memory: stack overflow", s.owner.stack, s.owner.options.Memory)
+	case strings.Contains(reason, "unreachable"):
 		return s.fail(countersign.CodePanicked, "%s", limits.Clip(reason))
 	}
 	return s.fail(countersign.CodeBroken, "%s", limits.Clip(reason))

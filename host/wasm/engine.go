@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	goruntime "runtime"
 
 	"countersign/host/runtime"
 	"countersign/host/runtime/frame"
@@ -17,9 +16,10 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
-// Engine compiles modules and keeps the results on disk.
+// Engine has modules compiled, and keeps the results on disk.
 type Engine struct {
-	cache wazero.CompilationCache
+	cache    wazero.CompilationCache
+	compiler *compiler
 }
 
 // Options of a loaded function.
@@ -29,7 +29,8 @@ type Options struct {
 }
 
 // NewEngine returns an engine that keeps compiled code in cacheDir, which it makes if need be. What lies there is run
-// as it is: the directory must belong to the user of this process and nobody else may write to it.
+// as it is: the directory must belong to the user of this process and nobody else may write to it. The executable of this
+// process must call Compile when its first argument is CompileCommand.
 func NewEngine(cacheDir string) (*Engine, error) {
 	if err := os.MkdirAll(cacheDir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the compilation cache: %w", err)
@@ -41,23 +42,28 @@ func NewEngine(cacheDir string) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the compilation cache %s: %w", cacheDir, err)
 	}
-	return &Engine{cache: cache}, nil
+	c, err := newCompiler(cacheDir)
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{cache, c}, nil
 }
 
 // Close frees the compiled code. Every Instance must be closed before.
 func (e *Engine) Close(ctx context.Context) error { return e.cache.Close(ctx) }
 
-// Load compiles a module and makes its first sandboxes. A module that can't be run is a *ModuleError.
+// Load compiles a module, unless that was done before, and makes its first sandboxes. The end of ctx ends that. A module
+// that can't be run is a *ModuleError.
 func (e *Engine) Load(ctx context.Context, module []byte, o Options) (*Instance, error) {
-	config := wazero.NewRuntimeConfigCompiler().WithCompilationCache(e.cache)
-	i, err := load(ctx, config, module, o)
+	i, err := load(ctx, compiledConfig().WithCompilationCache(e.cache), e.compiler, module, o)
 	if err != nil {
 		return nil, fmt.Errorf("loading function %q: %w", o.Function, err)
 	}
 	return i, nil
 }
 
-func load(ctx context.Context, config wazero.RuntimeConfig, binary []byte, o Options) (*Instance, error) {
+// load loads a module. Without a compiler it is interpreted.
+func load(ctx context.Context, config wazero.RuntimeConfig, c *compiler, binary []byte, o Options) (*Instance, error) {
 	if o.Memory < pageSize || o.Memory > maxMemory {
 		return nil, fmt.Errorf("a function's memory is between %d and %d bytes, not %d", pageSize, int64(maxMemory), o.Memory)
 	}
@@ -70,8 +76,13 @@ func load(ctx context.Context, config wazero.RuntimeConfig, binary []byte, o Opt
 		return nil, err
 	}
 	i := newInstance(o)
+	i.fixed = m.resident.bytes()
+	if c != nil {
+		i.stack = stackSize(o.Memory)
+		i.fixed += i.stack
+	}
 	i.runtime = wazero.NewRuntimeWithConfig(ctx, config.WithDebugInfoEnabled(false))
-	if err := i.compile(ctx, safe); err != nil {
+	if err := i.link(ctx, c, safe); err != nil {
 		return nil, errors.Join(err, i.shutDown())
 	}
 	if err := i.pool.fill(ctx, i.prewarm); err != nil {
@@ -80,8 +91,8 @@ func load(ctx context.Context, config wazero.RuntimeConfig, binary []byte, o Opt
 	return i, nil
 }
 
-// compile links the module with what the host offers, and nothing else.
-func (i *Instance) compile(ctx context.Context, binary []byte) error {
+// link links the module with what the host offers, and nothing else.
+func (i *Instance) link(ctx context.Context, c *compiler, binary []byte) error {
 	if _, err := wasi_snapshot_preview1.Instantiate(ctx, i.runtime); err != nil {
 		return fmt.Errorf("offering WASI: %w", err)
 	}
@@ -93,27 +104,53 @@ func (i *Instance) compile(ctx context.Context, binary []byte) error {
 	if _, err := host.Instantiate(ctx); err != nil {
 		return fmt.Errorf("offering %s: %w", importModule, err)
 	}
-	ctx = experimental.WithCompilationWorkers(ctx, goruntime.GOMAXPROCS(0))
-	compiled, err := i.runtime.CompileModule(ctx, binary)
-	if err != nil {
-		return moduleErrorf(ReasonMalformed, "it does not compile: %v", err)
+	var err error
+	if i.compiled, err = i.compile(ctx, c, binary); err != nil {
+		return err
 	}
-	i.compiled = compiled
 	offered := i.runtime.Module(wasiModule).ExportedFunctionDefinitions()
-	for _, f := range compiled.ImportedFunctions() {
+	for _, f := range i.compiled.ImportedFunctions() {
 		from, name, _ := f.Import()
 		if _, ok := offered[name]; from == wasiModule && !ok {
 			return moduleErrorf(ReasonImport, "WASI preview 1 has no function %q", name)
 		}
 	}
-	for _, memory := range compiled.ExportedMemories() {
+	for _, memory := range i.compiled.ExportedMemories() {
 		i.initial = int64(memory.Min()) * pageSize
 	}
-	if i.initial > i.memory.Limit() {
-		return moduleErrorf(ReasonMemory, "it needs %d bytes of memory to start, and its spec gives it %d",
-			i.initial, i.memory.Limit())
+	if room := i.memory.Limit() - i.memory.Used(); i.initial+i.fixed > room {
+		return moduleErrorf(ReasonMemory, "to start it needs %d bytes of linear memory and %d for its tables, globals and call stack; "+
+			"its spec leaves %d for them", i.initial, i.fixed, room)
 	}
 	return nil
+}
+
+// compile has a module compiled by another process and reads the result; or, without a compiler, prepares it for the
+// interpreter.
+func (i *Instance) compile(ctx context.Context, c *compiler, binary []byte) (wazero.CompiledModule, error) {
+	if c == nil {
+		compiled, err := i.runtime.CompileModule(ctx, binary)
+		if err != nil {
+			return nil, moduleErrorf(ReasonMalformed, "it does not compile: %v", err)
+		}
+		return compiled, nil
+	}
+	// With a context that has ended wazero reads what was compiled, and compiles nothing itself.
+	reading, cancel := context.WithCancel(ctx)
+	cancel()
+	reading = experimental.WithCompilationWorkers(reading, 2)
+	var failure error
+	for _, anew := range []bool{false, true} { // the second time, if the file is spoilt or of another processor
+		if err := c.ensure(ctx, binary, anew); err != nil {
+			return nil, err
+		}
+		compiled, err := i.runtime.CompileModule(reading, binary)
+		if err == nil {
+			return compiled, nil
+		}
+		failure = err
+	}
+	return nil, fmt.Errorf("reading the compiled module: %w", failure)
 }
 
 func valueTypes(types []byte) []api.ValueType { return types }
@@ -122,7 +159,7 @@ func valueTypes(types []byte) []api.ValueType { return types }
 // initializeTime and limits.DescribeTime and with at most limits.DescribeMemory. A module that can't be run is a
 // *ModuleError.
 func Describe(ctx context.Context, module []byte) ([]byte, error) {
-	i, err := load(ctx, wazero.NewRuntimeConfigInterpreter(), module,
+	i, err := load(ctx, wazero.NewRuntimeConfigInterpreter(), nil, module,
 		Options{Options: runtime.Options{Function: "module", Limits: limits.Limits{Memory: limits.DescribeMemory}}})
 	if err != nil {
 		return nil, fmt.Errorf("describing a module: %w", err)

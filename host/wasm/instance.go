@@ -11,6 +11,7 @@ import (
 
 	"countersign"
 	"countersign/host/runtime"
+	"countersign/host/runtime/frame"
 	"countersign/host/runtime/limits"
 	"countersign/host/runtime/output"
 
@@ -28,10 +29,13 @@ type Instance struct {
 	options   Options
 	runtime   wazero.Runtime
 	compiled  wazero.CompiledModule
-	initial   int64 // bytes of memory that a new sandbox has
+	initial   int64 // bytes of linear memory that a new sandbox has
+	fixed     int64 // bytes that a sandbox has beside its linear memory
+	stack     int64 // bytes of fixed for the call stack; 0 in the interpreter
 	prewarm   int
 	pool      *pool
 	memory    *limits.Memory
+	frames    *limits.Frames
 	stdout    *output.Stream
 	stderr    *output.Stream
 	refill    sync.WaitGroup
@@ -51,6 +55,7 @@ func newInstance(o Options) *Instance {
 	i.sandboxes.members = map[*sandbox]struct{}{}
 	i.pool = newPool(o.Places(), i.newSandbox)
 	i.memory = limits.NewMemory(o.Memory/pageSize*pageSize, i.pool.evict)
+	i.frames = limits.NewFrames(i.memory)
 	i.stdout, i.stderr = output.New(o.Stdout), output.New(o.Stderr)
 	i.stopping, i.stop = context.WithCancel(context.Background())
 	return i
@@ -59,7 +64,8 @@ func newInstance(o Options) *Instance {
 // Usage implements runtime.Instance.
 func (i *Instance) Usage() runtime.Usage {
 	u := i.calls.Usage()
-	u.CPU, u.MemoryBytes, u.MemoryMax = time.Duration(i.cpu.Load()), i.memory.Used(), i.memory.Peak()
+	u.CPU = time.Duration(i.cpu.Load())
+	u.MemoryBytes, u.MemoryMax = i.memory.Used()-i.frames.Spare(), i.memory.Peak()
 	u.Sandboxes, u.DroppedOutput = i.pool.count(), i.stdout.Dropped()+i.stderr.Dropped()
 	return u
 }
@@ -70,6 +76,11 @@ func (i *Instance) Invoke(ctx context.Context, in *countersign.Invocation) ([]by
 }
 
 func (i *Instance) invoke(ctx context.Context, in *countersign.Invocation) (body []byte, failure *countersign.CallError) {
+	held := int64(limits.CallBytes + frame.InvocationSize(in))
+	if !i.frames.Take(held) {
+		return nil, i.options.Errorf(countersign.CodeOverloaded, "its %d bytes of memory have no room for the request", i.options.Memory)
+	}
+	defer func() { i.frames.Give(held + int64(len(body))) }()
 	if s, err := i.pool.acquire(ctx); err != nil {
 		failure = i.acquireError(ctx, err)
 	} else {
@@ -94,6 +105,8 @@ func (i *Instance) acquireError(ctx context.Context, err error) *countersign.Cal
 		return failure
 	case errors.Is(err, errClosed):
 		return i.options.Stopping()
+	case errors.Is(err, errCrowded):
+		return i.options.Errorf(countersign.CodeOverloaded, "%d calls are waiting for a place already", limits.Waiting)
 	case errors.Is(err, errOverloaded):
 		return i.options.Crowded(ctx)
 	case errors.Is(ctx.Err(), context.Canceled):
@@ -158,6 +171,7 @@ func (i *Instance) Close(ctx context.Context) error {
 // shutDown frees what is left when no sandbox is.
 func (i *Instance) shutDown() error {
 	i.stop()
+	i.frames.Close()
 	err := i.runtime.Close(context.Background())
 	if i.compiled != nil {
 		err = errors.Join(err, i.compiled.Close(context.Background()))

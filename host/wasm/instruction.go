@@ -1,13 +1,14 @@
 package wasm
 
 const (
-	opBr     = 0x0c
-	opBrIf   = 0x0d
-	opMisc   = 0xfc
-	opSIMD   = 0xfd
-	opF32    = 0x43
-	opF64    = 0x44
-	opRefNil = 0xd0
+	opBr      = 0x0c
+	opBrIf    = 0x0d
+	opMisc    = 0xfc
+	opSIMD    = 0xfd
+	opF32     = 0x43
+	opF64     = 0x44
+	opRefNil  = 0xd0
+	opRefFunc = 0xd2
 )
 
 // instruction is one instruction, as far as the host cares.
@@ -24,8 +25,8 @@ func (d *decoder) instruction() instruction {
 	switch {
 	case op == opBlock || op == opLoop || op == opIf:
 		d.skipNumber() // block type: a one-byte type or a type index
-	case op <= 0x01, op == 0x05, op == opEnd, op == opReturn, op == 0x1a, op == 0x1b, op >= 0x45 && op <= 0xc4, op == 0xd1:
-	case op == opBr, op == opBrIf, op == opCall, op >= 0x20 && op <= 0x26, op == 0x3f, op == opMemoryGrow, op == 0xd2:
+	case op <= 0x01, op == opElse, op == opEnd, op == opReturn, op == 0x1a, op == 0x1b, op >= 0x45 && op <= 0xc4, op == 0xd1:
+	case op == opBr, op == opBrIf, op == opCall, op >= 0x20 && op <= 0x26, op == 0x3f, op == opMemoryGrow, op == opRefFunc:
 		d.u32()
 	case op == opBrTable:
 		for range d.u32() {

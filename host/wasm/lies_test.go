@@ -73,7 +73,7 @@ func TestLiesOfGuests(t *testing.T) {
 		{"trap", assembly{handle: []byte{opUnreachable}}, countersign.CodePanicked, "unreachable"},
 		{"read outside memory", assembly{handle: append(i32Const(-8), 0x29, 3, 0)}, countersign.CodeBroken, "out of bounds"},
 		{"endless recursion", assembly{extra: []byte{opCall, 4}, handle: append([]byte{opCall, 4}, i64Const(0, 0)...)},
-			countersign.CodePanicked, "stack overflow"},
+			countersign.CodeOutOfMemory, "stack overflow"},
 		{"endless loop", assembly{handle: append([]byte{opLoop, blockEmpty, 0x0c, 0, opEnd}, i64Const(0, 0)...)},
 			countersign.CodeDeadline, ""},
 	}

@@ -23,6 +23,7 @@ const (
 	ReasonABIVersion ModuleReason = "abi_version" // it follows another version of the calling convention
 	ReasonMemory     ModuleReason = "memory"      // it needs more memory than it may have
 	ReasonInitialize ModuleReason = "initialize"  // its initialisation failed
+	ReasonTooLarge   ModuleReason = "too_large"   // it is larger, or harder to compile, than any function may be
 )
 
 // Error implements error.
@@ -37,20 +38,18 @@ func moduleErrorf(reason ModuleReason, format string, args ...any) *ModuleError 
 	return &ModuleError{Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }
 
-const (
-	pageSize  = 64 << 10 // of WebAssembly memory
-	maxModule = 64 << 20 // bytes of a module
-	maxTable  = 1 << 20  // elements: tables live outside the memory that the budget counts
-)
+// pageSize is the size of a page of WebAssembly memory, in bytes.
+const pageSize = 64 << 10
 
 const (
 	importModule = "countersign_v1"
 	wasiModule   = "wasi_snapshot_preview1"
 
-	exportAlloc    = "countersign_v1_alloc"
-	exportHandle   = "countersign_v1_handle"
-	exportDescribe = "countersign_v1_describe"
-	exportMemory   = "memory"
+	exportInitialize = "_initialize"
+	exportAlloc      = "countersign_v1_alloc"
+	exportHandle     = "countersign_v1_handle"
+	exportDescribe   = "countersign_v1_describe"
+	exportMemory     = "memory"
 )
 
 // Value types, as in the binary format.
@@ -68,10 +67,10 @@ func (s signature) equal(o signature) bool {
 
 // requiredExports is what makes a module a function.
 var requiredExports = map[string]signature{
-	"_initialize":  {},
-	exportAlloc:    {params: []byte{typeI32}, results: []byte{typeI32}},
-	exportHandle:   {params: []byte{typeI32, typeI32}, results: []byte{typeI64}},
-	exportDescribe: {results: []byte{typeI64}},
+	exportInitialize: {},
+	exportAlloc:      {params: []byte{typeI32}, results: []byte{typeI32}},
+	exportHandle:     {params: []byte{typeI32, typeI32}, results: []byte{typeI64}},
+	exportDescribe:   {results: []byte{typeI64}},
 }
 
 // hostImports is what the module "countersign_v1" offers.
@@ -89,11 +88,11 @@ type export struct {
 // module is what the host needs to know about a module before it compiles it.
 type module struct {
 	sections  map[byte][]byte
-	customs   []byte // custom sections, whole
 	types     []signature
 	imported  uint32   // functions that it imports
 	functions []uint32 // type of each function that it defines
 	globals   uint32
+	resident  resident // what a sandbox has of it beside its linear memory
 	exports   map[string]export
 }
 
@@ -101,7 +100,7 @@ type module struct {
 func parseModule(binary []byte) (m *module, err error) {
 	defer recoverModuleError(&err)
 	if len(binary) > maxModule {
-		return nil, malformed("%d bytes are more than the %d that a module may have", len(binary), maxModule)
+		return nil, tooMuch("%d bytes are more than the %d that a module may have", len(binary), maxModule)
 	}
 	if !bytes.HasPrefix(binary, []byte("\x00asm\x01\x00\x00\x00")) {
 		return nil, malformed("it does not begin like WebAssembly 1.0")
@@ -117,6 +116,8 @@ func parseModule(binary []byte) (m *module, err error) {
 	m.readTables()
 	m.readGlobals()
 	m.readExports()
+	m.readElements()
+	m.readData()
 	return m, m.checkExports()
 }
 
@@ -124,12 +125,10 @@ func (m *module) readSections(binary []byte) {
 	d := decoder{data: binary, pos: 8}
 	last := -1
 	for !d.done() {
-		start := d.pos
 		id := d.byte()
 		payload := d.bytes(d.u32())
 		if id == sectionCustom {
-			m.customs = append(m.customs, binary[start:d.pos]...)
-			continue
+			continue // names and the like, which nothing here needs
 		}
 		rank := slices.Index(sectionOrder[:], id)
 		if rank <= last {
@@ -145,11 +144,17 @@ func (m *module) readTypes() {
 	if d.done() {
 		panic(malformed("it has no types"))
 	}
-	for range d.u32() {
+	total := 0
+	for range d.count(maxTypes, "types") {
 		if d.byte() != 0x60 {
 			panic(malformed("a type is not a function type"))
 		}
-		m.types = append(m.types, signature{params: d.bytes(d.u32()), results: d.bytes(d.u32())})
+		params := d.bytes(d.count(maxArity, "parameters of one type"))
+		results := d.bytes(d.count(maxArity, "results of one type"))
+		m.types = append(m.types, signature{params, results})
+		if total += len(params) + len(results); total > maxArities {
+			panic(tooMuch("its types have more than %d parameters and results", maxArities))
+		}
 	}
 }
 
@@ -165,7 +170,7 @@ func (m *module) readImports() {
 	if d.done() {
 		return
 	}
-	for range d.u32() {
+	for range d.count(maxImports, "imports") {
 		from, name := d.name(), d.name()
 		if kind := d.byte(); kind != 0 {
 			panic(moduleErrorf(ReasonImport, "it imports %q from %q, which is not a function", name, from))
@@ -183,6 +188,7 @@ func (m *module) readImports() {
 				name, from, wasiModule, importModule))
 		}
 		m.imported++
+		m.resident.imports++
 	}
 }
 
@@ -191,35 +197,10 @@ func (m *module) readFunctions() {
 	if d.done() {
 		return
 	}
-	for range d.u32() {
+	for range d.count(maxFunctions, "functions") {
 		index := d.u32()
 		m.typeAt(index)
 		m.functions = append(m.functions, index)
-	}
-}
-
-func (m *module) readTables() {
-	d := decoder{data: m.sections[sectionTable]}
-	if d.done() {
-		return
-	}
-	total := uint64(0)
-	for range d.u32() {
-		d.byte() // element type
-		flags := d.byte()
-		total += uint64(d.u32())
-		if flags&1 != 0 {
-			d.u32()
-		}
-	}
-	if total > maxTable {
-		panic(moduleErrorf(ReasonMemory, "its tables have %d elements, more than %d", total, maxTable))
-	}
-}
-
-func (m *module) readGlobals() {
-	if d := (decoder{data: m.sections[sectionGlobal]}); !d.done() {
-		m.globals = d.u32()
 	}
 }
 
@@ -228,7 +209,7 @@ func (m *module) readExports() {
 	if d.done() {
 		return
 	}
-	for range d.u32() {
+	for range d.count(maxExports, "exports") {
 		name := d.name()
 		m.exports[name] = export{kind: d.byte(), index: d.u32()}
 	}

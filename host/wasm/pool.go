@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"countersign/host/runtime/limits"
 )
 
 var (
 	errClosed     = errors.New("the function is being stopped")
 	errOverloaded = errors.New("no free sandbox")
+	errCrowded    = errors.New("too many calls wait for a sandbox")
 )
 
 // pool lends out the sandboxes of one function: at most size at a time, made when needed, waited for in
@@ -33,8 +36,8 @@ func newPool(size int, create func(context.Context) (*sandbox, error)) *pool {
 	return &pool{size: size, create: create, empty: make(chan struct{})}
 }
 
-// acquire lends a sandbox. It fails with errClosed, with errOverloaded when ctx ends first, or with what kept the
-// first sandbox from being made.
+// acquire lends a sandbox. It fails with errClosed, with errCrowded, with errOverloaded when ctx ends first, or with what
+// kept the first sandbox from being made.
 func (p *pool) acquire(ctx context.Context) (*sandbox, error) {
 	p.mu.Lock()
 	if p.closed {
@@ -51,6 +54,10 @@ func (p *pool) acquire(ctx context.Context) (*sandbox, error) {
 		p.live++
 		p.mu.Unlock()
 		return p.make(ctx)
+	}
+	if p.waiting.Len() >= limits.Waiting {
+		p.mu.Unlock()
+		return nil, errCrowded
 	}
 	ticket := make(chan grant, 1)
 	element := p.waiting.PushBack(ticket)

@@ -8,6 +8,9 @@ package wasm
 // wazero has an option for the same end (WithCloseOnContextDone), which leaves native code at every loop head and
 // starts a goroutine per call. Go's compiler makes a loop of every function that calls another, so that option made a
 // small call 2.6 times as slow; counting costs a few percent.
+//
+// The compiler's time grows faster than the number of blocks that a function falls into, so that counting must not add
+// many: a loop that nothing goes back to becomes a block, and a count adds two.
 
 const (
 	// exportStop is the global that the host sets to end what runs in a sandbox.
@@ -16,6 +19,8 @@ const (
 	roundsPerSafepoint = 10000
 	// bytesPerRound weighs bulk instructions, whose one round can move megabytes.
 	bytesPerRound = 10 // as a shift: 1 KiB
+	// codePerRound weighs long code: each so many bytes count as one round more.
+	codePerRound = 256
 )
 
 // WebAssembly opcodes that are written or looked for (core specification 2.0, section 5.4).
@@ -24,6 +29,7 @@ const (
 	opBlock        = 0x02
 	opLoop         = 0x03
 	opIf           = 0x04
+	opElse         = 0x05
 	opEnd          = 0x0b
 	opBrTable      = 0x0e
 	opReturn       = 0x0f
@@ -37,7 +43,7 @@ const (
 	opGlobalSet    = 0x24
 	opMemoryGrow   = 0x40
 	opI32Const     = 0x41
-	opI32LeS       = 0x4c
+	opI32GtS       = 0x4a
 	opI32Sub       = 0x6b
 	opI32ShrU      = 0x76
 	blockEmpty     = 0x40
@@ -74,7 +80,7 @@ func (m *module) instrument() (binary []byte, err error) {
 			binary = append(binary, payload...)
 		}
 	}
-	return append(binary, m.customs...), nil
+	return binary, nil
 }
 
 // weaver rewrites the functions of one module.
@@ -82,6 +88,7 @@ type weaver struct {
 	*module
 	fuel, stop uint32 // globals
 	safepoint  uint32 // function
+	work       uint64 // see maxWork
 }
 
 // global is the encoding of a mutable i32 global with an initial value.
@@ -128,10 +135,10 @@ func (w *weaver) safepointBody() []byte {
 	return append(b, opIf, blockEmpty, opUnreachable, opEnd, opEnd)
 }
 
-// round counts one round. It needs nothing of the operand stack and leaves nothing there.
-func (w *weaver) round(dst []byte) []byte {
+// round counts one round over size bytes of code. It needs nothing of the operand stack and leaves nothing there.
+func (w *weaver) round(dst []byte, size int) []byte {
 	dst = appendU32(append(dst, opGlobalGet), w.fuel)
-	dst = append(dst, opI32Const, 1)
+	dst = appendI32(append(dst, opI32Const), int32(1+size/codePerRound))
 	return w.spend(dst)
 }
 
@@ -148,26 +155,32 @@ func (w *weaver) bulk(dst []byte, local uint32) []byte {
 // nothing is left.
 func (w *weaver) spend(dst []byte) []byte {
 	dst = appendU32(append(dst, opI32Sub, opGlobalSet), w.fuel)
+	dst = append(dst, opBlock, blockEmpty)
 	dst = appendU32(append(dst, opGlobalGet), w.fuel)
-	dst = append(dst, opI32Const, 0, opI32LeS, opIf, blockEmpty)
+	dst = append(dst, opI32Const, 0, opI32GtS, opBrIf, 0)
 	dst = appendU32(append(dst, opCall), w.safepoint)
 	return append(dst, opEnd)
 }
 
-// body rewrites a function. Every cycle of its code passes a loop head, or the entry of a function that calls.
+// body rewrites a function. Every cycle of its code passes a loop head, or the entry of a function that calls; and so
+// does long code, which may be called in a cycle.
 func (w *weaver) body(dst, body []byte, sig signature) []byte {
+	if len(body) > maxBody {
+		panic(tooMuch("the code of a function has %d bytes, more than %d: split it", len(body), maxBody))
+	}
 	d := &decoder{data: body}
-	locals := uint64(len(sig.params))
+	variables := uint64(len(sig.params))
 	groups := d.u32()
 	groupsStart := d.pos
 	for range groups {
-		locals += uint64(d.u32())
+		variables += uint64(d.u32())
 		d.byte()
 	}
-	if locals > 1<<16 {
-		panic(malformed("a function has %d variables", locals))
+	if variables > maxLocals {
+		panic(tooMuch("a function has %d variables, more than %d", variables, maxLocals))
 	}
-	scan := scanBody(&decoder{data: body, pos: d.pos})
+	scan := w.scan(&decoder{data: body, pos: d.pos}, sig)
+	scan.weigh(&w.work, variables)
 	if scan.bulk {
 		dst = appendU32(dst, groups+1)
 		dst = append(dst, body[groupsStart:d.pos]...)
@@ -175,60 +188,40 @@ func (w *weaver) body(dst, body []byte, sig signature) []byte {
 	} else {
 		dst = append(dst, body[:d.pos]...)
 	}
-	if scan.calls && !scan.loopFirst {
-		dst = w.round(dst)
+	if (scan.calls || len(body) > codePerRound) && !scan.loopFirst {
+		dst = w.round(dst, len(body))
 	}
+	return w.weave(dst, d, &scan, uint32(variables))
+}
+
+// weave copies the code of a function, which d stands before, and adds what counts. length is the local that keeps the
+// operand of bulk instructions.
+func (w *weaver) weave(dst []byte, d *decoder, scan *bodyScan, length uint32) []byte {
+	loops := scan.loops
 	for copied := d.pos; ; {
 		start := d.pos
 		in := d.instruction()
-		if in.bulk {
-			dst = append(dst, body[copied:start]...)
-			dst = w.bulk(dst, uint32(locals))
+		switch {
+		case in.bulk:
+			dst = append(dst, d.data[copied:start]...)
+			dst = w.bulk(dst, length)
 			copied = start
-		}
-		if in.op == opLoop {
-			dst = append(dst, body[copied:d.pos]...)
-			dst = w.round(dst)
+		case in.op == opLoop && !loops[0].again:
+			dst = append(append(dst, d.data[copied:start]...), opBlock)
+			copied = start + 1
+			loops = loops[1:]
+		case in.op == opLoop:
+			dst = append(dst, d.data[copied:d.pos]...)
+			size := loops[0].size
+			if loops[0].straight {
+				size = len(d.data) // it stands for the entry, too
+			}
+			dst = w.round(dst, size)
 			copied = d.pos
+			loops = loops[1:]
 		}
 		if d.done() {
-			return append(dst, body[copied:]...)
+			return append(dst, d.data[copied:]...)
 		}
 	}
-}
-
-// bodyScan is what has to be known of a function before it is rewritten.
-type bodyScan struct {
-	calls     bool // it calls
-	bulk      bool // it has bulk instructions
-	loopFirst bool // it passes the head of a loop before it can branch or call
-}
-
-func scanBody(d *decoder) (s bodyScan) {
-	straight := true // nothing but straight code so far
-	depth := 1
-	for depth > 0 {
-		in := d.instruction()
-		switch in.op {
-		case opBlock:
-			depth++
-		case opLoop:
-			depth++
-			s.loopFirst = s.loopFirst || straight
-		case opIf:
-			depth++
-			straight = false
-		case opEnd:
-			depth--
-		case opCall, opCallIndirect:
-			s.calls, straight = true, false
-		case opBr, opBrIf, opBrTable, opReturn:
-			straight = false
-		}
-		s.bulk = s.bulk || in.bulk
-	}
-	if !d.done() {
-		panic(malformed("a function goes on after its end"))
-	}
-	return s
 }

@@ -33,6 +33,8 @@ type sandbox struct {
 	owner     *Instance
 	mod       api.Module
 	linear    *linearMemory
+	calls     *callStack // nil in the interpreter, which bounds the depth of calls
+	starter   api.Function
 	alloc     api.Function
 	run       api.Function
 	describer api.Function
@@ -40,8 +42,8 @@ type sandbox struct {
 	stack     [2]uint64
 	inbox     uint32 // buffer in the guest's memory for invocations
 	inboxCap  uint32
-	outgoing  []byte // frame of an invocation being made
-	pending   []byte // reply frame of a nested call that the guest has not read yet
+	outgoing  []byte // frame of an invocation being made, without the body
+	pending   pendingReply
 	stdout    output.Lines
 	stderr    output.Lines
 	lastWord  string // why the guest said that it dies
@@ -106,30 +108,25 @@ func (c sandboxContext) Value(key any) any {
 
 // newSandbox makes a sandbox and runs its initialisation.
 func (i *Instance) newSandbox(ctx context.Context) (*sandbox, error) {
-	linear, err := newLinearMemory(i.memory, i.initial, i.memory.Limit())
-	if err != nil {
-		return nil, &memoryShortage{err}
+	s := &sandbox{owner: i, watch: stopwatch{total: &i.cpu}}
+	if err := s.take(); err != nil {
+		return nil, err
 	}
-	s := &sandbox{owner: i, linear: linear, watch: stopwatch{total: &i.cpu}}
 	s.stdout = output.Lines{To: i.stdout, Halted: s.isHalted}
 	s.stderr = output.Lines{To: i.stderr, Halted: s.isHalted, See: s.listen}
 	config := wazero.NewModuleConfig().WithName("").WithArgs(i.options.Function).WithStartFunctions().
 		WithStdout(&s.stdout).WithStderr(&s.stderr).WithRandSource(rand.Reader).
 		WithSysWalltime().WithSysNanotime().WithNanosleep(s.sleep)
-	s.mod, err = i.runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, linear), i.compiled, config)
+	mod, err := i.runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, s.linear), i.compiled, config)
 	if err != nil {
-		linear.Free()
+		s.give()
 		return nil, moduleErrorf(ReasonInitialize, "it can't be instantiated: %v", err)
 	}
-	stopper, ok := s.mod.ExportedGlobal(exportStop).(api.MutableGlobal)
-	if !ok {
+	s.mod = mod
+	if err := s.bind(); err != nil {
 		s.close()
-		return nil, fmt.Errorf("the module has no global %s", exportStop)
+		return nil, err
 	}
-	s.stopper = stopper
-	s.alloc = s.mod.ExportedFunction(exportAlloc)
-	s.run = s.mod.ExportedFunction(exportHandle)
-	s.describer = s.mod.ExportedFunction(exportDescribe)
 	i.sandboxes.add(s)
 	if err := s.initialize(ctx); err != nil {
 		s.close()
@@ -138,11 +135,62 @@ func (i *Instance) newSandbox(ctx context.Context) (*sandbox, error) {
 	return s, nil
 }
 
+// take books and maps what the sandbox has from the start.
+func (s *sandbox) take() error {
+	i := s.owner
+	if !i.memory.Take(i.fixed) {
+		return &memoryShortage{fmt.Errorf("a new sandbox needs %d bytes of memory beside its linear memory, and of %d only %d are free",
+			i.fixed, i.memory.Limit(), i.memory.Limit()-i.memory.Used())}
+	}
+	linear, err := newLinearMemory(i.memory, i.initial, i.memory.Limit())
+	if err != nil {
+		i.memory.Give(i.fixed)
+		return &memoryShortage{err}
+	}
+	s.linear = linear
+	if i.stack > 0 {
+		if s.calls, err = newCallStack(i.stack); err != nil {
+			s.give()
+			return &memoryShortage{err}
+		}
+	}
+	return nil
+}
+
+// give returns what take took.
+func (s *sandbox) give() {
+	if s.calls != nil {
+		s.calls.free()
+	}
+	s.linear.Free()
+	s.owner.memory.Give(s.owner.fixed)
+}
+
+// bind finds what the host uses of the module, and puts its functions on the sandbox's stack.
+func (s *sandbox) bind() error {
+	stopper, ok := s.mod.ExportedGlobal(exportStop).(api.MutableGlobal)
+	if !ok {
+		return fmt.Errorf("the module has no global %s", exportStop)
+	}
+	s.stopper = stopper
+	for name, f := range map[string]*api.Function{exportInitialize: &s.starter, exportAlloc: &s.alloc, exportHandle: &s.run,
+		exportDescribe: &s.describer} {
+		*f = s.mod.ExportedFunction(name)
+		if s.calls == nil {
+			continue
+		}
+		if err := s.calls.carry(*f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // initialize runs the module's own start.
 func (s *sandbox) initialize(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, initializeTime)
 	defer cancel()
-	failure := s.guard(ctx, func() *countersign.CallError { return s.call(s.mod.ExportedFunction("_initialize")) })
+	failure := s.guard(ctx, func() *countersign.CallError { return s.call(s.starter) })
 	switch {
 	case failure == nil:
 		return nil
@@ -161,7 +209,7 @@ func (s *sandbox) close() {
 	s.stderr.Flush()
 	// The error could only come from a file system, and there is none.
 	_ = s.mod.Close(context.Background())
-	s.linear.Free()
+	s.give()
 }
 
 // listen keeps what Go's runtime says when it ends a program.
@@ -228,10 +276,11 @@ func (s *sandbox) handle(ctx context.Context, in *countersign.Invocation) ([]byt
 			s.dead = failure.Code != countersign.CodeFailed && failure.Code != countersign.CodeBadRequest
 			return failure
 		}
-		body = bytes.Clone(reply.Body)
-		return nil
+		body, failure = s.cloneReply(reply.Body)
+		return failure
 	})
 	s.in = nil
+	s.dropPending()
 	if failure != nil {
 		if ended := s.owner.options.Ended(ctx); ended != nil {
 			return nil, ended
@@ -240,32 +289,38 @@ func (s *sandbox) handle(ctx context.Context, in *countersign.Invocation) ([]byt
 	return body, failure
 }
 
+// cloneReply copies the body of a reply out of the guest. The caller of the sandbox gives back what it is booked with.
+func (s *sandbox) cloneReply(body []byte) ([]byte, *countersign.CallError) {
+	if !s.owner.frames.Take(int64(len(body))) {
+		return nil, s.owner.options.OutOfMemory()
+	}
+	return bytes.Clone(body), nil
+}
+
 // exchange writes the invocation into the guest, runs it, and reads the reply, whose body is still the guest's.
 func (s *sandbox) exchange(ctx context.Context, in *countersign.Invocation) (frame.Reply, *countersign.CallError) {
 	deadline, _ := ctx.Deadline()
-	s.outgoing = frame.AppendInvocation(s.outgoing[:0], 0, in, deadline)
-	if failure := s.deliver(s.outgoing); failure != nil {
+	s.outgoing = frame.AppendInvocationHead(s.outgoing[:0], 0, in, deadline)
+	if failure := s.deliver(s.outgoing, in.Body); failure != nil {
 		return frame.Reply{}, failure
 	}
-	s.stack[0], s.stack[1] = uint64(s.inbox), uint64(len(s.outgoing))
-	if cap(s.outgoing) > keepBuffer {
-		s.outgoing = nil
-	}
+	s.stack[0], s.stack[1] = uint64(s.inbox), uint64(len(s.outgoing)+len(in.Body))
 	if failure := s.call(s.run); failure != nil {
 		return frame.Reply{}, failure
 	}
 	return s.reply(frameLimit(s.owner.options.MaxReply))
 }
 
-// keepBuffer is the size over which a buffer is not kept for the next call.
+// keepBuffer is the size over which the guest's buffer is not used again.
 const keepBuffer = 1 << 20
 
 // deliver copies a frame to where the guest wants it. The guest's buffer is used again while it fits.
-func (s *sandbox) deliver(outgoing []byte) *countersign.CallError {
-	if int64(len(outgoing)) > s.owner.memory.Limit() {
-		return s.fail(countersign.CodeTooLarge, "a request of %d bytes can't fit into its memory", len(outgoing))
+func (s *sandbox) deliver(head, body []byte) *countersign.CallError {
+	total := int64(len(head)) + int64(len(body))
+	if total > s.owner.memory.Limit() {
+		return s.fail(countersign.CodeTooLarge, "a request of %d bytes can't fit into its memory", total)
 	}
-	size := uint32(len(outgoing))
+	size := uint32(total)
 	if size > s.inboxCap || s.inboxCap > keepBuffer {
 		s.stack[0] = uint64(max(size, 4096))
 		want := uint32(s.stack[0])
@@ -280,7 +335,7 @@ func (s *sandbox) deliver(outgoing []byte) *countersign.CallError {
 			return s.kill(countersign.CodeBroken, "%s gave a buffer outside its memory", exportAlloc)
 		}
 	}
-	if !s.mod.Memory().Write(s.inbox, outgoing) {
+	if m := s.mod.Memory(); !m.Write(s.inbox, head) || !m.Write(s.inbox+uint32(len(head)), body) {
 		return s.kill(countersign.CodeBroken, "%s gave a buffer outside its memory", exportAlloc)
 	}
 	return nil

@@ -63,13 +63,18 @@ func appendHeader(dst []byte, kind Kind, stream uint32) []byte {
 	return binary.LittleEndian.AppendUint32(dst, stream)
 }
 
-func appendField[T string | []byte](dst []byte, field T) []byte {
+func appendField(dst []byte, field string) []byte {
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(field)))
 	return append(dst, field...)
 }
 
 // AppendInvocation appends the frame of an invocation whose caller waits until deadline (zero: for ever).
 func AppendInvocation(dst []byte, stream uint32, in *countersign.Invocation, deadline time.Time) []byte {
+	return append(AppendInvocationHead(dst, stream, in, deadline), in.Body...)
+}
+
+// AppendInvocationHead appends the frame of an invocation without the bytes of its body, which follow it.
+func AppendInvocationHead(dst []byte, stream uint32, in *countersign.Invocation, deadline time.Time) []byte {
 	dst = appendHeader(dst, KindInvocation, stream)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(unixNano(deadline)))
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(in.Hops))
@@ -77,7 +82,7 @@ func AppendInvocation(dst []byte, stream uint32, in *countersign.Invocation, dea
 	dst = appendField(dst, in.Caller)
 	dst = appendField(dst, in.Function)
 	dst = appendField(dst, in.Traceparent)
-	return appendField(dst, in.Body)
+	return binary.LittleEndian.AppendUint32(dst, uint32(len(in.Body)))
 }
 
 // InvocationSize returns the length of the frame of in.
@@ -87,10 +92,15 @@ func InvocationSize(in *countersign.Invocation) int {
 
 // AppendReply appends the frame of a reply.
 func AppendReply(dst []byte, stream uint32, r Reply) []byte {
+	return append(AppendReplyHead(dst, stream, r), r.Body...)
+}
+
+// AppendReplyHead appends the frame of a reply without the bytes of its body, which follow it.
+func AppendReplyHead(dst []byte, stream uint32, r Reply) []byte {
 	dst = appendHeader(dst, KindReply, stream)
 	dst = appendField(dst, r.Code)
 	dst = appendField(dst, r.Message)
-	return appendField(dst, r.Body)
+	return binary.LittleEndian.AppendUint32(dst, uint32(len(r.Body)))
 }
 
 // AppendSignal appends a frame that is only a header: KindCancel or KindDescribe.

@@ -49,6 +49,8 @@ func handle(ctx context.Context, r Request) (Reply, error) {
 		}
 	case "recursion":
 		sink = recurse(r.Size)
+	case "descend":
+		sink = descend(r.Size)
 	case "copy loop":
 		a, b := make([]byte, 8<<20), make([]byte, 8<<20)
 		for {
@@ -88,5 +90,12 @@ func handle(ctx context.Context, r Request) (Reply, error) {
 }
 
 func recurse(n int) int { return recurse(n+1) + n }
+
+func descend(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return descend(n-1) + n
+}
 
 func main() { sdk.Main() }
