@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 )
 
@@ -63,7 +64,10 @@ func (s shape) check(value any, t reflect.Type) error {
 		return s.members(object, t)
 	case reflect.Map:
 		object, _ := value.(Object)
-		for _, member := range object {
+		for name, member := range object {
+			if n, err := strconv.ParseInt(name, 10, 64); t.Key().Kind() == reflect.Int && (err != nil || strconv.FormatInt(n, 10) != name) {
+				return fmt.Errorf("it has the name %.80q where a whole number in its usual form is wanted", name)
+			}
 			if err := s.check(member, t.Elem()); err != nil {
 				return err
 			}
@@ -100,7 +104,7 @@ func (s shape) members(object Object, t reflect.Type) error {
 			}
 		}
 		if !s.open {
-			return fmt.Errorf("it has the unknown name %.80q", name)
+			return fmt.Errorf("it has the unknown field %.80q", name)
 		}
 	}
 	return nil

@@ -26,7 +26,11 @@ func Parse(src []byte, maxDepth int) (any, error) {
 		return nil, errors.New("it starts with a byte order mark")
 	}
 	if !json.Valid(src) {
-		return nil, errors.New("it is not exactly one JSON value")
+		var first json.RawMessage
+		if json.NewDecoder(bytes.NewReader(src)).Decode(&first) == nil {
+			return nil, errors.New("something follows the JSON value")
+		}
+		return nil, errors.New("it is not JSON")
 	}
 	if hasLoneSurrogate(src) {
 		return nil, errors.New("it holds half of a surrogate pair")

@@ -22,6 +22,7 @@ type document struct {
 	At      time.Time         `json:"at"`
 	Pointer *inner            `json:"pointer,omitempty"`
 	Pair    [2]int            `json:"pair"`
+	Numbers map[int]string    `json:"numbers,omitempty"`
 	Hidden  string            `json:"-"`
 }
 
@@ -30,7 +31,7 @@ type inner struct {
 }
 
 const good = `{"version":1,"sub":"alice","aud":["a"],"inner":{"Key":2},"more":[{"sub":"bob"}],"by_name":{"a":{"kid":"x"},` +
-	`"A":{"kid":"y"}},"raw":{"a":1,"A":2},"at":"2026-01-02T03:04:05Z","pointer":{"kid":"z"},"pair":[1,2]}`
+	`"A":{"kid":"y"}},"raw":{"a":1,"A":2},"at":"2026-01-02T03:04:05Z","pointer":{"kid":"z"},"pair":[1,2],"numbers":{"1":"a","-20":"b"}}`
 
 func TestDecode(t *testing.T) {
 	for name, read := range map[string]func([]byte, any) error{"closed": Decode, "open": DecodeOpen} {
@@ -58,39 +59,41 @@ func TestDecode(t *testing.T) {
 // TestOneReading has documents that two readers can understand differently.
 func TestOneReading(t *testing.T) {
 	for name, src := range map[string]string{
-		"a name twice":                 `{"sub":"alice","sub":"admin"}`,
-		"a name twice, escaped":        `{"sub":"alice","su\u0062":"admin"}`,
-		"another case":                 `{"sub":"alice","SUB":"admin"}`,
-		"another case alone":           `{"Sub":"admin"}`,
-		"long s":                       `{"ſub":"admin"}`,
-		"long s, escaped":              `{"\u017fub":"admin"}`,
-		"kelvin sign":                  `{"pointer":{"\u212aid":"x"}}`,
-		"twice in an embedded":         `{"version":1,"Version":2}`,
-		"twice, deeper":                `{"inner":{"Key":1,"Key":2}}`,
-		"case, deeper":                 `{"inner":{"key":1}}`,
-		"case, in a list":              `{"more":[{},{"SUB":"x"}]}`,
-		"case, in a map":               `{"by_name":{"a":{"KID":"x"}}}`,
-		"twice, in a map":              `{"by_name":{"a":{"kid":"x"},"a":{"kid":"y"}}}`,
-		"twice, in what is kept raw":   `{"raw":{"a":{"b":1,"b":2}}}`,
-		"twice, in a foreign member":   `{"x":[{"b":1,"b":2}]}`,
-		"null for a text":              `{"sub":null}`,
-		"null for an object":           `{"inner":null}`,
-		"null in a list":               `{"aud":[null]}`,
-		"too many elements":            `{"pair":[1,2,3]}`,
-		"too few elements":             `{"pair":[1]}`,
-		"a list for an object":         `{"inner":[]}`,
-		"something after it":           `{"sub":"alice"}{"sub":"admin"}`,
-		"text after it":                `{"sub":"alice"} x`,
-		"nothing":                      ``,
-		"null":                         `null`,
-		"a byte order mark":            "\xef\xbb\xbf" + `{"sub":"alice"}`,
-		"no UTF-8":                     "{\"sub\":\"\xff\"}",
-		"half a pair":                  `{"sub":"\ud800"}`,
-		"half a pair and text":         `{"sub":"\ud800\u0041"}`,
-		"the other half":               `{"sub":"\udc00"}`,
-		"halves of names":              `{"x\ud800":1,"x\ud801":2}`,
-		"half a pair after a backlash": `{"sub":"\\\ud800"}`,
-		"deep":                         `{"x":` + strings.Repeat("[", MaxDepth) + strings.Repeat("]", MaxDepth) + `}`,
+		"a name twice":                  `{"sub":"alice","sub":"admin"}`,
+		"a name twice, escaped":         `{"sub":"alice","su\u0062":"admin"}`,
+		"another case":                  `{"sub":"alice","SUB":"admin"}`,
+		"another case alone":            `{"Sub":"admin"}`,
+		"long s":                        `{"ſub":"admin"}`,
+		"long s, escaped":               `{"\u017fub":"admin"}`,
+		"kelvin sign":                   `{"pointer":{"\u212aid":"x"}}`,
+		"twice in an embedded":          `{"version":1,"Version":2}`,
+		"twice, deeper":                 `{"inner":{"Key":1,"Key":2}}`,
+		"case, deeper":                  `{"inner":{"key":1}}`,
+		"case, in a list":               `{"more":[{},{"SUB":"x"}]}`,
+		"case, in a map":                `{"by_name":{"a":{"KID":"x"}}}`,
+		"twice, in a map":               `{"by_name":{"a":{"kid":"x"},"a":{"kid":"y"}}}`,
+		"a number twice":                `{"numbers":{"1":"a","01":"b"}}`,
+		"another minus":                 `{"numbers":{"-0":"a"}}`,
+		"twice, in what is kept raw":    `{"raw":{"a":{"b":1,"b":2}}}`,
+		"twice, in a foreign member":    `{"x":[{"b":1,"b":2}]}`,
+		"null for a text":               `{"sub":null}`,
+		"null for an object":            `{"inner":null}`,
+		"null in a list":                `{"aud":[null]}`,
+		"too many elements":             `{"pair":[1,2,3]}`,
+		"too few elements":              `{"pair":[1]}`,
+		"a list for an object":          `{"inner":[]}`,
+		"something after it":            `{"sub":"alice"}{"sub":"admin"}`,
+		"text after it":                 `{"sub":"alice"} x`,
+		"nothing":                       ``,
+		"null":                          `null`,
+		"a byte order mark":             "\xef\xbb\xbf" + `{"sub":"alice"}`,
+		"no UTF-8":                      "{\"sub\":\"\xff\"}",
+		"half a pair":                   `{"sub":"\ud800"}`,
+		"half a pair and text":          `{"sub":"\ud800\u0041"}`,
+		"the other half":                `{"sub":"\udc00"}`,
+		"halves of names":               `{"x\ud800":1,"x\ud801":2}`,
+		"half a pair after a backslash": `{"sub":"\\\ud800"}`,
+		"deep":                          `{"x":` + strings.Repeat("[", MaxDepth) + strings.Repeat("]", MaxDepth) + `}`,
 	} {
 		for how, read := range map[string]func([]byte, any) error{"closed": Decode, "open": DecodeOpen} {
 			var d document
