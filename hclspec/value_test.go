@@ -172,6 +172,10 @@ func TestInvisibleCharacters(t *testing.T) {
 		if _, diags := ParseFunctions("a.hcl", []byte(escaped)); !diags.HasErrors() {
 			t.Errorf("U+%04X was accepted as an escape", c)
 		}
+		path := fmt.Sprintf("function \"a\" {\n  io {\n    storage \"s\" {\n      path = \"/a\\U%08xb\"\n    }\n  }\n}\n", c)
+		if _, diags := ParseFunctions("a.hcl", []byte(path)); !diags.HasErrors() {
+			t.Errorf("U+%04X was accepted as an escape in a path", c)
+		}
 		if _, diags := Format([]byte("# " + string(c) + "\nfunction \"a\" {}\n")); !diags.HasErrors() {
 			t.Errorf("U+%04X was formatted", c)
 		}
