@@ -502,8 +502,8 @@ def go_dependencies():
         name = "com_github_coreos_go_oidc_v3",
         build_file_proto_mode = "disable_global",
         importpath = "github.com/coreos/go-oidc/v3",
-        sum = "h1:wZo4Q9Pum8dYEj0eMUPrqR+kvuGkeUplbLpNCkBqoWM=",
-        version = "v3.21.0",
+        sum = "h1:Ia3MxdwpSw702YW0xgfmP1GVCMA9aEFWu12XUZ3/OtI=",
+        version = "v3.11.0",
     )
     go_repository(
         name = "com_github_coreos_go_systemd_v22",

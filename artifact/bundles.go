@@ -15,6 +15,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry"
+
+	"countersign/strictjson"
 )
 
 // TypeBundle is the media type of a sigstore bundle, and the artifactType of the manifest that attaches one.
@@ -29,8 +31,6 @@ const (
 const (
 	// maxBundles is how many bundles of one artifact are looked at.
 	maxBundles = 64
-	// maxIndex bounds a list of referrers, in bytes.
-	maxIndex = 4 << 20
 	// attachTries is how often an attachment that another writer undid is made again.
 	attachTries = 6
 )
@@ -93,8 +93,41 @@ func attach(ctx context.Context, store Store, subject ocispec.Descriptor, manife
 }
 
 func isListed(ctx context.Context, store Store, subject, referrer ocispec.Descriptor) (bool, error) {
-	referrers, err := registry.Referrers(ctx, store, subject, TypeBundle)
+	referrers, err := listBundles(ctx, store, subject)
 	return slices.ContainsFunc(referrers, func(d ocispec.Descriptor) bool { return d.Digest == referrer.Digest }), err
+}
+
+// listBundles lists the referrers that say that they are bundles, whatever they are, and of each no more than is needed
+// to read it.
+func listBundles(ctx context.Context, store Store, subject ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+	ctx, _, cancel := bounded(ctx)
+	defer cancel()
+	var list []ocispec.Descriptor
+	keep := func(page []ocispec.Descriptor) error {
+		if len(list)+len(page) > maxReferrers {
+			return tooMuch("it lists more than %d attestations of one artifact", maxReferrers)
+		}
+		for _, d := range page {
+			list = append(list, ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size})
+		}
+		return nil
+	}
+	lister, ok := store.(registry.ReferrerLister)
+	if !ok { // a directory, or memory
+		all, err := registry.Referrers(ctx, store, subject, TypeBundle)
+		if err == nil {
+			err = keep(all)
+		}
+		return list, err
+	}
+	err := lister.Referrers(ctx, subject, TypeBundle, keep)
+	switch limit := boundOf(ctx, err); {
+	case errors.Is(err, errdef.ErrTooManyPages):
+		err = tooMuch("its list of attestations of one artifact has more than %d pages", maxPages)
+	case limit != nil:
+		err = limit
+	}
+	return list, err
 }
 
 // isFinal tells errors that another attempt does not change: no answer, which was already waited for, and a no.
@@ -143,11 +176,13 @@ func bundleManifest(subject ocispec.Descriptor, bundle []byte, predicateType str
 // Bundles returns the sigstore bundles that are attached to the artifact of a pinned reference, ordered by digest.
 // Everybody who may push may attach: what is not a bundle, or is gone, is passed over. None is no error.
 func Bundles(ctx context.Context, store Store, ref Reference) ([][]byte, error) {
+	ctx, _, cancel := bounded(ctx)
+	defer cancel()
 	subject, err := resolve(ctx, store, ref)
 	if err != nil {
 		return nil, err
 	}
-	referrers, err := registry.Referrers(ctx, store, subject, TypeBundle)
+	referrers, err := listBundles(ctx, store, subject)
 	if err != nil {
 		return nil, classify("listing the bundles of "+ref.String(), err)
 	}
@@ -181,7 +216,7 @@ func fetchBundle(ctx context.Context, store Store, ref Reference, referrer ocisp
 		return nil, err
 	}
 	var m ocispec.Manifest
-	if json.Unmarshal(src, &m) != nil || m.ArtifactType != TypeBundle || len(m.Layers) != 1 {
+	if strictjson.DecodeOpen(src, &m) != nil || m.ArtifactType != TypeBundle || len(m.Layers) != 1 {
 		return nil, foreign
 	}
 	layer := m.Layers[0]

@@ -56,6 +56,8 @@ func (c *Cache) Load(ctx context.Context, store Store, ref Reference) (*Loaded, 
 }
 
 func (c *Cache) load(ctx context.Context, store Store, ref Reference) (*Loaded, error) {
+	ctx, _, cancel := bounded(ctx)
+	defer cancel()
 	release, err := c.lock(unix.LOCK_SH)
 	if err != nil {
 		return nil, err

@@ -28,6 +28,8 @@ func (c Contents) Documents(ref Reference) *Documents {
 // PullDocuments reads an artifact by digest, with its bundles and without its executables, and verifies the sizes and
 // digests of what it reads.
 func PullDocuments(ctx context.Context, store Store, ref Reference) (*Documents, error) {
+	ctx, _, cancel := bounded(ctx)
+	defer cancel()
 	_, layers, err := fetchLayers(ctx, store, ref, isDocument)
 	if err != nil {
 		return nil, err

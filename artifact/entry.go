@@ -51,7 +51,7 @@ func (c *Cache) read(ref Reference) (*Loaded, error) {
 	if err != nil {
 		return nil, &DigestError{What: "the cached manifest of " + ref.String(), Want: ref.Digest, Err: err}
 	}
-	descriptors, err := parseManifest(ref.String(), manifest)
+	descriptors, err := parseOwn(ref, manifest)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
@@ -70,18 +71,28 @@ type DeniedError struct {
 
 // Error implements error.
 func (e *DeniedError) Error() string {
-	return fmt.Sprintf("%s: the registry denies it: log in with `docker login` or `oras login`: %v", e.Op, e.Err)
+	return fmt.Sprintf("%s: the registry denies it: log in with `docker login` or `oras login`; a node's logins are in "+
+		"registry.logins of the driver's plugin block: %v", e.Op, e.Err)
 }
 
 // Unwrap returns the cause.
 func (e *DeniedError) Unwrap() error { return e.Err }
 
+// isRefusal tells an answer that was not read, from one that did not come.
+func isRefusal(err error) bool {
+	var limit *LimitError
+	var elsewhere *NotAllowedError
+	return errors.As(err, &limit) || errors.As(err, &elsewhere)
+}
+
 // classify tells an answer that is missing from one that is a no, and both from all others. err is not nil.
 func classify(op string, err error) error {
 	var answer *errcode.ErrorResponse
 	switch {
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled) || isRefusal(err):
 		return fmt.Errorf("%s: %w", op, err)
+	case errors.Is(err, auth.ErrBasicCredentialNotFound):
+		return &DeniedError{Op: op, Err: err}
 	case errors.As(err, &answer):
 		switch code := answer.StatusCode; {
 		case code == http.StatusUnauthorized || code == http.StatusForbidden:

@@ -1,10 +1,11 @@
 package artifact
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+
+	"countersign/strictjson"
 )
 
 // Interface is what a function looks like to its callers, and what it expects of the functions that it calls.
@@ -20,7 +21,7 @@ func ParseInterface(function string, document []byte, calls []string) (*Interfac
 		Function string            `json:"function"`
 		Calls    map[string]string `json:"calls"`
 	}
-	if err := json.Unmarshal(document, &doc); err != nil {
+	if err := strictjson.DecodeOpen(document, &doc); err != nil {
 		return nil, fmt.Errorf("interface document of function %q: %w", function, err)
 	}
 	if doc.Function != function {

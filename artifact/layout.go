@@ -1,16 +1,20 @@
 package artifact
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"countersign/strictjson"
 )
 
 // Media types of a function's artifact.
@@ -77,6 +81,36 @@ func (c Contents) Files() []File { return files(c.layers()) }
 // SpecDigest returns sha256:<hex> of the spec's bytes.
 func (c Contents) SpecDigest() string { return digest.FromBytes(c.Spec).String() }
 
+// manifestOf returns the manifest of a function with layers of these types, platforms, digests and sizes: what it says
+// otherwise, and the order, follow from the format.
+func manifestOf(function string, layers []ocispec.Descriptor) ocispec.Manifest {
+	m := ocispec.Manifest{
+		Versioned:    specs.Versioned{SchemaVersion: 2},
+		MediaType:    ocispec.MediaTypeImageManifest,
+		ArtifactType: TypeFunction,
+		Config:       emptyConfig().descriptor,
+	}
+	for _, layer := range layers {
+		d := ocispec.Descriptor{MediaType: layer.MediaType, Digest: layer.Digest, Size: layer.Size}
+		switch layer.MediaType {
+		case TypeWasm:
+			d.Annotations = map[string]string{ocispec.AnnotationTitle: function + ".wasm"}
+		case TypeNative:
+			platform := layer.Annotations[AnnotationPlatform]
+			d.Annotations = map[string]string{AnnotationPlatform: platform,
+				ocispec.AnnotationTitle: function + "-" + strings.ReplaceAll(platform, "/", "-")}
+		}
+		m.Layers = append(m.Layers, d)
+	}
+	place := func(d ocispec.Descriptor) int {
+		return slices.Index([]string{TypeWasm, TypeNative, TypeSpec, TypeInterface}, d.MediaType)
+	}
+	slices.SortStableFunc(m.Layers, func(a, b ocispec.Descriptor) int {
+		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a.Annotations[AnnotationPlatform], b.Annotations[AnnotationPlatform]))
+	})
+	return m
+}
+
 // layers lists the blobs in the order of the manifest: executables by platform, spec, interface.
 func (c Contents) layers() []blob {
 	var layers []blob
@@ -100,15 +134,11 @@ func (c Contents) pack() (manifest blob, parts []blob, err error) {
 	}
 	layers := c.layers()
 	config := emptyConfig()
-	m := ocispec.Manifest{
-		Versioned:    specs.Versioned{SchemaVersion: 2},
-		MediaType:    ocispec.MediaTypeImageManifest,
-		ArtifactType: TypeFunction,
-		Config:       config.descriptor,
-	}
+	var descriptors []ocispec.Descriptor
 	for _, layer := range layers {
-		m.Layers = append(m.Layers, layer.descriptor)
+		descriptors = append(descriptors, layer.descriptor)
 	}
+	m := manifestOf(c.Function, descriptors)
 	content, err := json.Marshal(m)
 	if err != nil {
 		return blob{}, nil, fmt.Errorf("writing the manifest of function %q: %w", c.Function, err)
@@ -163,14 +193,15 @@ func files(layers []blob) []File {
 	return list
 }
 
-// parseManifest reads a manifest down to the descriptors of its layers and refuses what is not a function's.
+// parseManifest reads a manifest down to the descriptors of its layers and refuses what is not a function's: whatever
+// Manifest would not write (docs/attestation-format.md, section 1).
 func parseManifest(what string, src []byte) ([]ocispec.Descriptor, error) {
 	refuse := func(format string, args ...any) ([]ocispec.Descriptor, error) {
 		return nil, &LayoutError{What: what, Reason: fmt.Sprintf(format, args...)}
 	}
 	var m ocispec.Manifest
-	if err := json.Unmarshal(src, &m); err != nil {
-		return refuse("its manifest is not JSON: %v", err)
+	if err := strictjson.Decode(src, &m); err != nil {
+		return refuse("its manifest is not as it must be: %v", err)
 	}
 	if m.MediaType != ocispec.MediaTypeImageManifest || m.ArtifactType != TypeFunction {
 		return refuse("its types are %.80q and %.80q, not %s and %s", m.MediaType, m.ArtifactType,
@@ -181,31 +212,81 @@ func parseManifest(what string, src []byte) ([]ocispec.Descriptor, error) {
 	}
 	seen := map[string]bool{}
 	for _, layer := range m.Layers {
-		limit, key := int64(MaxDocument), layer.MediaType
-		switch layer.MediaType {
-		case TypeWasm:
-			limit = MaxFile
-		case TypeNative:
-			limit = MaxFile
-			platform := layer.Annotations[AnnotationPlatform]
-			if err := checkPlatform(platform); err != nil {
-				return refuse("%v", err)
-			}
-			key += platform
-		case TypeSpec, TypeInterface:
-		default:
-			return refuse("it has a layer of type %.80q", layer.MediaType)
-		}
-		if err := checkDigest(layer.Digest.String()); err != nil {
+		key, err := checkLayer(layer)
+		if err != nil {
 			return refuse("%v", err)
-		}
-		if layer.Size < 1 || layer.Size > limit {
-			return refuse("its layer of type %s states a size of %d bytes, not 1 to %d", layer.MediaType, layer.Size, limit)
 		}
 		if seen[key] {
 			return refuse("it has two layers of type %s", layer.MediaType)
 		}
 		seen[key] = true
 	}
+	native := slices.ContainsFunc(m.Layers, func(d ocispec.Descriptor) bool { return d.MediaType == TypeNative })
+	if !seen[TypeSpec] || !seen[TypeInterface] || seen[TypeWasm] == native {
+		return refuse("it does not have a spec, an interface document, and either a module or native executables")
+	}
+	if !sameJSON(src, manifestOf(functionOf(m.Layers), m.Layers)) {
+		return refuse("its manifest has other members, annotations or titles than a function's, or layers in another order")
+	}
 	return m.Layers, nil
+}
+
+// sameJSON tells whether src says what value is written as, white space and the order of members apart.
+func sameJSON(src []byte, value any) bool {
+	written, err := json.Marshal(value)
+	if err != nil {
+		return false
+	}
+	got, err := strictjson.Parse(src, strictjson.MaxDepth)
+	want, wantErr := strictjson.Parse(written, strictjson.MaxDepth)
+	return err == nil && wantErr == nil && reflect.DeepEqual(got, want)
+}
+
+// parseOwn is parseManifest for the artifact of a reference, whose repository names the function.
+func parseOwn(ref Reference, src []byte) ([]ocispec.Descriptor, error) {
+	layers, err := parseManifest(ref.String(), src)
+	if name := functionOf(layers); err == nil && name != ref.Function() {
+		return nil, &LayoutError{What: ref.String(), Reason: fmt.Sprintf("its files are titled as those of %.80q", name)}
+	}
+	return layers, err
+}
+
+// checkLayer refuses a layer that no function has, and returns what there may be one of.
+func checkLayer(layer ocispec.Descriptor) (key string, err error) {
+	limit, key := int64(MaxDocument), layer.MediaType
+	switch layer.MediaType {
+	case TypeWasm:
+		limit = MaxFile
+	case TypeNative:
+		limit = MaxFile
+		platform := layer.Annotations[AnnotationPlatform]
+		if err := checkPlatform(platform); err != nil {
+			return "", err
+		}
+		key += platform
+	case TypeSpec, TypeInterface:
+	default:
+		return "", fmt.Errorf("it has a layer of type %.80q", layer.MediaType)
+	}
+	if err := checkDigest(layer.Digest.String()); err != nil {
+		return "", err
+	}
+	if layer.Size < 1 || layer.Size > limit {
+		return "", fmt.Errorf("its layer of type %s states a size of %d bytes, not 1 to %d", layer.MediaType, layer.Size, limit)
+	}
+	return key, nil
+}
+
+// functionOf returns the function that the executables of a manifest are titled as, or "".
+func functionOf(layers []ocispec.Descriptor) string {
+	for _, layer := range layers {
+		suffix := ".wasm"
+		if layer.MediaType == TypeNative {
+			suffix = "-" + strings.ReplaceAll(layer.Annotations[AnnotationPlatform], "/", "-")
+		}
+		if name, ok := strings.CutSuffix(layer.Annotations[ocispec.AnnotationTitle], suffix); ok {
+			return name
+		}
+	}
+	return ""
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
+
+	"countersign/strictjson"
 )
 
 // Loaded is an artifact whose every byte was checked against the digest of its manifest. Bundles are not: what they
@@ -41,7 +43,7 @@ func InterfaceDigest(document []byte) (string, error) {
 		Request  json.RawMessage `json:"request"`
 		Reply    json.RawMessage `json:"reply"`
 	}
-	if err := json.Unmarshal(document, &doc); err != nil {
+	if err := strictjson.DecodeOpen(document, &doc); err != nil {
 		return "", fmt.Errorf("reading an interface document: %w", err)
 	}
 	if doc.Function == nil || doc.Request == nil || doc.Reply == nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 
@@ -25,22 +26,40 @@ type Store = oras.GraphTarget
 // Open returns the store of a reference's repository. plainHTTP is for registries on loopback. Credentials are those
 // of `docker login`: in $DOCKER_CONFIG, or below the user's home directory; a process that has neither, as a service
 // may, goes without. Nothing is asked over the network yet.
+//
+// It is for whoever deploys, with his own logins; a node uses Registries.
 func Open(ref Reference, plainHTTP bool) (Store, error) {
-	repository, err := remote.NewRepository(ref.Registry + "/" + ref.Repository)
-	if err != nil {
-		return nil, fmt.Errorf("opening the repository of %s: %w", ref, err)
-	}
-	client := &auth.Client{Client: retry.DefaultClient, Cache: auth.NewCache()}
-	client.SetUserAgent("countersign")
+	var login auth.CredentialFunc
 	if _, err := os.UserHomeDir(); err == nil || os.Getenv("DOCKER_CONFIG") != "" {
 		logins, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
 		if err != nil {
 			return nil, fmt.Errorf("reading the registry logins of Docker's config.json: %w", err)
 		}
-		client.Credential = credentials.Credential(logins)
+		login = credentials.Credential(logins)
 	}
+	return open(ref, plainHTTP, login, nil)
+}
+
+// transport is shared, and with it its connections.
+var transport = func() http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxResponseHeaderBytes = maxHeader
+	t.DisableCompression = true // what is counted is what was sent
+	return meter{t, maxSilence}
+}()
+
+// open returns a store whose requests go to some hosts only; nil is any.
+func open(ref Reference, plainHTTP bool, login auth.CredentialFunc, hosts map[string]bool) (Store, error) {
+	repository, err := remote.NewRepository(ref.Registry + "/" + ref.Repository)
+	if err != nil {
+		return nil, fmt.Errorf("opening the repository of %s: %w", ref, err)
+	}
+	client := &auth.Client{Client: &http.Client{Transport: retry.NewTransport(fence{transport, hosts, plainHTTP})},
+		Cache: auth.NewCache(), Credential: login}
+	client.SetUserAgent("countersign")
 	repository.Client, repository.PlainHTTP = client, plainHTTP
-	repository.MaxMetadataBytes = maxIndex
+	repository.MaxMetadataBytes = 2 * maxIndex // the transport stops earlier, and says why
+	repository.ReferrerListMaxPages = maxPages
 	// Many registries do not let clients delete; an old list of referrers does no harm.
 	repository.SkipReferrersGC = true
 	return repository, nil
@@ -54,6 +73,8 @@ func Resolve(ctx context.Context, store Store, ref Reference) (Reference, error)
 	if ref.Tag == "" {
 		return Reference{}, fmt.Errorf("resolving %s: it has neither a tag nor a digest", ref)
 	}
+	ctx, _, cancel := bounded(ctx)
+	defer cancel()
 	d, err := store.Resolve(ctx, ref.Tag)
 	if err != nil {
 		return Reference{}, classify("resolving "+ref.String(), err)
@@ -95,6 +116,8 @@ func pushMissing(ctx context.Context, store Store, b blob) (pushed bool, err err
 
 // Pull reads an artifact by digest, with its bundles, and verifies every size and digest.
 func Pull(ctx context.Context, store Store, ref Reference) (*Loaded, error) {
+	ctx, _, cancel := bounded(ctx)
+	defer cancel()
 	l := &Loaded{Reference: ref, ManifestDigest: ref.Digest}
 	l.Function = ref.Function()
 	_, layers, err := fetchArtifact(ctx, store, ref)
@@ -116,11 +139,13 @@ func fetchArtifact(ctx context.Context, store Store, ref Reference) (manifest []
 // fetchLayers reads a manifest and those of its layers that are wanted. The others have no content.
 func fetchLayers(ctx context.Context, store Store, ref Reference, wanted func(ocispec.Descriptor) bool) (
 	manifest []byte, layers []blob, err error) {
+	ctx, b, cancel := bounded(ctx)
+	defer cancel()
 	manifest, err = fetchManifest(ctx, store, ref)
 	if err != nil {
 		return nil, nil, err
 	}
-	descriptors, err := parseManifest(ref.String(), manifest)
+	descriptors, err := parseOwn(ref, manifest)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -129,6 +154,7 @@ func fetchLayers(ctx context.Context, store Store, ref Reference, wanted func(oc
 			layers = append(layers, blob{descriptor: d})
 			continue
 		}
+		b.bytes.Add(d.Size)
 		content, err := fetch(ctx, store, "the "+d.MediaType+" of "+ref.String(), d)
 		if err != nil {
 			return nil, nil, err
@@ -176,7 +202,7 @@ func fetch(ctx context.Context, store Store, what string, d ocispec.Descriptor) 
 		var denied *DeniedError
 		err = classify("reading "+what, err)
 		if errors.Is(err, ErrNotFound) || errors.Is(err, context.Canceled) || errors.As(err, &unreachable) ||
-			errors.As(err, &denied) {
+			errors.As(err, &denied) || isRefusal(err) {
 			return nil, err
 		}
 		// The store has something under this digest that is not what the descriptor says, such as another length.
@@ -188,8 +214,10 @@ func fetch(ctx context.Context, store Store, what string, d ocispec.Descriptor) 
 	switch {
 	case errors.As(err, &mismatch):
 		return nil, &DigestError{What: what, Want: d.Digest.String(), Err: err}
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled) || isRefusal(err):
 		return nil, fmt.Errorf("reading %s: %w", what, err)
+	case err != nil && boundOf(ctx, err) != nil:
+		return nil, fmt.Errorf("reading %s: %w", what, boundOf(ctx, err))
 	case err != nil:
 		return nil, &UnreachableError{Op: "reading " + what, Err: err}
 	}

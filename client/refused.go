@@ -1,13 +1,13 @@
 package client
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
 	"net/http"
 
 	"countersign"
+	"countersign/strictjson"
 	"countersign/vaultsign/callsig"
 )
 
@@ -39,7 +39,7 @@ func unverified(response *http.Response, body []byte, function string, err error
 		r := &RefusedError{Function: function, Status: response.StatusCode, Code: countersign.CodeInternal,
 			Reason: http.StatusText(response.StatusCode)}
 		var p problem
-		if media == callsig.ProblemType && json.Unmarshal(body, &p) == nil && p.Code != "" {
+		if media == callsig.ProblemType && strictjson.DecodeOpen(body, &p) == nil && p.Code != "" {
 			r.Code, r.Reason = p.Code, p.Detail
 		}
 		return r
@@ -50,7 +50,7 @@ func unverified(response *http.Response, body []byte, function string, err error
 // detailOf returns the detail of a problem document.
 func detailOf(body []byte) string {
 	var p problem
-	if err := json.Unmarshal(body, &p); err != nil || p.Detail == "" {
+	if err := strictjson.DecodeOpen(body, &p); err != nil || p.Detail == "" {
 		return "the function gave no reason"
 	}
 	return p.Detail

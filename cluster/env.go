@@ -1,10 +1,11 @@
 package cluster
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
+
+	"countersign/strictjson"
 )
 
 // Env is how to reach a cluster: what its env file says. The token is an operator's, never Vault's root token.
@@ -51,7 +52,7 @@ func Load(path string) (*Env, error) {
 	}
 	data, err := os.ReadFile(d.path("secrets", "operator.json"))
 	if err == nil {
-		err = json.Unmarshal(data, &kept)
+		err = strictjson.DecodeOpen(data, &kept)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cluster in %s was never completely up: %w", d.root, err)

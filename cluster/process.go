@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"countersign/strictjson"
 )
 
 // errSearch is what reading /proc of a process that has just ended gives.
@@ -34,7 +36,7 @@ func (d dir) record(name string) (record, error) {
 	var rec record
 	data, err := os.ReadFile(d.path("run", name+".json"))
 	if err == nil {
-		err = json.Unmarshal(data, &rec)
+		err = strictjson.DecodeOpen(data, &rec)
 	}
 	if err != nil {
 		return record{}, fmt.Errorf("record of %s: %w", name, err)

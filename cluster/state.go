@@ -10,6 +10,8 @@ import (
 	"os"
 	"regexp"
 	"strings"
+
+	"countersign/strictjson"
 )
 
 // state is what a cluster keeps about itself, in cluster.json.
@@ -45,7 +47,7 @@ func (d dir) load() (*state, error) {
 		return nil, fmt.Errorf("state of the cluster: %w", err)
 	}
 	var s state
-	if err := json.Unmarshal(data, &s); err != nil {
+	if err := strictjson.DecodeOpen(data, &s); err != nil {
 		return nil, fmt.Errorf("state of the cluster in %s: %w", d.path("cluster.json"), err)
 	}
 	if len(s.ID) != 10 || strings.Trim(s.ID, "0123456789abcdef") != "" {

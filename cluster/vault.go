@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+
+	"countersign/strictjson"
 )
 
 // vaultKeys open the cluster's Vault. They are in secrets/vault.json, readable by the owner only, because a local
@@ -26,7 +28,7 @@ func (d dir) keys() (vaultKeys, error) {
 	var k vaultKeys
 	data, err := os.ReadFile(d.keysFile())
 	if err == nil {
-		err = json.Unmarshal(data, &k)
+		err = strictjson.DecodeOpen(data, &k)
 	}
 	if err != nil {
 		return vaultKeys{}, fmt.Errorf("keys of Vault: %w", err)

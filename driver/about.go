@@ -49,6 +49,10 @@ func (d *Driver) ConfigSchema(
 		"plain_http":   optional("plain_http", "bool"),
 		"log_level":    optional("log_level", "string"),
 		"vault":        block("vault", vault),
+		"registry": block("registry", object(map[string]*hclspec.Spec{
+			"allow":  optional("allow", "list(string)"),
+			"logins": optional("logins", "string"),
+		})),
 		"consul": block("consul", object(map[string]*hclspec.Spec{
 			"address":    optional("address", "string"),
 			"token_file": optional("token_file", "string"),

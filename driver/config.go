@@ -25,9 +25,15 @@ type pluginConfig struct {
 	LogLevel    string      `codec:"log_level"`
 	Vault       vaultConfig `codec:"vault"`
 
+	Registry  registryConfig  `codec:"registry"`
 	Consul    consulConfig    `codec:"consul"`
 	Ingress   ingressConfig   `codec:"ingress"`
 	Telemetry telemetryConfig `codec:"telemetry"`
+}
+
+type registryConfig struct {
+	Allow  []string `codec:"allow"`
+	Logins string   `codec:"logins"`
 }
 
 type consulConfig struct {

@@ -47,7 +47,15 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		"ingress.names":           func(c *control.HostConfig) { c.Ingress.Names = []string{"https://node"} },
 		"ingress.max_calls":       func(c *control.HostConfig) { c.Ingress.MaxCalls = -1 },
 		"ingress.jwt.issuer":      func(c *control.HostConfig) { c.Ingress.Issuers = []control.Issuer{{Issuer: "me", Audience: "a"}} },
-		"ingress.jwt.audience":    func(c *control.HostConfig) { c.Ingress.Issuers = []control.Issuer{{Issuer: "https://id.example"}} },
+		"registry.allow":          func(c *control.HostConfig) { c.Registry.Allow = []string{"https://registry.example"} },
+		"registry.logins":         func(c *control.HostConfig) { c.Registry.Logins = "config.json" },
+		"ingress.jwt of issuer": func(c *control.HostConfig) {
+			c.Ingress.Issuers = []control.Issuer{{Issuer: "https://id.example", JWKSURL: "http://id.example/keys", Audience: "a"}}
+		},
+		"ingress.jwt of issuer http": func(c *control.HostConfig) {
+			c.Ingress.Issuers = []control.Issuer{{Issuer: "http://id.example", Audience: "a"}}
+		},
+		"ingress.jwt.audience": func(c *control.HostConfig) { c.Ingress.Issuers = []control.Issuer{{Issuer: "https://id.example"}} },
 	} {
 		c := hostConfig(pluginConfig{Vault: vaultConfig{Address: "http://127.0.0.1:8200"}})
 		change(&c)

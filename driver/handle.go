@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/nomad/plugins/drivers/proto"
 
 	"countersign/host/control"
+	"countersign/strictjson"
 )
 
 // handleVersion is the version of handle's form. A driver reads its own version only.
@@ -56,7 +57,7 @@ func readHandle(kept *proto.TaskHandle) (handle, error) {
 		return h, fmt.Errorf("recovering task %s: its handle has version %d, this driver reads version %d",
 			kept.Config.Id, kept.Version, handleVersion)
 	}
-	if err := json.Unmarshal(kept.DriverState, &h); err != nil {
+	if err := strictjson.DecodeOpen(kept.DriverState, &h); err != nil {
 		return h, fmt.Errorf("recovering task %s: reading its handle: %w", kept.Config.Id, err)
 	}
 	return h, nil

@@ -12,8 +12,9 @@ import (
 	"strings"
 
 	"countersign"
-
+	"countersign/artifact"
 	"countersign/host/control"
+	"countersign/host/ingress/token"
 )
 
 // hostConfig fills in the defaults of docs/driver.md.
@@ -35,6 +36,7 @@ func hostConfig(raw pluginConfig) control.HostConfig {
 			PKIMount:     cmp.Or(raw.Vault.PKIMount, "pki"),
 			PKIRole:      cmp.Or(raw.Vault.PKIRole, "function"),
 		},
+		Registry:  control.Registry(raw.Registry),
 		Consul:    control.Consul(raw.Consul),
 		Ingress:   ingress(raw.Ingress),
 		Telemetry: control.Telemetry(raw.Telemetry),
@@ -83,8 +85,12 @@ func check(c control.HostConfig) error {
 			wrong("%s is not a URL such as https://host.example.org:8200, without credentials", name)
 		}
 	}
+	if err := (artifact.Registries{Allow: c.Registry.Allow}).Check(); err != nil {
+		wrong("registry.allow: %w", err)
+	}
 	for name, path := range map[string]string{
-		"vault.ca_cert": c.Vault.CACert, "consul.ca_cert": c.Consul.CACert, "consul.token_file": c.Consul.TokenFile,
+		"registry.logins": c.Registry.Logins,
+		"vault.ca_cert":   c.Vault.CACert, "consul.ca_cert": c.Consul.CACert, "consul.token_file": c.Consul.TokenFile,
 		"telemetry.otlp_ca_cert": c.Telemetry.OTLPCACert,
 	} {
 		if path != "" && !filepath.IsAbs(path) {
@@ -112,8 +118,8 @@ func checkIngress(c control.Ingress) (problems []error) {
 		switch {
 		case !isURL(j.Issuer):
 			wrong("ingress.jwt.issuer is not a URL: it is what the tokens' iss claim holds")
-		case j.JWKSURL != "" && !isURL(j.JWKSURL):
-			wrong("ingress.jwt.jwks_url of issuer %s is not a URL", j.Issuer)
+		case token.CheckAddress(cmp.Or(j.JWKSURL, j.Issuer)) != nil:
+			wrong("ingress.jwt of issuer %s: %w", j.Issuer, token.CheckAddress(cmp.Or(j.JWKSURL, j.Issuer)))
 		case j.Audience == "":
 			wrong("ingress.jwt.audience of issuer %s is missing: tokens that are meant for others must not pass", j.Issuer)
 		case j.CACert != "" && !filepath.IsAbs(j.CACert):

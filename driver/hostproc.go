@@ -31,8 +31,9 @@ const (
 )
 
 // passedOn are the only environment variables of the plugin that a host gets: a marker by which a local cluster knows
-// its processes, and where certificates of authorities and registry logins are. Anything else may hold a secret.
-var passedOn = []string{"COUNTERSIGN_CLUSTER", "SSL_CERT_FILE", "SSL_CERT_DIR", "DOCKER_CONFIG"}
+// its processes, and where certificates of authorities are. Anything else may hold a secret, or lead to one: where registry
+// logins are, the configuration says.
+var passedOn = []string{"COUNTERSIGN_CLUSTER", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 
 // hostProcess finds the host process of a data directory, or starts one. A host is a session of its own and outlives
 // the plugin that started it.

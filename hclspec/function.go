@@ -58,7 +58,7 @@ func (s *section) function() *Function {
 	f := &Function{
 		Name: s.name, Target: "@" + s.name + "//:" + s.name, Runtime: defaultRuntime, Range: s.header,
 	}
-	if at, ok := s.str("description", &f.Description); ok {
+	if at, ok := s.prose("description", &f.Description); ok {
 		s.checkDescription(f.Description, at)
 	}
 	target := f.Target
@@ -78,11 +78,9 @@ func (s *section) function() *Function {
 }
 
 func (s *section) checkDescription(text string, at hcl.Range) {
-	bad := func(c rune) bool {
-		return c != '\n' && c != '\t' && (unicode.IsControl(c) || c == unicode.ReplacementChar)
-	}
+	bad := func(c rune) bool { return isInvisible(c) || c == unicode.ReplacementChar }
 	if utf8.RuneCountInString(text) > maxDescriptionLength || strings.ContainsFunc(text, bad) {
-		s.errorAt(at, "Invalid description", "A description has at most %d characters and no control characters. Move "+
+		s.errorAt(at, "Invalid description", "A description has at most %d characters, and no control characters or others that people do not see. Move "+
 			"longer text into the repository's README.", maxDescriptionLength)
 	}
 }

@@ -109,14 +109,27 @@ func (s *section) value(name string) (v cty.Value, at hcl.Range, ok bool) {
 	return v, at, ok && v.IsWhollyKnown()
 }
 
+// str reads text, all of which people see.
 func (s *section) str(name string, to *string) (at hcl.Range, ok bool) {
+	var text string
+	if at, ok = s.prose(name, &text); ok {
+		ok = s.checkVisible(text, at)
+	}
+	if ok {
+		*to = text
+	}
+	return at, ok
+}
+
+// prose reads text whose characters the caller checks.
+func (s *section) prose(name string, to *string) (at hcl.Range, ok bool) {
 	v, at, ok := s.value(name)
 	if ok && v.Type() != cty.String {
 		s.errorAt(at, name+" is not text", "Write it in quotes, such as %s = \"…\".", name)
 		ok = false
 	}
 	if ok {
-		*to = v.AsString()
+		*to = textOf(v)
 	}
 	return at, ok
 }
@@ -245,7 +258,9 @@ func (s *section) list(name string) []element {
 		case v.IsNull() || v.Type() != cty.String:
 			s.errorAt(e.Range(), "An element of "+name+" is not text", "Write each element in quotes.")
 		default:
-			elements = append(elements, element{v.AsString(), e.Range()})
+			if text := textOf(v); s.checkVisible(text, e.Range()) {
+				elements = append(elements, element{text, e.Range()})
+			}
 		}
 	}
 	return elements

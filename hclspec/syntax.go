@@ -1,7 +1,6 @@
 package hclspec
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -22,17 +21,15 @@ func parseBody(filename string, src []byte) (*hclsyntax.Body, hcl.Diagnostics) {
 	return file.Body.(*hclsyntax.Body), diags
 }
 
-// checkSource refuses what could exhaust the recursive parser.
+// checkSource refuses what could exhaust the recursive parser, or is not what it looks like.
 func checkSource(filename string, src []byte) hcl.Diagnostics {
 	top := hcl.Range{Filename: filename, Start: hcl.InitialPos, End: hcl.InitialPos}
 	if int64(len(src)) > MaxSourceLength {
 		return hcl.Diagnostics{errorAt(top, "File too large",
 			"The file has %d bytes; at most %s are read. Split it into several files.", len(src), formatSize(MaxSourceLength))}
 	}
-	// The parser would take the mark for a part of the first name.
-	if bytes.HasPrefix(src, []byte("\xef\xbb\xbf")) {
-		return hcl.Diagnostics{errorAt(top, "Byte order mark",
-			"The file starts with a byte order mark. Save it as UTF-8 without one.")}
+	if d := checkCharacters(filename, src); d != nil {
+		return hcl.Diagnostics{d}
 	}
 	tokens, _ := hclsyntax.LexConfig(src, filename, hcl.InitialPos) // the parser reports invalid tokens
 	depth, operators := 0, 0

@@ -25,9 +25,10 @@ func (s *start) admit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := artifact.Open(ref, s.host.config.PlainHTTP)
+	registry := s.host.config.Registry
+	store, err := artifact.Registries{Allow: registry.Allow, Logins: registry.Logins, PlainHTTP: s.host.config.PlainHTTP}.Open(ref)
 	if err != nil {
-		return invalid("artifact %s: %v", ref, err)
+		return fmt.Errorf("artifact %s: %w", ref, err)
 	}
 	if s.loaded, err = s.host.cache.Load(ctx, store, ref); err != nil {
 		return fmt.Errorf("pulling artifact %s: %w", ref, err)

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,13 +9,21 @@ import (
 	"os"
 
 	"countersign/host/control"
+	"countersign/strictjson"
 )
+
+// maxConfig bounds a host's configuration, in bytes.
+const maxConfig = 1 << 20
 
 // Main runs a host until ctx ends or the host has been idle for a while. It reads its control.HostConfig as JSON from
 // stdin, logs to standard error, and returns the process's exit code.
 func Main(ctx context.Context, stdin io.Reader) int {
 	var config control.HostConfig
-	if err := json.NewDecoder(stdin).Decode(&config); err != nil {
+	text, err := io.ReadAll(io.LimitReader(stdin, maxConfig))
+	if err == nil {
+		err = strictjson.Decode(text, &config)
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "countersign host: reading the configuration from standard input: %v\n", err)
 		return 2
 	}

@@ -3,7 +3,6 @@ package calls
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"countersign/host/problem"
 	"countersign/host/retry"
 	"countersign/router"
+	"countersign/strictjson"
 	"countersign/telemetry"
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
@@ -152,7 +152,7 @@ func replyOf(callee string, r *callsig.Return) ([]byte, error) {
 		return r.Body, nil
 	}
 	var p problem.Document
-	if err := json.Unmarshal(r.Body, &p); err != nil {
+	if err := strictjson.DecodeOpen(r.Body, &p); err != nil {
 		return nil, countersign.Errorf(countersign.CodeBroken, callee, "the return's problem document is malformed")
 	}
 	return nil, &countersign.CallError{Code: r.Code, Function: callee, Reason: p.Detail}

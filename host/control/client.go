@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"countersign/strictjson"
 )
 
 // Client is the driver's end of the control socket. It is safe for concurrent use. It connects when it is used, so
@@ -113,9 +115,13 @@ func (c *Client) Events(ctx context.Context, after int64, each func(Event)) erro
 	defer response.Body.Close()
 	lines := json.NewDecoder(response.Body)
 	for {
+		var line json.RawMessage
 		var event Event
-		if err := lines.Decode(&event); err != nil {
+		if err := lines.Decode(&line); err != nil {
 			return c.lost(ctx, err)
+		}
+		if err := strictjson.DecodeOpen(line, &event); err != nil {
+			return c.lost(ctx, fmt.Errorf("reading an event: %w", err))
 		}
 		if event.Seq != 0 { // an event without a number only keeps the connection alive
 			each(event)
@@ -135,7 +141,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 	if out == nil {
 		return nil
 	}
-	if err := json.NewDecoder(response.Body).Decode(out); err != nil {
+	if err := decode(response.Body, out); err != nil {
 		return c.lost(ctx, fmt.Errorf("reading the answer to %s %s: %w", method, path, err))
 	}
 	return nil
@@ -172,7 +178,7 @@ func (c *Client) failure(ctx context.Context, response *http.Response) error {
 		return ErrUnknownTask
 	}
 	f := new(Failure)
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxMessage)).Decode(f); err != nil {
+	if err := decode(response.Body, f); err != nil {
 		return c.lost(ctx, fmt.Errorf("reading the reason of status %s: %w", response.Status, err))
 	}
 	return f
@@ -188,4 +194,16 @@ func (c *Client) lost(ctx context.Context, err error) error {
 		err = refused.Err // the made-up URL would tell nobody anything
 	}
 	return &UnreachableError{Dir: c.dir, Err: err}
+}
+
+// decode reads one JSON value of at most maxAnswer bytes.
+func decode(r io.Reader, out any) error {
+	text, err := io.ReadAll(io.LimitReader(r, maxAnswer+1))
+	if err != nil {
+		return err
+	}
+	if len(text) > maxAnswer {
+		return fmt.Errorf("it has more than %d bytes", maxAnswer)
+	}
+	return strictjson.DecodeOpen(text, out)
 }

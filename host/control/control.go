@@ -106,13 +106,20 @@ type HostConfig struct {
 	Bind        string `json:"bind"`     // IP address of the call listener
 	Port        int    `json:"port"`     // 0: any free port
 	TrustDomain string `json:"trust_domain"`
-	PlainHTTP   bool   `json:"plain_http"` // the registry speaks HTTP, not HTTPS
+	PlainHTTP   bool   `json:"plain_http"` // the registries speak HTTP, not HTTPS
 	Vault       Vault  `json:"vault"`
 	LogLevel    string `json:"log_level"`
 
+	Registry  Registry  `json:"registry"`
 	Consul    Consul    `json:"consul"`
 	Ingress   Ingress   `json:"ingress"`
 	Telemetry Telemetry `json:"telemetry"`
+}
+
+// Registry tells where artifacts may come from.
+type Registry struct {
+	Allow  []string `json:"allow"`            // registries, or parts of them; see artifact.Registries
+	Logins string   `json:"logins,omitempty"` // path of a file in the form of Docker's config.json
 }
 
 // Consul tells where routing comes from. Without an address a host routes to its own instances only.

@@ -14,6 +14,8 @@ import (
 const (
 	// maxMessage bounds a request, in bytes. A StartRequest is a few paths and names.
 	maxMessage = 1 << 20
+	// maxAnswer bounds an answer, in bytes: the tasks of a node with what they use.
+	maxAnswer = 16 << 20
 	// waitPoll is how long one answer to Wait may take; the client asks again.
 	waitPoll = 30 * time.Second
 	// keepAlive is how often a stream of events shows that the host is there.
@@ -204,7 +206,7 @@ func (h *handler) known(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func read(w http.ResponseWriter, r *http.Request, out any) bool {
-	if err := json.NewDecoder(r.Body).Decode(out); err != nil {
+	if err := decode(r.Body, out); err != nil {
 		refuse(w, &Failure{Kind: Invalid, Message: fmt.Sprintf("reading a request to the host: %v", err)})
 		return false
 	}

@@ -1,8 +1,6 @@
 package load
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +12,7 @@ import (
 	"countersign"
 
 	"countersign/hclspec"
+	"countersign/strictjson"
 )
 
 // Manifest lists what Bazel built: the hand-over from the deploy rule (bazel/) to the pipeline. Its format is
@@ -55,14 +54,9 @@ func ReadManifest(file string) (*Manifest, error) {
 
 // parseManifest decodes src and checks everything but the files it names.
 func parseManifest(src []byte) (*Manifest, error) {
-	d := json.NewDecoder(bytes.NewReader(src))
-	d.DisallowUnknownFields()
 	var m Manifest
-	if err := d.Decode(&m); err != nil {
+	if err := strictjson.Decode(src, &m); err != nil {
 		return nil, fmt.Errorf("parse JSON: %w", err)
-	}
-	if d.More() {
-		return nil, errors.New("parse JSON: something follows the manifest")
 	}
 	if len(m.Functions) == 0 {
 		return nil, errors.New("lists no function; add some to the deploy target in BUILD.bazel")

@@ -1,12 +1,11 @@
 package attest
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"unicode/utf8"
+
+	"countersign/strictjson"
 )
 
 const (
@@ -16,72 +15,20 @@ const (
 	maxDependencies = 1024
 )
 
-// object is a JSON object whose names are matched byte for byte and occur once. encoding/json's structs do neither,
-// and a document that two readers understand differently is one that an attacker can use.
-type object map[string]any
+// object is a JSON object whose names are matched byte for byte and occur once.
+type object = strictjson.Object
 
-// parseObject reads one JSON object (RFC 8259) and refuses duplicate names at any depth, invalid UTF-8, deep nesting
-// and anything after it.
+// parseObject reads one JSON object.
 func parseObject(src []byte) (object, error) {
-	if !utf8.Valid(src) || !json.Valid(src) {
-		return nil, errors.New("the statement is not JSON in UTF-8")
-	}
-	d := json.NewDecoder(bytes.NewReader(src))
-	d.UseNumber()
-	value, err := parseValue(d, 0)
+	value, err := strictjson.Parse(src, maxDepth)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading the statement: %w", err)
 	}
 	root, ok := value.(object)
 	if !ok {
 		return nil, errors.New("the statement is not a JSON object")
 	}
 	return root, nil
-}
-
-func parseValue(d *json.Decoder, depth int) (any, error) {
-	token, err := d.Token()
-	if err != nil {
-		return nil, fmt.Errorf("reading the statement: %w", err)
-	}
-	if depth > maxDepth {
-		return nil, fmt.Errorf("the statement is nested more than %d deep", maxDepth)
-	}
-	switch token {
-	case json.Delim('{'):
-		return parseMembers(d, depth)
-	case json.Delim('['):
-		var list []any
-		for d.More() {
-			value, err := parseValue(d, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, value)
-		}
-		_, err := d.Token()
-		return list, err
-	}
-	return token, nil
-}
-
-func parseMembers(d *json.Decoder, depth int) (any, error) {
-	members := object{}
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return nil, fmt.Errorf("reading the statement: %w", err)
-		}
-		key, ok := name.(string)
-		if _, twice := members[key]; twice || !ok {
-			return nil, fmt.Errorf("the statement has the name %.80q twice in one object", key)
-		}
-		if members[key], err = parseValue(d, depth+1); err != nil {
-			return nil, err
-		}
-	}
-	_, err := d.Token()
-	return members, err
 }
 
 // reader takes values out of objects and remembers the first thing that was not as it must be.

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
@@ -65,8 +66,12 @@ func (b *Bundle) add(der []byte) error {
 	if authority.KeyUsage != 0 && authority.KeyUsage&x509.KeyUsageCertSign == 0 {
 		return errors.New("its key usage does not allow signing certificates")
 	}
-	if authority.PublicKeyAlgorithm != x509.Ed25519 {
+	public, ok := authority.PublicKey.(ed25519.PublicKey)
+	if !ok {
 		return fmt.Errorf("its key is %s; want Ed25519", authority.PublicKeyAlgorithm)
+	}
+	if IsWeakKey(public) {
+		return errors.New("its key is one with which anybody can sign")
 	}
 	b.authorities = append(b.authorities, authority)
 	b.roots.AddCert(authority)

@@ -117,6 +117,9 @@ func ParseCertificate(der []byte) (*Certificate, error) {
 	switch {
 	case !ok:
 		return nil, refuse(ReasonProfile, id, "its key is %s; want Ed25519", parsed.PublicKeyAlgorithm)
+	case IsWeakKey(public):
+		return nil, refuse(ReasonProfile, id, "its key is one with which anybody can sign: a point of small order, or not in its "+
+			"canonical form")
 	case parsed.IsCA:
 		return nil, refuse(ReasonProfile, id, "it is a CA certificate")
 	case parsed.KeyUsage&x509.KeyUsageDigitalSignature == 0:

@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
+
+	"countersign/strictjson"
 )
 
 const (
@@ -166,7 +168,7 @@ func decode(src []byte) (KeyRing, error) {
 		return KeyRing{}, fmt.Errorf("larger than %d bytes", maxFile)
 	}
 	var f file
-	if err := json.Unmarshal(src, &f); err != nil {
+	if err := strictjson.Decode(src, &f); err != nil {
 		return KeyRing{}, err
 	}
 	if f.Format != fileFormat {
@@ -180,7 +182,7 @@ func decode(src []byte) (KeyRing, error) {
 		return KeyRing{}, errors.New("its content does not have the digest that it states")
 	}
 	var ring KeyRing
-	if err := json.Unmarshal(inner.Bytes(), &ring); err != nil {
+	if err := strictjson.Decode(inner.Bytes(), &ring); err != nil {
 		return KeyRing{}, err
 	}
 	return ring, ring.Check()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"countersign/strictjson"
 	"countersign/vaultsign/keyring"
 )
 
@@ -134,7 +135,7 @@ func decode(data map[string]any, into any) error {
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(src, into)
+	return strictjson.DecodeOpen(src, into)
 }
 
 // Signer signs with the latest version of a function's key. It implements attest.Signer and is safe for concurrent use.

@@ -2,21 +2,21 @@ package token
 
 import (
 	"context"
-	"crypto"
-	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
+
+	"countersign/strictjson"
 )
 
 const (
@@ -25,16 +25,10 @@ const (
 	fetchPause    = 10 * time.Second // between two fetches at least, whatever tokens come
 	maxDocument   = 1 << 20          // bytes of an answer
 	maxKeys       = 64               // of one issuer
+	maxRedirects  = 5
 	minRSABits    = 2048
 	maxCandidates = 8 // keys that a token without a key ID is tried with
 )
-
-var joseAlgorithms = func() (list []jose.SignatureAlgorithm) {
-	for _, a := range algorithms {
-		list = append(list, jose.SignatureAlgorithm(a))
-	}
-	return list
-}()
 
 // keySet holds one issuer's public keys. If the issuer is away, those that were fetched last are used.
 type keySet struct {
@@ -63,35 +57,44 @@ func newKeySet(config Config, now func() time.Time) (*keySet, error) {
 			return nil, fmt.Errorf("ca_cert of token issuer %s: %s holds no PEM certificate", config.Issuer, config.CACert)
 		}
 	}
-	return &keySet{config: config, now: now, client: &http.Client{Transport: bounded{transport}, Timeout: fetchTimeout}}, nil
+	return &keySet{config: config, now: now, client: &http.Client{Transport: transport, Timeout: fetchTimeout, CheckRedirect: checkRedirect}}, nil
 }
 
-// bounded cuts answers that are too large.
-type bounded struct{ http.RoundTripper }
-
-// RoundTrip implements http.RoundTripper.
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := b.RoundTripper.RoundTrip(r)
-	if err == nil {
-		response.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(response.Body, maxDocument), response.Body}
+// checkRedirect follows a few redirects to where keys may come from, and none from https back to http.
+func checkRedirect(next *http.Request, via []*http.Request) error {
+	if len(via) > maxRedirects {
+		return fmt.Errorf("more than %d redirects", maxRedirects)
 	}
-	return response, err
+	return checkNext(via[0].URL.String(), next.URL.String())
 }
 
-// find returns the keys with an ID, or all if a token names none. It fetches keys when there are none, when they are
+// checkNext tells whether keys may come from next, which the answer of from named.
+func checkNext(from, next string) error {
+	if err := CheckAddress(next); err != nil {
+		return err
+	}
+	if isSecure(from) && !isSecure(next) {
+		return fmt.Errorf("%.80q leads from https to plain http", from)
+	}
+	return nil
+}
+
+func isSecure(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Scheme == "https"
+}
+
+// find returns the keys with an ID, or all if a token names none, that may verify an algorithm. It fetches keys when there are none, when they are
 // old, and when the ID is not among them, but never more often than every fetchPause.
-func (s *keySet) find(ctx context.Context, id string) ([]crypto.PublicKey, error) {
-	found, wait := s.lookUp(id)
+func (s *keySet) find(ctx context.Context, id, algorithm string) ([]jose.JSONWebKey, error) {
+	found, wait := s.lookUp(id, algorithm)
 	if wait != nil && len(found) == 0 {
 		select {
 		case <-wait:
 		case <-ctx.Done():
 			return nil, &UnreachableError{Issuer: s.config.Issuer, Err: ctx.Err()}
 		}
-		found, _ = s.lookUp(id)
+		found, _ = s.lookUp(id, algorithm)
 	}
 	if len(found) > 0 {
 		return found, nil
@@ -101,16 +104,16 @@ func (s *keySet) find(ctx context.Context, id string) ([]crypto.PublicKey, error
 	if s.fetched.IsZero() && s.failure != nil {
 		return nil, &UnreachableError{Issuer: s.config.Issuer, Err: s.failure}
 	}
-	return nil, refuse("the token's issuer has no key %.80q", id)
+	return nil, refuse("the token's issuer has no key %.80q for algorithm %s", id, algorithm)
 }
 
-// lookUp returns the keys with an ID, and if a fetch runs, which it may begin, a channel that is closed at its end.
-func (s *keySet) lookUp(id string) (found []crypto.PublicKey, wait chan struct{}) {
+// lookUp returns the keys with an ID for an algorithm, and if a fetch runs, which it may begin, a channel that is closed at its end.
+func (s *keySet) lookUp(id, algorithm string) (found []jose.JSONWebKey, wait chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range s.keys {
-		if (id == "" || k.KeyID == id) && len(found) < maxCandidates {
-			found = append(found, k.Key)
+		if (id == "" || k.KeyID == id) && (k.Algorithm == "" || k.Algorithm == algorithm) && len(found) < maxCandidates {
+			found = append(found, k)
 		}
 	}
 	now := s.now()
@@ -139,52 +142,62 @@ func (s *keySet) fetch(done chan struct{}) {
 func (s *keySet) download(ctx context.Context) ([]jose.JSONWebKey, error) {
 	address := s.config.JWKSURL
 	if address == "" {
-		provider, err := oidc.NewProvider(oidc.ClientContext(ctx, s.client), s.config.Issuer)
-		if err != nil {
-			return nil, fmt.Errorf("discovery: %.200s", err.Error()) // it may hold all that the issuer answered
+		var err error
+		if address, err = s.discover(ctx); err != nil {
+			return nil, fmt.Errorf("discovery: %w", err)
 		}
-		var metadata struct {
-			JWKSURL string `json:"jwks_uri"`
-		}
-		if err := provider.Claims(&metadata); err != nil || !isURL(metadata.JWKSURL) {
-			return nil, errors.New("its discovery document names no jwks_uri")
-		}
-		address = metadata.JWKSURL
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := s.client.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s", address, response.Status)
-	}
-	var document struct {
+	var document *struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	if err := json.NewDecoder(response.Body).Decode(&document); err != nil {
-		return nil, fmt.Errorf("%s is not a JWKS: %w", address, err)
+	if err := s.get(ctx, address, &document); err != nil || document == nil { // null is a set without keys
+		return nil, err
 	}
 	return usable(document.Keys), nil
 }
 
-// usable picks the keys that may sign tokens. Others, and those of unknown types, belong in a key set, too.
-func usable(raw []json.RawMessage) (keys []jose.JSONWebKey) {
-	for _, text := range raw {
-		var k jose.JSONWebKey
-		if k.UnmarshalJSON(text) != nil || !k.Valid() || !k.IsPublic() || k.Use != "" && k.Use != "sig" {
-			continue
-		}
-		if public, ok := k.Key.(*rsa.PublicKey); ok && public.N.BitLen() < minRSABits {
-			continue
-		}
-		if keys = append(keys, k); len(keys) == maxKeys {
-			break
-		}
+// discover returns where the issuer says that its keys are (OpenID Connect Discovery 1.0, section 4).
+func (s *keySet) discover(ctx context.Context) (string, error) {
+	address := strings.TrimSuffix(s.config.Issuer, "/") + "/.well-known/openid-configuration"
+	var metadata struct {
+		Issuer  string `json:"issuer"`
+		JWKSURL string `json:"jwks_uri"`
 	}
-	return keys
+	if err := s.get(ctx, address, &metadata); err != nil {
+		return "", err
+	}
+	if metadata.Issuer != s.config.Issuer {
+		return "", fmt.Errorf("%s is about issuer %.80q", address, metadata.Issuer)
+	}
+	if err := checkNext(address, metadata.JWKSURL); err != nil {
+		return "", fmt.Errorf("its jwks_uri: %w", err)
+	}
+	return metadata.JWKSURL, nil
+}
+
+// get reads a JSON document to which others may have added members.
+func (s *keySet) get(ctx context.Context, address string, into any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %d", address, response.StatusCode)
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", address, err)
+	}
+	if len(text) > maxDocument {
+		return fmt.Errorf("%s has more than %d bytes", address, maxDocument)
+	}
+	if err := strictjson.DecodeOpen(text, into); err != nil {
+		return fmt.Errorf("%s is not as it must be: %w", address, err)
+	}
+	return nil
 }

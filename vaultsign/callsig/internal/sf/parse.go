@@ -101,7 +101,7 @@ func (p *parser) innerList() (Item, error) {
 		if err != nil {
 			return Item{}, err
 		}
-		if list.Inner = append(list.Inner, it); len(list.Inner) > maxMembers {
+		if list.Inner = append(list.Inner, it); len(list.Inner) > maxInner {
 			return Item{}, errors.New("too many members")
 		}
 		if c := p.peek(); c != ' ' && c != ')' {
@@ -136,7 +136,7 @@ func (p *parser) params() (Params, error) {
 		if _, twice := params.Get(key); twice {
 			return nil, errors.New("a parameter occurs twice")
 		}
-		if params = append(params, Param{Key: key, Value: value}); len(params) > maxMembers {
+		if params = append(params, Param{Key: key, Value: value}); len(params) > maxParams {
 			return nil, errors.New("too many parameters")
 		}
 	}

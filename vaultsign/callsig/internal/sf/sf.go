@@ -75,8 +75,11 @@ const (
 	maxIntegerDigits = 15
 	maxDecimalHead   = 12       // digits before the point
 	maxKey           = 256      // ours; the RFC asks for at least 64 bytes
-	maxMembers       = 256      // ours; far more than a message of ours needs
+	maxMembers       = 1024     // of a list or a dictionary: as many as the RFC asks for
+	maxInner         = 256      // of an inner list, likewise
+	maxParams        = 256      // of an item, likewise
 	maxInput         = 64 << 10 // ours; bytes of one field
+	manyMembers      = 32       // from which on keys are looked up in a map
 )
 
 // ParseDict reads a dictionary (section 4.2.2).
@@ -86,12 +89,25 @@ func ParseDict(s string) (Dict, error) {
 		return nil, err
 	}
 	var d Dict
+	var seen map[string]bool // of a long dictionary, so that the time is not the square of its length
 	for !p.done() {
 		m, err := p.member()
 		if err != nil {
 			return nil, p.wrap(err)
 		}
-		if _, twice := d.Get(m.Key); twice {
+		if len(d) == manyMembers {
+			seen = make(map[string]bool, 2*manyMembers)
+			for i := range d {
+				seen[d[i].Key] = true
+			}
+		}
+		twice := seen[m.Key]
+		if seen == nil {
+			_, twice = d.Get(m.Key)
+		} else {
+			seen[m.Key] = true
+		}
+		if twice {
 			return nil, p.wrap(errors.New("a key occurs twice"))
 		}
 		if d = append(d, m); len(d) > maxMembers {

@@ -1,6 +1,10 @@
 package sf
 
 import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -105,6 +109,43 @@ func TestTooMuch(t *testing.T) {
 	}
 	if _, err := ParseList(strings.Join(inner, ",")); err == nil {
 		t.Error("too long a list was read")
+	}
+}
+
+// TestAsMuchAsTheRFCAsksFor has the sizes that RFC 9651 wants every parser to read.
+func TestAsMuchAsTheRFCAsksFor(t *testing.T) {
+	members, inner, params := make([]string, 1024), make([]string, 256), make([]string, 256)
+	for i := range members {
+		members[i] = fmt.Sprintf("key-%d=%d", i, i)
+	}
+	for i := range inner {
+		inner[i], params[i] = strconv.Itoa(i), fmt.Sprintf(";p%d", i)
+	}
+	for name, in := range map[string]string{
+		"dictionary":                strings.Join(members, ", "),
+		"inner list and parameters": "a=(" + strings.Join(inner, " ") + ")" + strings.Join(params, ""),
+		"key":                       strings.Repeat("k", 64) + ";" + strings.Repeat("p", 64),
+		"string":                    `a="` + strings.Repeat("x", 1024) + `"`,
+		"token":                     "a=" + strings.Repeat("t", 512),
+		"byte sequence":             "a=:" + base64.StdEncoding.EncodeToString(make([]byte, 16384)) + ":",
+	} {
+		d, err := ParseDict(in)
+		if err != nil || string(AppendDict(nil, d)) != in {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if l, err := ParseList(strings.Repeat("1, ", 1023) + "1"); err != nil || len(l) != 1024 {
+		t.Errorf("list: %v", err)
+	}
+	for _, at := range []int{1, manyMembers - 1, manyMembers, manyMembers + 1, 1023} {
+		twice := append(slices.Clone(members[:at]), members[0])
+		if _, err := ParseDict(strings.Join(twice, ", ")); err == nil {
+			t.Errorf("a key that is there again after %d members was read", at)
+		}
+		twice = append(slices.Clone(members[:at]), members[at-1])
+		if _, err := ParseDict(strings.Join(twice, ", ")); err == nil {
+			t.Errorf("a key that is there again at once after %d members was read", at)
+		}
 	}
 }
 
