@@ -43,6 +43,7 @@ type Host struct {
 	engine *wasm.Engine
 	rings  *keyring.Store
 	events events
+	groups groups
 
 	calls     *calls.Node
 	catalog   *catalog.Watcher // nil without Consul
@@ -84,6 +85,7 @@ func New(ctx context.Context, config control.HostConfig, log *slog.Logger) (*Hos
 	if err := h.watch(); err != nil {
 		return nil, err
 	}
+	h.openGroups()
 	h.idle = time.AfterFunc(idleTime, h.cancel)
 	return h, nil
 }

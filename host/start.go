@@ -98,7 +98,11 @@ func (s *start) instance(ctx context.Context, stdout, stderr io.Writer) (runtime
 		Limits: limits.Limits{Memory: s.spec.Resources.Memory, Concurrency: s.spec.Resources.Concurrency,
 			MaxReply: s.spec.Call.MaxResponse}}
 	if s.spec.Runtime == hclspec.RuntimeNative {
-		return started(native.Start(s.loaded.Native[platform], native.Options{Options: o, CgroupPath: s.request.CgroupPath}))
+		group, err := s.group()
+		if err != nil {
+			return nil, err
+		}
+		return started(native.Start(s.loaded.Native[platform], native.Options{Options: o, Group: group}))
 	}
 	return started(s.host.engine.Load(ctx, s.loaded.Wasm,
 		wasm.Options{Options: o, Prewarm: o.Ready(s.spec.Scaling.TargetConcurrency)}))
@@ -138,10 +142,18 @@ func (s *start) undo() {
 	if s.wants {
 		s.host.unwant(s.spec.Calls)
 	}
-	if s.task != nil {
-		for _, l := range s.task.logs {
-			l.Close()
+	if s.task == nil {
+		return
+	}
+	if s.task.runtime != nil {
+		done, cancel := context.WithCancel(context.Background())
+		cancel() // nobody could call it
+		if err := s.task.runtime.Close(done); err != nil {
+			s.host.log.Warn("closing the runtime of a function that did not start", "function", s.request.Function, "error", err)
 		}
+	}
+	for _, l := range s.task.logs {
+		l.Close()
 	}
 }
 

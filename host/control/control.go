@@ -16,7 +16,7 @@ type StartRequest struct {
 	StderrPath   string `json:"stderr_path"`
 	MemoryBytes  int64  `json:"memory_bytes"` // what Nomad reserved for the task
 	CPUShares    int64  `json:"cpu_shares"`   // MHz that Nomad reserved for the task
-	CgroupPath   string `json:"cgroup_path"`  // cgroup v2 directory of the task, or "" (native runtime only)
+	CgroupPath   string `json:"cgroup_path"`  // cgroup v2 directory that Nomad made for the task, or ""; limits of a native function are set there
 }
 
 // StartReply tells where the new instance can be reached.
