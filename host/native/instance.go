@@ -23,6 +23,9 @@ const (
 	restartMax  = 5 * time.Second
 )
 
+// outputHeld is how many bytes of a function's two streams the host holds at most.
+const outputHeld = 2 * output.Held
+
 // Options of a native function.
 type Options struct {
 	runtime.Options
@@ -98,7 +101,7 @@ func Start(executable []byte, o Options) (*Instance, error) {
 
 // first makes what all processes of the instance share, and the first of them.
 func (i *Instance) first() (*process, error) {
-	if !i.held.Take(2 * output.Held) {
+	if !i.held.Take(outputHeld) {
 		return nil, &ExecutableError{fmt.Sprintf("%d bytes of memory do not hold the output that waits for a reader",
 			i.options.Memory)}
 	}

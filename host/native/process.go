@@ -203,10 +203,6 @@ func (p *process) confirm() error {
 	if err == nil {
 		return nil
 	}
-	if u, unread := p.owner.group.Usage(); unread == nil && u.OOMs > p.ooms {
-		return &ExecutableError{fmt.Sprintf("it can't start with the %d bytes of memory that its spec gives it",
-			p.owner.options.Memory)}
-	}
 	p.kill(countersign.CodeInternal)
 	<-p.died
 	return fmt.Errorf("the process did not become the function, or ended at once (%v): %w", p.cmd.ProcessState, err)

@@ -100,6 +100,10 @@ func awaitGroup() error {
 	if gate == nil {
 		return errors.New("there is nothing to wait for")
 	}
+	return await(gate)
+}
+
+func await(gate *os.File) error {
 	if _, err := io.ReadFull(gate, make([]byte, 1)); err != nil {
 		return fmt.Errorf("waiting for the host: %w", err)
 	}

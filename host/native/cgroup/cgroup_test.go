@@ -115,7 +115,7 @@ func TestMemoryLimit(t *testing.T) {
 		t.Errorf("a process that takes all memory ended with %v", err)
 	}
 	u, err := g.Usage()
-	if err != nil || u.OOMs != 1 || u.Peak < 32<<20 || u.Peak > 65<<20 {
+	if err != nil || u.OOMs == 0 || u.Peak < 32<<20 || u.Peak > 65<<20 {
 		t.Errorf("got %+v, %v", u, err)
 	}
 }
