@@ -11,6 +11,7 @@ import (
 
 	"countersign/artifact"
 	"countersign/hclspec"
+	"countersign/host/allocdir"
 	"countersign/host/calls"
 	"countersign/host/control"
 	"countersign/host/native"
@@ -77,7 +78,7 @@ func (s *start) load(ctx context.Context) error {
 	s.task = t
 	var out, errs io.Writer
 	for path, w := range map[string]*io.Writer{s.request.StdoutPath: &out, s.request.StderrPath: &errs} {
-		l, err := openLog(path)
+		l, err := openLog(allocdir.Dir(s.request.AllocDir), path)
 		if err != nil {
 			return err
 		}
@@ -168,12 +169,13 @@ func (s *start) failure(err error) *control.Failure {
 	var unreachable interface{ Unreachable() bool }
 	var unrunnable runtime.Unrunnable
 	var invalid *invalidError
+	var tampered *allocdir.Error
 	switch {
 	case errors.As(err, &unverified) && unverified.Unverified():
 		f.Kind = control.Refused
 	case errors.As(err, &unreachable) && unreachable.Unreachable():
 		f.Kind = control.Unreachable
-	case errors.As(err, &unrunnable), errors.As(err, &invalid):
+	case errors.As(err, &unrunnable), errors.As(err, &invalid), errors.As(err, &tampered):
 		f.Kind = control.Invalid
 	}
 	s.host.log.Warn("start failed", "function", s.request.Function, "allocation", s.request.AllocID,
