@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -60,8 +59,8 @@ type Host struct {
 func New(ctx context.Context, config control.HostConfig, log *slog.Logger) (*Host, error) {
 	h := &Host{config: config, log: log, tasks: map[string]*task{}}
 	h.ctx, h.cancel = context.WithCancel(ctx)
-	if err := os.MkdirAll(config.DataDir, 0o700); err != nil {
-		return nil, fmt.Errorf("creating the host's data directory: %w", err)
+	if err := control.MakeDataDir(config.DataDir); err != nil {
+		return nil, err
 	}
 	var err error
 	if h.cache, err = artifact.NewCache(filepath.Join(config.DataDir, "artifacts")); err != nil {

@@ -166,6 +166,11 @@ func TestRepliesThatAreHeld(t *testing.T) {
 	}
 }
 
+// TestLeastMemory has a function work with the least memory that a spec can give.
+func TestLeastMemory(t *testing.T) {
+	mustWork(t, start(t, limited(limits.Limits{Memory: 10 << 20})))
+}
+
 // TestGroupOfTheInstance follows the cgroup from the start to the end.
 func TestGroupOfTheInstance(t *testing.T) {
 	o := limited(limits.Limits{Memory: 64 << 20})
