@@ -19,6 +19,10 @@ import (
 // Nomad does not follow its setting cgroup_parent; a cluster's own are told by the IDs of its allocations.
 var nomadCgroups = []string{"nomad", "nomad.slice"}
 
+// hostCgroups are the parents of those that hosts make for native functions: host/native/cgroup. A host removes its own
+// when it ends in order.
+var hostCgroups = []string{"countersign", "countersign.slice"}
+
 var allocationID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // allocations returns the IDs of the allocations whose directories the nodes' Nomads have not removed.
@@ -47,14 +51,15 @@ func (d dir) noteAllocations(s *state, ids []string) error {
 	return d.save(s)
 }
 
-// cgroupParents returns the shared parents that exist: one with cgroup v2, one for each controller with v1.
-func cgroupParents(mounts []mount) []string {
+// cgroupParents returns the shared parents with these names that exist: one with cgroup v2, one for each controller with
+// v1.
+func cgroupParents(mounts []mount, names []string) []string {
 	var parents []string
 	for _, m := range mounts {
 		if m.kind != "cgroup" && m.kind != "cgroup2" {
 			continue
 		}
-		for _, name := range nomadCgroups {
+		for _, name := range names {
 			path := filepath.Join(m.point, name)
 			if info, err := os.Stat(path); err == nil && info.IsDir() && !slices.Contains(parents, path) {
 				parents = append(parents, path)
@@ -69,7 +74,7 @@ func cgroupParents(mounts []mount) []string {
 func (d dir) cgroups(mounts []mount, s *state) []string {
 	ids := slices.Concat(s.Allocations, d.allocations(s))
 	var found []string
-	for _, parent := range cgroupParents(mounts) {
+	for _, parent := range cgroupParents(mounts, slices.Concat(nomadCgroups, hostCgroups)) {
 		filepath.WalkDir(parent, func(path string, e fs.DirEntry, err error) error {
 			if err != nil || !e.IsDir() {
 				return nil // what goes away while it is looked at is what is wanted
@@ -96,10 +101,13 @@ func removeCgroups(ctx context.Context, d dir, s *state) error {
 		var errs []error
 		for _, path := range d.cgroups(mounts, s) {
 			errs = append(errs, removeTree(path))
+			if host := filepath.Dir(path); slices.Contains(hostCgroups, filepath.Base(filepath.Dir(host))) {
+				unix.Rmdir(host) // best effort: the last group of a host that was killed takes it along
+			}
 		}
 		err = errors.Join(errs...)
 		if err == nil {
-			return removeSharedCgroups(ctx, cgroupParents(mounts))
+			return removeSharedCgroups(ctx, cgroupParents(mounts, nomadCgroups))
 		}
 		if time.Now().After(deadline) {
 			return err

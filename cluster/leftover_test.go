@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -167,5 +168,23 @@ func TestSpawnKeepsTheCallersEnvironmentOut(t *testing.T) {
 	lines := strings.Split(string(log), "\n")
 	if slices.Contains(lines, "VAULT_TOKEN=secret") || !slices.Contains(lines, "EXTRA=1") {
 		t.Errorf("its environment was\n%s", log)
+	}
+}
+
+// TestCgroupsOfHosts finds what a host that was killed left of a native function, and no other cluster's.
+func TestCgroupsOfHosts(t *testing.T) {
+	const ours, theirs = "0a0a0a0a-0000-4000-8000-000000000001", "0a0a0a0a-0000-4000-8000-000000000002"
+	for _, kind := range []string{"cgroup", "cgroup2"} {
+		m := mount{point: t.TempDir(), kind: kind}
+		host := filepath.Join(m.point, map[string]string{"cgroup": "countersign", "cgroup2": "countersign.slice"}[kind], "k.1-1")
+		for _, name := range []string{ours + ".quote_1", theirs + ".quote_1"} {
+			if err := os.MkdirAll(filepath.Join(host, name), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := dir{root: t.TempDir()}.cgroups([]mount{m}, &state{Allocations: []string{ours}})
+		if want := []string{filepath.Join(host, ours+".quote_1")}; !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", kind, got, want)
+		}
 	}
 }

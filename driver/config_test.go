@@ -109,7 +109,7 @@ func TestStartRequest(t *testing.T) {
 	}
 	got, err := startRequest(task)
 	want := control.StartRequest{TaskID: task.Id, AllocID: "a1b2", Function: "quote",
-		Artifact: "registry:5000/fn/quote@" + digest, IdentityFile: "/alloc/run/secrets/nomad_countersign.jwt",
+		Artifact: "registry:5000/fn/quote@" + digest, AllocDir: "/alloc", IdentityFile: "/alloc/run/secrets/nomad_countersign.jwt",
 		StdoutPath: "/logs/out", StderrPath: "/logs/err", MemoryBytes: 64 << 20, CPUShares: 200}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v", got, err)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"countersign/host/control"
+	"countersign/host/native/cgroup"
 )
 
 // fingerprintTime is how often a node's state is looked at.
@@ -41,6 +42,7 @@ func (d *Driver) fingerprint(ctx context.Context) *proto.FingerprintResponse {
 			"driver." + Name + ".version": text(control.Version),
 			// What the native runtime needs to confine a process; functions in WebAssembly do without.
 			"driver." + Name + ".landlock": number(int64(landlockABI())),
+			"driver." + Name + ".cgroups":  text(cgroups()),
 		},
 	}
 	host, configured := d.ready()
@@ -82,6 +84,15 @@ func landlockABI() int {
 		return 0
 	}
 	return int(version)
+}
+
+// cgroups returns the version of cgroups that native functions can be confined by, or "none".
+func cgroups() string {
+	version, err := cgroup.Version()
+	if err != nil {
+		return "none"
+	}
+	return version
 }
 
 func truth(v bool) *structs.Attribute {

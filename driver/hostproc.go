@@ -195,8 +195,8 @@ func (p *hostProcess) spawn(log *os.File) (process *os.Process, ended <-chan str
 
 // openLog opens the host's log in the data directory, both private.
 func (p *hostProcess) openLog() (*os.File, error) {
-	if err := os.MkdirAll(p.config.DataDir, 0o700); err != nil {
-		return nil, fmt.Errorf("creating the host's data directory: %w", err)
+	if err := control.MakeDataDir(p.config.DataDir); err != nil {
+		return nil, err
 	}
 	path := filepath.Join(p.config.DataDir, hostLog)
 	if info, err := os.Stat(path); err == nil && info.Size() > maxHostLog {

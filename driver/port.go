@@ -46,8 +46,8 @@ func nodePort(config control.HostConfig) (int, error) {
 
 // choosePort finds a free port and keeps it in file.
 func choosePort(config control.HostConfig, file string) (int, error) {
-	if err := os.MkdirAll(config.DataDir, 0o700); err != nil {
-		return 0, fmt.Errorf("creating the host's data directory: %w", err)
+	if err := control.MakeDataDir(config.DataDir); err != nil {
+		return 0, err
 	}
 	var taken error
 	for range portsTried {

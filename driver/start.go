@@ -87,6 +87,7 @@ func startRequest(c *proto.TaskConfig) (control.StartRequest, error) {
 		AllocID:      c.AllocId,
 		Function:     config.Function,
 		Artifact:     config.Artifact,
+		AllocDir:     c.AllocDir,
 		IdentityFile: filepath.Join(c.AllocDir, c.Name, identityFile),
 		StdoutPath:   c.StdoutPath,
 		StderrPath:   c.StderrPath,

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -246,6 +247,9 @@ func TestFingerprint(t *testing.T) {
 		}
 		if f.Attributes["driver.countersign.host"].GetStringVal() != "idle" {
 			t.Errorf("attributes: %v", f.Attributes)
+		}
+		if got := f.Attributes["driver.countersign.cgroups"].GetStringVal(); !slices.Contains([]string{"v1", "v2", "mixed", "none"}, got) {
+			t.Errorf("cgroups are %q", got)
 		}
 		// Services are registered with these before any host runs.
 		port := f.Attributes["driver.countersign.port"].GetStringVal()

@@ -64,7 +64,7 @@ func newFixtureFrom(tb testing.TB, ca *identitytest.Authority, config control.Ho
 		tb.Fatal(err)
 	}
 	config.DataDir, config.Bind, config.TrustDomain = dir, "127.0.0.1", trustDomain
-	config.Vault = control.Vault{Address: "http://127.0.0.1:1", PKIMount: "pki"}
+	config.Vault = control.Vault{Address: "http://127.0.0.1:1", AuthMount: "jwt", AuthRole: "function", PKIMount: "pki", PKIRole: "function"}
 	h, err := New(context.Background(), config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -43,6 +42,7 @@ type Host struct {
 	engine *wasm.Engine
 	rings  *keyring.Store
 	events events
+	groups groups
 
 	calls     *calls.Node
 	catalog   *catalog.Watcher // nil without Consul
@@ -61,8 +61,8 @@ type Host struct {
 func New(ctx context.Context, config control.HostConfig, log *slog.Logger) (*Host, error) {
 	h := &Host{config: config, log: log, tasks: map[string]*task{}, startTime: startTime}
 	h.ctx, h.cancel = context.WithCancel(ctx)
-	if err := os.MkdirAll(config.DataDir, 0o700); err != nil {
-		return nil, fmt.Errorf("creating the host's data directory: %w", err)
+	if err := control.MakeDataDir(config.DataDir); err != nil {
+		return nil, err
 	}
 	var err error
 	if h.cache, err = artifact.NewCache(filepath.Join(config.DataDir, "artifacts")); err != nil {
@@ -86,6 +86,7 @@ func New(ctx context.Context, config control.HostConfig, log *slog.Logger) (*Hos
 	if err := h.watch(); err != nil {
 		return nil, err
 	}
+	h.openGroups()
 	h.idle = time.AfterFunc(idleTime, h.cancel)
 	return h, nil
 }

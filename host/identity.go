@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"countersign/host/allocdir"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/issue"
 	"countersign/vaultsign/transit"
@@ -35,10 +36,15 @@ func (s *start) logIn(ctx context.Context) error {
 	if s.svid, err = identity.FunctionID(s.host.config.TrustDomain, s.request.Function); err != nil {
 		return invalid("function %q: %v", s.request.Function, err)
 	}
-	if s.login, err = issue.LogIn(ctx, s.host.vault(), s.request.IdentityFile); err != nil {
+	if s.login, err = issue.LogIn(ctx, s.host.vault(), s.jwt); err != nil {
 		return fmt.Errorf("logging in to Vault as the allocation of function %q: %w", s.request.Function, err)
 	}
 	return nil
+}
+
+// jwt reads the allocation's workload identity, which Nomad keeps fresh.
+func (s *start) jwt() ([]byte, error) {
+	return allocdir.Dir(s.request.AllocDir).Read(s.request.IdentityFile, issue.MaxJWT)
 }
 
 // identify gets the instance's call key certified, and keeps it so.
@@ -56,7 +62,7 @@ func (s *start) identify(ctx context.Context) error {
 	if err := h.trusted(ctx, id); err != nil {
 		return fmt.Errorf("the call certificate that Vault issued to function %q is refused: %w", s.request.Function, err)
 	}
-	s.renewer = issue.NewRenewer(id, issue.RenewerConfig{Vault: h.vault(), JWTFile: s.request.IdentityFile,
+	s.renewer = issue.NewRenewer(id, issue.RenewerConfig{Vault: h.vault(), JWT: s.jwt,
 		Trust: h.trust.Bundle, LoggedIn: s.refreshKeys, Log: h.log, Renewed: func(id *identity.Identity) {
 			h.events.send(s.request.TaskID, "Call certificate renewed, valid until "+id.Certificate.NotAfter.UTC().Format(time.RFC3339))
 		}})

@@ -5,37 +5,39 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"syscall"
+
+	"countersign/host/allocdir"
 )
 
-// logFile is where a function's standard output goes: a FIFO that Nomad's log collector reads, or a file. It opens
-// the path again when the reader went away and came back, so a restarted collector gets the lines that follow.
+// logFile is where a function's standard output goes: a named pipe that Nomad's log collector reads. It opens the path
+// again when the reader went away and came back, so a restarted collector gets the lines that follow.
 type logFile struct {
-	path string
+	dir  allocdir.Dir
+	path string // os.DevNull discards
 	mu   sync.Mutex
 	f    *os.File // nil after a failed write
 }
 
-// openLog opens path for writing. An empty path discards.
-func openLog(path string) (*logFile, error) {
+// openLog opens the pipe at path, below the directory of the allocation. An empty path discards, and so does
+// os.DevNull, which Nomad names where a job wants no logs.
+func openLog(dir allocdir.Dir, path string) (*logFile, error) {
 	if path == "" {
 		path = os.DevNull
 	}
-	l := &logFile{path: path}
+	l := &logFile{dir: dir, path: path}
 	if err := l.open(); err != nil {
-		return nil, fmt.Errorf("opening the function's log %s: %w", path, err)
+		return nil, fmt.Errorf("opening the function's log: %w", err)
 	}
 	return l, nil
 }
 
-// open does not wait for a reader: O_RDWR keeps a FIFO open while its reader restarts.
-func (l *logFile) open() error {
-	f, err := os.OpenFile(l.path, os.O_RDWR|syscall.O_NONBLOCK|os.O_APPEND, 0)
-	if err != nil {
-		return err
+func (l *logFile) open() (err error) {
+	if l.path == os.DevNull {
+		l.f, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	} else {
+		l.f, err = l.dir.OpenPipe(l.path)
 	}
-	l.f = f
-	return nil
+	return err
 }
 
 // Write implements io.Writer. It may block while the FIFO is full; the runtimes write from a goroutine of their own.
@@ -45,7 +47,7 @@ func (l *logFile) Write(b []byte) (int, error) {
 	if f == nil {
 		if err := l.open(); err != nil {
 			l.mu.Unlock()
-			return 0, fmt.Errorf("opening the function's log %s: %w", l.path, err)
+			return 0, fmt.Errorf("opening the function's log: %w", err)
 		}
 		f = l.f
 	}

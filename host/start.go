@@ -11,6 +11,7 @@ import (
 
 	"countersign/artifact"
 	"countersign/hclspec"
+	"countersign/host/allocdir"
 	"countersign/host/calls"
 	"countersign/host/control"
 	"countersign/host/native"
@@ -86,7 +87,7 @@ func (s *start) load(ctx context.Context) error {
 	s.task = t
 	var out, errs io.Writer
 	for path, w := range map[string]*io.Writer{s.request.StdoutPath: &out, s.request.StderrPath: &errs} {
-		l, err := openLog(path)
+		l, err := openLog(allocdir.Dir(s.request.AllocDir), path)
 		if err != nil {
 			return err
 		}
@@ -107,7 +108,11 @@ func (s *start) instance(ctx context.Context, stdout, stderr io.Writer) (runtime
 		Limits: limits.Limits{Memory: s.spec.Resources.Memory, Concurrency: s.spec.Resources.Concurrency,
 			MaxReply: s.spec.Call.MaxResponse}}
 	if s.spec.Runtime == hclspec.RuntimeNative {
-		return started(native.Start(s.loaded.Native[platform], native.Options{Options: o, CgroupPath: s.request.CgroupPath}))
+		group, err := s.group()
+		if err != nil {
+			return nil, err
+		}
+		return started(native.Start(s.loaded.Native[platform], native.Options{Options: o, Group: group}))
 	}
 	return started(s.host.engine.Load(ctx, s.loaded.Wasm,
 		wasm.Options{Options: o, Prewarm: o.Ready(s.spec.Scaling.TargetConcurrency)}))
@@ -147,10 +152,18 @@ func (s *start) undo() {
 	if s.wants {
 		s.host.unwant(s.spec.Calls)
 	}
-	if s.task != nil {
-		for _, l := range s.task.logs {
-			l.Close()
+	if s.task == nil {
+		return
+	}
+	if s.task.runtime != nil {
+		done, cancel := context.WithCancel(context.Background())
+		cancel() // nobody could call it
+		if err := s.task.runtime.Close(done); err != nil {
+			s.host.log.Warn("closing the runtime of a function that did not start", "function", s.request.Function, "error", err)
 		}
+	}
+	for _, l := range s.task.logs {
+		l.Close()
 	}
 }
 
@@ -165,12 +178,13 @@ func (s *start) failure(err error) *control.Failure {
 	var unreachable interface{ Unreachable() bool }
 	var unrunnable runtime.Unrunnable
 	var invalid *invalidError
+	var tampered *allocdir.Error
 	switch {
 	case errors.As(err, &unverified) && unverified.Unverified():
 		f.Kind = control.Refused
 	case errors.As(err, &unreachable) && unreachable.Unreachable():
 		f.Kind = control.Unreachable
-	case errors.As(err, &unrunnable), errors.As(err, &invalid):
+	case errors.As(err, &unrunnable), errors.As(err, &invalid), errors.As(err, &tampered):
 		f.Kind = control.Invalid
 	}
 	s.host.log.Warn("start failed", "function", s.request.Function, "allocation", s.request.AllocID,

@@ -59,7 +59,7 @@ func (h *Host) end(ctx context.Context, t *task) {
 	close(t.ended)
 }
 
-// stopAll ends every task at once; used when the host stops.
+// stopAll ends every task at once, and then removes what is left; used when the host stops.
 func (h *Host) stopAll() {
 	h.mu.Lock()
 	tasks := make([]*task, 0, len(h.tasks))
@@ -74,4 +74,5 @@ func (h *Host) stopAll() {
 		wg.Go(func() { h.end(ctx, t) })
 	}
 	wg.Wait()
+	h.closeGroups()
 }

@@ -11,12 +11,13 @@ type StartRequest struct {
 	AllocID      string `json:"alloc_id"`
 	Function     string `json:"function"`      // the function's name; equals the Nomad job's ID
 	Artifact     string `json:"artifact"`      // OCI reference with a digest: registry/prefix/name@sha256:…
+	AllocDir     string `json:"alloc_dir"`     // the allocation's directory: the paths of the next three are below it
 	IdentityFile string `json:"identity_file"` // path of the allocation's workload identity JWT, kept fresh by Nomad
-	StdoutPath   string `json:"stdout_path"`   // FIFO or file that receives the function's standard output
+	StdoutPath   string `json:"stdout_path"`   // named pipe that receives the function's standard output; "" or /dev/null discards
 	StderrPath   string `json:"stderr_path"`
 	MemoryBytes  int64  `json:"memory_bytes"` // what Nomad reserved for the task
 	CPUShares    int64  `json:"cpu_shares"`   // MHz that Nomad reserved for the task
-	CgroupPath   string `json:"cgroup_path"`  // cgroup v2 directory of the task, or "" (native runtime only)
+	CgroupPath   string `json:"cgroup_path"`  // cgroup v2 directory that Nomad made for the task, or ""; limits of a native function are set there
 }
 
 // StartReply tells where the new instance can be reached.

@@ -23,11 +23,8 @@ const (
 
 // listen takes the lock of a data directory and opens its socket. release closes both; it is to be called once.
 func listen(ctx context.Context, dir string) (listener net.Listener, release func(), err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, nil, fmt.Errorf("creating the host's data directory: %w", err)
-	}
-	if err := os.Chmod(dir, 0o700); err != nil { // it may be older than we are
-		return nil, nil, fmt.Errorf("closing the host's data directory to others: %w", err)
+	if err := MakeDataDir(dir); err != nil {
+		return nil, nil, err
 	}
 	lock, err := takeLock(ctx, filepath.Join(dir, lockName))
 	if err != nil {

@@ -1,12 +1,9 @@
 package native
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync"
 
@@ -21,7 +18,7 @@ type connection struct {
 	process *process
 	conn    net.Conn
 
-	outgoing chan []byte   // frames that the writer sends
+	outgoing chan message  // what the writer sends; it holds one at a time
 	gone     chan struct{} // closed when the connection has ended
 
 	mu      sync.Mutex
@@ -36,177 +33,146 @@ type connection struct {
 type question struct {
 	ctx    context.Context
 	in     *countersign.Invocation // nil: describe
-	answer chan frame.Reply        // closed without an answer when the process ends
+	charge *charge                 // what is held of the request, and then of the reply
+	answer chan answer             // closed without an answer when the process ends
+}
+
+// answer is a reply, or why there is none.
+type answer struct {
+	reply   frame.Reply
+	failure *countersign.CallError
 }
 
 func newConnection(p *process, conn net.Conn) *connection {
-	return &connection{process: p, conn: conn, outgoing: make(chan []byte, 16), gone: make(chan struct{}),
+	return &connection{process: p, conn: conn, outgoing: make(chan message), gone: make(chan struct{}),
 		asked: map[uint32]*question{}, calling: map[uint32]context.CancelFunc{}}
 }
 
 // ask sends a frame and returns the stream on which the answer will come; 0 if the connection has ended.
-func (c *connection) ask(q *question, appendFrame func(dst []byte, stream uint32) []byte) uint32 {
-	q.answer = make(chan frame.Reply, 1)
+func (c *connection) ask(q *question, make func(stream uint32) message) uint32 {
+	stream := c.expect(q)
+	if stream != 0 {
+		c.send(q.ctx, make(stream))
+	}
+	return stream
+}
+
+// expect chooses the stream of a question; 0 if the connection has ended.
+func (c *connection) expect(q *question) uint32 {
+	q.answer = make(chan answer, 1)
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.ended {
-		c.mu.Unlock()
 		return 0
 	}
 	c.next = max(c.next+1, 1)
 	for c.asked[c.next] != nil { // after four thousand million questions numbers come again
 		c.next = max(c.next+1, 1)
 	}
-	stream := c.next
-	c.asked[stream] = q
+	c.asked[c.next] = q
+	return c.next
+}
+
+// awaited returns the question that is asked on a stream, or nil.
+func (c *connection) awaited(stream uint32) *question {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked[stream]
+}
+
+// settle answers a question, unless the connection has ended meanwhile.
+func (c *connection) settle(stream uint32, a answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if q := c.asked[stream]; q != nil {
+		delete(c.asked, stream)
+		q.answer <- a
+	}
+}
+
+// cancel ends a call that the function awaits no more.
+func (c *connection) cancel(stream uint32) {
+	c.mu.Lock()
+	cancel := c.calling[stream]
 	c.mu.Unlock()
-	c.process.wake()
-	c.send(q.ctx, func(dst []byte) []byte { return appendFrame(dst, stream) })
-	return stream
-}
-
-// send has a frame written after its length. A function that does not read holds up the writer, and nobody for longer
-// than ctx. What can't be sent because the process has ended is noticed where an answer is awaited.
-func (c *connection) send(ctx context.Context, appendFrame func([]byte) []byte) {
-	buf := appendFrame(make([]byte, 4, 512))
-	binary.LittleEndian.PutUint32(buf, uint32(len(buf)-4))
-	select {
-	case c.outgoing <- buf:
-	case <-ctx.Done():
-	case <-c.gone:
+	if cancel != nil {
+		cancel()
 	}
 }
 
-// transmit writes what send hands it, until the connection ends.
-func (c *connection) transmit() {
-	for {
-		select {
-		case buf := <-c.outgoing:
-			if _, err := c.conn.Write(buf); err != nil && !errors.Is(err, net.ErrClosed) {
-				c.process.kill(countersign.CodeUnavailable)
-			}
-		case <-c.gone:
-			return
-		}
-	}
-}
-
-func (c *connection) busy() bool {
+// crowded tells whether the function makes as many calls as it may.
+func (c *connection) crowded() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.asked) > 0
+	return len(c.calling) >= limits.Calls
 }
 
-// receive handles frames until the connection ends, or breaks the convention.
-func (c *connection) receive() {
-	in := bufio.NewReaderSize(c.conn, 64<<10)
-	for {
-		var length [4]byte
-		if _, err := io.ReadFull(in, length[:]); err != nil {
-			c.process.disconnected(err)
-			return
-		}
-		size := binary.LittleEndian.Uint32(length[:])
-		if size > limits.Frame {
-			c.process.breach("it sent a frame of %d bytes", size)
-			return
-		}
-		raw, err := readFrame(in, int64(size))
-		if err == nil {
-			err = c.handle(raw)
-		}
-		if err != nil {
-			c.process.breach("%v", err)
-			return
-		}
-	}
+// refuse answers a call that is not made. It waits until the function reads: what it does not read, it can't make more of.
+func (c *connection) refuse(stream uint32, code countersign.Code, format string, args ...any) {
+	c.send(context.Background(), replyMessage(stream, runtime.Refusal(code, fmt.Sprintf(format, args...))))
 }
 
-// readFrame reads a frame bit by bit: a length that is a lie costs no memory.
-func readFrame(in io.Reader, size int64) ([]byte, error) {
-	raw, err := io.ReadAll(io.LimitReader(in, size))
-	if err == nil && int64(len(raw)) < size {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading a frame of %d bytes: %w", size, err)
-	}
-	return raw, nil
-}
+// errTwice says that a function made two calls on one stream.
+var errTwice = errors.New("it made two calls on one stream")
 
-func (c *connection) handle(raw []byte) error {
-	header, rest, err := frame.ParseHeader(raw)
-	if err != nil {
-		return err
-	}
-	switch header.Kind {
-	case frame.KindReply:
-		reply, err := frame.ParseReply(rest)
-		if err != nil {
-			return err
-		}
-		c.mu.Lock()
-		q := c.asked[header.Stream]
-		delete(c.asked, header.Stream)
-		c.mu.Unlock()
-		if q == nil {
-			return fmt.Errorf("it answered what it was not asked (stream %d)", header.Stream)
-		}
-		q.answer <- reply
-	case frame.KindCall:
-		call, err := frame.ParseCall(rest)
-		if err != nil {
-			return err
-		}
-		return c.serve(header.Stream, call)
-	case frame.KindCancel:
-		c.mu.Lock()
-		cancel := c.calling[header.Stream]
-		c.mu.Unlock()
-		if cancel != nil {
-			cancel()
-		}
-	default:
-		return fmt.Errorf("it sent a frame of kind %d", header.Kind)
-	}
-	return nil
-}
-
-// serve makes a call for the function.
-func (c *connection) serve(stream uint32, call frame.Call) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	parent := c.asked[call.Parent]
-	if parent == nil || parent.in == nil {
-		// The invocation may have ended a moment ago: that is no breach.
-		c.serving.Go(func() {
-			c.answer(context.Background(), stream, runtime.Refusal(countersign.CodeCanceled,
-				"the call that this one belongs to has ended"))
-		})
+// serve makes a call for the function, whose bytes held accounts for.
+func (c *connection) serve(stream uint32, call frame.Call, held *charge) error {
+	if len(call.Callee) > limits.CalleeName {
+		held.end()
+		c.refuse(stream, countersign.CodeUnknownFunction, "no function has a name of %d bytes", len(call.Callee))
 		return nil
 	}
-	if c.calling[stream] != nil {
-		return fmt.Errorf("it made two calls on stream %d", stream)
+	ctx, cancel, parent, err := c.register(stream, call)
+	if parent == nil || err != nil {
+		held.end()
+		if err == nil {
+			// The invocation may have ended a moment ago: that is no breach.
+			c.refuse(stream, countersign.CodeCanceled, "the call that this one belongs to has ended")
+		}
+		return err
 	}
-	if len(c.calling) >= limits.Calls {
-		return fmt.Errorf("it made more than %d calls at the same time", limits.Calls)
-	}
-	ctx, cancel := context.WithCancel(parent.ctx)
-	c.calling[stream] = cancel
 	c.serving.Go(func() {
 		defer cancel()
 		ctx, ends := runtime.Until(ctx, call.Deadline)
 		defer ends()
-		reply := c.process.owner.options.Call(ctx, parent.in, call.Callee, call.Body)
+		reply := c.process.owner.options.Call(ctx, parent, call.Callee, call.Body)
 		c.mu.Lock()
 		delete(c.calling, stream)
 		c.mu.Unlock()
-		c.answer(context.WithoutCancel(ctx), stream, reply)
+		c.reply(stream, reply, held)
 	})
 	return nil
 }
 
-func (c *connection) answer(ctx context.Context, stream uint32, reply frame.Reply) {
-	c.send(ctx, func(dst []byte) []byte { return frame.AppendReply(dst, stream, reply) })
+// register notes a call of the function. Its parent is nil if that is not under way.
+func (c *connection) register(stream uint32, call frame.Call) (context.Context, context.CancelFunc, *countersign.Invocation, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	q := c.asked[call.Parent]
+	if c.ended || q == nil || q.in == nil {
+		return nil, nil, nil, nil
+	}
+	if c.calling[stream] != nil {
+		return nil, nil, nil, fmt.Errorf("%w (%d)", errTwice, stream)
+	}
+	ctx, cancel := context.WithCancel(q.ctx)
+	c.calling[stream] = cancel
+	return ctx, cancel, q.in, nil
+}
+
+// reply answers a call that was made. The function learns that there is no room for what it asked for: the callee did
+// its work.
+func (c *connection) reply(stream uint32, reply frame.Reply, held *charge) {
+	size := len(reply.Body) + len(reply.Message)
+	if !held.change(int64(size)) {
+		c.process.owner.calls.OutOfMemory()
+		reply = runtime.Refusal(countersign.CodeOutOfMemory, fmt.Sprintf(
+			"the reply has %d bytes, for which the caller's spec leaves no room: its memory is %d bytes", size,
+			c.process.owner.options.Memory))
+	}
+	m := replyMessage(stream, reply)
+	m.held = held
+	c.send(context.Background(), m)
 }
 
 // close ends the connection after the process has ended, and leaves nothing waiting.

@@ -2,7 +2,6 @@ package native
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/host/native/cgroup"
 	"countersign/host/runtime"
 	"countersign/host/runtime/frame"
 	"countersign/host/runtime/limits"
@@ -23,11 +23,21 @@ const (
 	restartMax  = 5 * time.Second
 )
 
+// outputHeld is how many bytes of a function's two streams the host holds at most.
+const outputHeld = 2 * output.Held
+
 // Options of a native function.
 type Options struct {
 	runtime.Options
-	Shim       string // executable whose main runs Shim for ShimCommand; "" is the program itself
-	CgroupPath string // directory of a cgroup (version 2) to start the process in, or ""
+	Shim  string // executable whose main runs Shim for ShimCommand; "" is the program itself
+	Group Group
+}
+
+// Group is where the cgroup of an instance is made: Tree.Make says what its parts mean.
+type Group struct {
+	Tree  *cgroup.Tree
+	Name  string
+	Ready string
 }
 
 // Instance is one allocation of a native function: one sandbox, its process, made anew when it dies. It implements
@@ -37,7 +47,8 @@ type Instance struct {
 	image   *os.File // the executable, sealed in memory
 	shim    *os.File
 	slots   chan struct{}
-	memory  *limits.Memory
+	group   *cgroup.Group  // what the process may use, by the kernel's account
+	held    *limits.Memory // what the host holds for the function: requests, replies, output
 	stdout  *output.Stream
 	stderr  *output.Stream
 
@@ -45,6 +56,7 @@ type Instance struct {
 	current *process      // nil while it is being restarted
 	ready   chan struct{} // closed when there is a current, or there will be none
 	past    time.Duration // CPU time of earlier processes
+	most    int64         // bytes of memory that were seen in use
 	closed  bool
 
 	calls runtime.Calls
@@ -75,16 +87,33 @@ func Start(executable []byte, o Options) (*Instance, error) {
 		return nil, errors.Join(fmt.Errorf("starting function %q: opening the shim: %w", o.Function, err), image.Close())
 	}
 	i := &Instance{options: o, image: image, shim: shim, slots: make(chan struct{}, o.Places()), ready: make(chan struct{}),
-		memory: limits.NewMemory(o.Memory, nil)}
+		held: limits.NewMemory(o.Memory, nil)}
 	i.stdout, i.stderr = output.New(o.Stdout), output.New(o.Stderr)
 	i.stopping, i.stop = context.WithCancel(context.Background())
-	p, err := startProcess(i)
+	p, err := i.first()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting function %q: %w", o.Function, err), i.release())
 	}
 	i.adopt(p)
 	i.supervisor.Go(func() { i.supervise(p) })
 	return i, nil
+}
+
+// first makes what all processes of the instance share, and the first of them.
+func (i *Instance) first() (*process, error) {
+	if !i.held.Take(outputHeld) {
+		return nil, &ExecutableError{fmt.Sprintf("%d bytes of memory do not hold the output that waits for a reader",
+			i.options.Memory)}
+	}
+	g := i.options.Group
+	if g.Tree == nil {
+		return nil, &UnsupportedError{"cgroups", "the host has none to start it in"}
+	}
+	var err error
+	if i.group, err = g.Tree.Make(g.Name, g.Ready, cgroup.Limits{Memory: i.options.Memory, Tasks: limits.Threads()}); err != nil {
+		return nil, &UnsupportedError{"cgroups", err.Error()}
+	}
+	return startProcess(i)
 }
 
 // supervise replaces the process whenever it dies.
@@ -125,8 +154,8 @@ func (i *Instance) adopt(p *process) {
 func (i *Instance) bury(p *process) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.past += p.usage.cpuTime()
-	// The limit is enforced twice, by the host's look at the process and by the kernel: only the end tells which was first.
+	i.past += p.cpu
+	// Only the end tells why it came: by the kernel, or by the program itself when it is given no more.
 	if p.deathError().Code == countersign.CodeOutOfMemory {
 		i.calls.OutOfMemory()
 	}
@@ -135,21 +164,6 @@ func (i *Instance) bury(p *process) {
 		i.current = nil
 		i.ready = make(chan struct{})
 	}
-}
-
-// Usage implements runtime.Instance.
-func (i *Instance) Usage() runtime.Usage {
-	u := i.calls.Usage()
-	u.MemoryBytes, u.MemoryMax = i.memory.Used(), i.memory.Peak()
-	u.DroppedOutput = i.stdout.Dropped() + i.stderr.Dropped()
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	u.CPU = i.past
-	if i.current != nil {
-		u.CPU += i.current.usage.cpuTime()
-		u.Sandboxes = 1
-	}
-	return u
 }
 
 // Invoke implements runtime.Instance.
@@ -175,44 +189,69 @@ func (i *Instance) invoke(ctx context.Context, in *countersign.Invocation) ([]by
 	defer i.requests.Done()
 	ctx, cancel := context.WithCancel(ctx) // the calls that the function makes end with this one
 	defer cancel()
-	select {
-	case i.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, i.options.Crowded(ctx)
+	held, failure := i.place(ctx, int64(frame.InvocationSize(in)))
+	if failure != nil {
+		return nil, failure
 	}
-	free := func() { <-i.slots }
-	q := &question{ctx: ctx, in: in}
+	free := func() { held.end(); <-i.slots }
+	q := &question{ctx: ctx, in: in, charge: held}
 	deadline, _ := ctx.Deadline()
-	p, stream, failure := i.ask(ctx, q, func(dst []byte, stream uint32) []byte {
-		return frame.AppendInvocation(dst, stream, in, deadline)
-	})
+	p, stream, failure := i.ask(ctx, q, func(stream uint32) message { return invocationMessage(stream, in, deadline) })
 	if failure != nil {
 		free()
 		return nil, failure
 	}
 	select {
-	case reply, ok := <-q.answer:
+	case got, ok := <-q.answer:
 		free()
-		if !ok {
+		switch {
+		case !ok:
 			<-p.died
 			return nil, i.ended(ctx, p.deathError())
+		case got.failure != nil:
+			return nil, got.failure
 		}
-		return i.reply(ctx, reply)
+		return i.reply(ctx, got.reply)
 	case <-ctx.Done():
 		go p.abandon(stream, q, free)
 		return nil, i.ended(ctx, nil)
 	}
 }
 
+// place waits for one of the places, and accounts for the size bytes of the call meanwhile and from then on.
+func (i *Instance) place(ctx context.Context, size int64) (*charge, *countersign.CallError) {
+	select {
+	case i.slots <- struct{}{}:
+		held := take(i.held, size)
+		if held == nil {
+			<-i.slots
+			return nil, i.full()
+		}
+		return held, nil
+	default:
+	}
+	held := takeWaiting(i.held, size)
+	if held == nil {
+		return nil, i.full()
+	}
+	select {
+	case i.slots <- struct{}{}:
+		return held, nil
+	case <-ctx.Done():
+		held.end()
+		return nil, i.options.Crowded(ctx)
+	}
+}
+
 // ask sends a frame to the process, or to the next one if this one has just died.
-func (i *Instance) ask(ctx context.Context, q *question, appendFrame func([]byte, uint32) []byte) (
+func (i *Instance) ask(ctx context.Context, q *question, make func(stream uint32) message) (
 	*process, uint32, *countersign.CallError) {
 	for {
 		p, failure := i.process(ctx)
 		if failure != nil {
 			return nil, 0, failure
 		}
-		if stream := p.ask(q, appendFrame); stream != 0 {
+		if stream := p.ask(q, make); stream != 0 {
 			return p, stream, nil
 		}
 	}
@@ -243,7 +282,7 @@ func (p *process) abandon(stream uint32, q *question, free func()) {
 	defer free()
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	p.send(ctx, func(dst []byte) []byte { return frame.AppendSignal(dst, frame.KindCancel, stream) })
+	p.send(ctx, signalMessage(stream, frame.KindCancel))
 	select {
 	case <-q.answer:
 	case <-ctx.Done():
@@ -273,47 +312,6 @@ func (i *Instance) reply(ctx context.Context, r frame.Reply) ([]byte, *countersi
 		return nil, failure
 	}
 	return nil, i.ended(ctx, failure)
-}
-
-// Describe returns the interface document of an executable, which it runs in a sandbox for at most limits.DescribeTime.
-// shim is as in Options.
-func Describe(ctx context.Context, executable []byte, shim string) ([]byte, error) {
-	i, err := Start(executable, Options{Shim: shim,
-		Options: runtime.Options{Function: "function", Limits: limits.Limits{Memory: limits.DescribeMemory}}})
-	if err != nil {
-		return nil, err
-	}
-	doc, err := i.describe(ctx)
-	done, cancel := context.WithCancel(context.Background())
-	cancel() // nothing is under way that would be worth waiting for
-	return doc, errors.Join(err, i.Close(done))
-}
-
-func (i *Instance) describe(ctx context.Context) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, limits.DescribeTime)
-	defer cancel()
-	q := &question{ctx: ctx}
-	_, _, failure := i.ask(ctx, q, func(dst []byte, stream uint32) []byte {
-		return frame.AppendSignal(dst, frame.KindDescribe, stream)
-	})
-	if failure != nil {
-		return nil, failure
-	}
-	select {
-	case reply, ok := <-q.answer:
-		switch {
-		case !ok:
-			return nil, &ExecutableError{"it ended when it was asked to describe itself"}
-		case reply.Code != "":
-			return nil, &ExecutableError{fmt.Sprintf("it can't describe itself (%s): %s", limits.Clip(reply.Code),
-				limits.Clip(reply.Message))}
-		case !json.Valid(reply.Body):
-			return nil, &ExecutableError{"it describes itself with something that is not JSON"}
-		}
-		return reply.Body, nil
-	case <-ctx.Done():
-		return nil, &ExecutableError{"it did not describe itself in time: does it use the SDK?"}
-	}
 }
 
 // Close implements runtime.Instance.
@@ -347,8 +345,13 @@ func (i *Instance) release() error {
 	i.stop()
 	i.stdout.Close()
 	i.stderr.Close()
-	if err := errors.Join(i.image.Close(), i.shim.Close()); err != nil {
-		return fmt.Errorf("closing the executables of function %q: %w", i.options.Function, err)
+	err := errors.Join(i.image.Close(), i.shim.Close())
+	if i.group != nil {
+		i.seen()
+		err = errors.Join(err, i.group.Remove())
+	}
+	if err != nil {
+		return fmt.Errorf("giving back what function %q had: %w", i.options.Function, err)
 	}
 	return nil
 }

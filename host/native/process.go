@@ -15,6 +15,7 @@ import (
 
 	"countersign"
 	"countersign/host/runtime"
+	"countersign/host/runtime/limits"
 	"countersign/host/runtime/output"
 
 	"golang.org/x/sys/unix"
@@ -31,14 +32,16 @@ type process struct {
 	*connection
 	owner *Instance
 	cmd   *exec.Cmd
-	usage usage
-	woken chan struct{} // gets something when a call begins
 
-	buried bool // taken out of service; guarded by the owner's mu
+	// Guarded by the owner's mu.
+	buried bool          // taken out of service
+	cpu    time.Duration // time on a processor
 
 	mu       sync.Mutex
 	lastWord string           // why the program said that it dies
-	killedBy countersign.Code // why the host killed it, or ""
+	killedBy countersign.Code // why the host or the kernel killed it, or ""
+	ooms     int64            // how often the kernel had ended earlier processes of the group for want of memory
+	noThread bool             // it was refused a thread
 	died     chan struct{}    // closed when it has ended and everything is accounted for
 }
 
@@ -55,9 +58,19 @@ func startProcess(i *Instance) (*process, error) {
 	}
 	defer status.Close()
 	defer statusChild.Close()
-	p := &process{owner: i, died: make(chan struct{}), woken: make(chan struct{}, 1)}
+	gateChild, gate, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("making a pipe: %w", err), ours.Close())
+	}
+	defer gate.Close()
+	defer gateChild.Close()
+	before, err := i.group.Usage()
+	if err != nil {
+		return nil, errors.Join(err, ours.Close())
+	}
+	p := &process{owner: i, ooms: before.OOMs, died: make(chan struct{})}
 	p.connection = newConnection(p, ours)
-	if err := p.command(theirs, statusChild); err != nil {
+	if err := p.command(theirs, statusChild, gateChild); err != nil {
 		return nil, errors.Join(err, ours.Close())
 	}
 	started := make(chan error)
@@ -65,26 +78,41 @@ func startProcess(i *Instance) (*process, error) {
 	if err := <-started; err != nil {
 		return nil, errors.Join(startError(err), ours.Close())
 	}
-	statusChild.Close()
-	theirs.Close()
-	// A pipe has a poller behind it, so the deadline can be set.
-	_ = status.SetReadDeadline(time.Now().Add(startTime))
-	if err := readStatus(status); err != nil {
+	for _, f := range []*os.File{statusChild, gateChild, theirs} {
+		f.Close()
+	}
+	if err := p.enter(status, gate); err != nil {
 		p.kill(countersign.CodeInternal)
 		<-p.died
 		return nil, err
 	}
-	if err := p.confirm(); err != nil {
-		return nil, err
-	}
 	go p.receive()
 	go p.transmit()
-	go p.watch()
 	return p, nil
 }
 
+// enter puts the shim into the cgroup, and then lets it become the function.
+func (p *process) enter(status, gate *os.File) error {
+	err := p.owner.group.Add(p.cmd.Process.Pid)
+	if err == nil {
+		_, err = gate.Write([]byte{1})
+	}
+	switch {
+	case errors.Is(err, os.ErrProcessDone), errors.Is(err, unix.EPIPE):
+		return p.confirm() // it has ended, which is what that will say
+	case err != nil:
+		return &UnsupportedError{"cgroups", err.Error()}
+	}
+	// A pipe has a poller behind it, so the deadline can be set.
+	_ = status.SetReadDeadline(time.Now().Add(startTime))
+	if err := readStatus(status); err != nil {
+		return err
+	}
+	return p.confirm()
+}
+
 // command prepares the shim.
-func (p *process) command(socket, status *os.File) error {
+func (p *process) command(socket, status, gate *os.File) error {
 	options := p.owner.options
 	config, err := json.Marshal(shimConfig{Function: options.Function, Memory: options.Memory})
 	if err != nil {
@@ -100,7 +128,7 @@ func (p *process) command(socket, status *os.File) error {
 		Args:       []string{ShimCommand, ShimCommand, string(config)},
 		Env:        []string{},
 		Dir:        "/",
-		ExtraFiles: []*os.File{socket, p.owner.image, status, p.owner.shim},
+		ExtraFiles: []*os.File{socket, p.owner.image, status, p.owner.shim, gate},
 		Stdout:     &output.Lines{To: p.owner.stdout},
 		Stderr:     &output.Lines{To: p.owner.stderr, See: p.listen},
 		SysProcAttr: &syscall.SysProcAttr{
@@ -114,9 +142,6 @@ func (p *process) command(socket, status *os.File) error {
 			Setsid:                     true,
 		},
 	}
-	if options.CgroupPath != "" {
-		p.cmd.SysProcAttr.UseCgroupFD = true
-	}
 	return nil
 }
 
@@ -124,7 +149,7 @@ func (p *process) command(socket, status *os.File) error {
 // started it ends, which is to be when the host does.
 func (p *process) run(started chan<- error) {
 	goruntime.LockOSThread()
-	err := p.start()
+	err := p.cmd.Start()
 	started <- err
 	if err != nil {
 		return
@@ -134,22 +159,24 @@ func (p *process) run(started chan<- error) {
 	for _, w := range []any{p.cmd.Stdout, p.cmd.Stderr} {
 		w.(*output.Lines).Flush()
 	}
-	p.usage.end(p.owner.memory, p.cmd.ProcessState)
+	p.account()
 	p.owner.bury(p)
 	p.connection.close()
 	close(p.died)
 }
 
-func (p *process) start() error {
-	if path := p.owner.options.CgroupPath; path != "" {
-		dir, err := os.Open(path)
-		if err != nil {
-			return fmt.Errorf("opening the task's cgroup: %w", err)
-		}
-		defer dir.Close()
-		p.cmd.SysProcAttr.CgroupFD = int(dir.Fd())
+// account notes how the process ended. With it, everything in its PID namespace has.
+func (p *process) account() {
+	usage, err := p.owner.group.Usage()
+	p.mu.Lock()
+	if err == nil && usage.OOMs > p.ooms && (p.killedBy == "" || p.killedBy == countersign.CodeBroken) {
+		p.killedBy = countersign.CodeOutOfMemory
 	}
-	return p.cmd.Start()
+	p.noThread = err == nil && usage.Refused > 0
+	p.mu.Unlock()
+	p.owner.mu.Lock()
+	defer p.owner.mu.Unlock()
+	p.cpu = max(p.cpu, p.cmd.ProcessState.UserTime()+p.cmd.ProcessState.SystemTime())
 }
 
 // disconnected is told that the connection has ended, which is how the end of the process shows first.
@@ -199,8 +226,10 @@ func (p *process) kill(reason countersign.Code) {
 		p.killedBy = reason
 	}
 	p.mu.Unlock()
-	// It fails when the process has ended already, which is what is wanted.
+	// The first takes with it all that is in the PID namespace, the second all that is in the cgroup. They fail when the
+	// process has ended already, which is what is wanted.
 	_ = p.cmd.Process.Kill()
+	_ = p.owner.group.Kill()
 }
 
 // listen keeps what Go's runtime says when it ends a program.
@@ -230,6 +259,9 @@ func (p *process) deathError() *countersign.CallError {
 		return options.Stopping()
 	case strings.Contains(p.lastWord, "out of memory"), strings.Contains(p.lastWord, "cannot allocate memory"):
 		return options.Errorf(countersign.CodeOutOfMemory, "%s", p.lastWord)
+	case p.noThread && strings.Contains(p.lastWord, "newosproc"):
+		return options.Errorf(countersign.CodePanicked, "it needs more than the %d threads that a native function may have",
+			limits.Threads())
 	case p.lastWord != "":
 		return options.Errorf(countersign.CodePanicked, "%s", p.lastWord)
 	case status.Signaled():

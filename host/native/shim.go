@@ -18,13 +18,13 @@ import (
 // UnsupportedError says which part of the sandbox the kernel or the machine's configuration can't enforce. The function
 // was not started.
 type UnsupportedError struct {
-	Feature string // such as "namespaces", "Landlock", "seccomp"
+	Feature string // such as "namespaces", "cgroups", "Landlock", "seccomp"
 	Detail  string
 }
 
 // Error implements error.
 func (e *UnsupportedError) Error() string {
-	return fmt.Sprintf("native functions can't run here: %s: %s; use runtime = \"wasm\", or a kernel that can enforce it",
+	return fmt.Sprintf("native functions can't run here: %s: %s; use runtime = \"wasm\", or a machine that can enforce it",
 		e.Feature, e.Detail)
 }
 
@@ -40,6 +40,7 @@ const (
 	executableFD = 4
 	statusFD     = 5
 	shimFD       = 6
+	gateFD       = 7
 )
 
 // shimConfig is the shim's one argument, as JSON.
@@ -76,6 +77,7 @@ func enter(args []string) *UnsupportedError {
 		feature string
 		do      func() error
 	}{
+		{"cgroups", awaitGroup},
 		{"file descriptors", closeOnExec},
 		{"mount namespace", emptyRoot},
 		{"limits", func() error { return limit(config.limits()) }},
@@ -90,6 +92,22 @@ func enter(args []string) *UnsupportedError {
 	}
 	err := execute(config)
 	return &UnsupportedError{"executable", fmt.Sprintf("it can't be executed: %v", err)}
+}
+
+// awaitGroup waits until the host has put this process into its cgroup.
+func awaitGroup() error {
+	gate := os.NewFile(gateFD, "gate")
+	if gate == nil {
+		return errors.New("there is nothing to wait for")
+	}
+	return await(gate)
+}
+
+func await(gate *os.File) error {
+	if _, err := io.ReadFull(gate, make([]byte, 1)); err != nil {
+		return fmt.Errorf("waiting for the host: %w", err)
+	}
+	return gate.Close()
 }
 
 // closeOnExec leaves the function its socket and its output.

@@ -2,114 +2,52 @@ package native
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
-	"sync"
 	"time"
 
-	"countersign"
-	"countersign/host/runtime/limits"
-
-	"golang.org/x/sys/unix"
+	"countersign/host/runtime"
 )
 
-const (
-	watchBusy = 20 * time.Millisecond  // between two looks at the memory of a process that runs calls
-	watchIdle = 500 * time.Millisecond // and of one that runs none
-	clockTick = 10 * time.Millisecond  // unit of CPU time in /proc/PID/stat: USER_HZ is 100 on every Linux
-)
+// clockTick is the unit of CPU time in /proc/PID/stat: USER_HZ is 100 on every Linux.
+const clockTick = 10 * time.Millisecond
 
-// usage is what one process has used. Its memory is booked with the account of the instance.
-type usage struct {
-	mu     sync.Mutex
-	cpu    time.Duration
-	memory int64
-	ended  bool
-}
-
-// set takes what was measured, and tells whether the instance is within its limit of memory.
-func (u *usage) set(account *limits.Memory, cpu time.Duration, memory int64) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.ended || u.book(account, cpu, memory) // what was measured before the end may come after it
-}
-
-func (u *usage) book(account *limits.Memory, cpu time.Duration, memory int64) bool {
-	within := account.Book(memory - u.memory)
-	u.cpu, u.memory = max(u.cpu, cpu), memory
-	return within
-}
-
-// end takes the exact CPU time of a process that has ended.
-func (u *usage) end(account *limits.Memory, state *os.ProcessState) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.book(account, state.UserTime()+state.SystemTime(), 0)
-	u.ended = true
-}
-
-func (u *usage) cpuTime() time.Duration {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.cpu
-}
-
-// watch looks at the process until it ends, and ends it when it uses more memory than it may. A call that comes to an
-// idle process is not left alone for the rest of the idle time: it can take hundreds of megabytes in that.
-func (p *process) watch() {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	idle := false
-	for {
-		select {
-		case <-p.died:
-			return
-		case <-p.woken:
-			if idle {
-				idle = false
-				timer.Reset(watchBusy)
-			}
-			continue
-		case <-timer.C:
-		}
-		// Files of a process that has just ended are missing, or can't be read any more.
-		if err := p.measure(); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
-			p.breach("its use of memory can't be read: %v", err)
-		}
-		idle = !p.busy()
-		if idle {
-			timer.Reset(watchIdle)
-		} else {
-			timer.Reset(watchBusy)
-		}
+// Usage implements runtime.Instance. Memory is what the kernel counts for the process and what the host holds for the
+// function.
+func (i *Instance) Usage() runtime.Usage {
+	u := i.calls.Usage()
+	u.MemoryBytes, u.MemoryMax = i.seen()
+	u.DroppedOutput = i.stdout.Dropped() + i.stderr.Dropped()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	u.CPU = i.past
+	if i.current != nil {
+		u.CPU += i.current.cpuTime()
+		u.Sandboxes = 1
 	}
+	return u
 }
 
-// wake tells watch that a call has begun. It does not wait.
-func (p *process) wake() {
-	select {
-	case p.woken <- struct{}{}:
-	default:
+// seen looks at the memory that is in use now, and returns it with the most that ever was.
+func (i *Instance) seen() (now, most int64) {
+	u, err := i.group.Usage()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if err == nil { // else the group is gone, and with it all that was held
+		now = u.Memory + i.held.Used()
+		i.most = max(i.most, now, u.Peak)
 	}
+	return now, i.most
 }
 
-// measure reads CPU time and memory, and holds the process to its limit.
-func (p *process) measure() error {
-	dir := fmt.Sprintf("/proc/%d/", p.cmd.Process.Pid)
-	cpu, err := processCPU(dir + "stat")
-	if err != nil {
-		return err
+// cpuTime returns the CPU time of a process that runs; the owner's mu is held.
+func (p *process) cpuTime() time.Duration {
+	cpu, err := processCPU(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err == nil { // else it has just ended, and will tell by itself
+		p.cpu = max(p.cpu, cpu)
 	}
-	memory, err := processMemory(dir + "status")
-	if err != nil {
-		return err
-	}
-	if !p.usage.set(p.owner.memory, cpu, memory) {
-		p.kill(countersign.CodeOutOfMemory)
-	}
-	return nil
+	return p.cpu
 }
 
 // processCPU reads user and system time (proc_pid_stat(5), fields 14 and 15).
@@ -131,26 +69,4 @@ func processCPU(file string) (time.Duration, error) {
 		ticks += n
 	}
 	return time.Duration(ticks) * clockTick, nil
-}
-
-// processMemory reads the memory that is the process's own: anonymous pages, resident or swapped out.
-func processMemory(file string) (int64, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return 0, fmt.Errorf("reading memory: %w", err)
-	}
-	var total int64
-	for line := range bytes.Lines(text) {
-		key, value, _ := bytes.Cut(line, []byte(":"))
-		switch string(key) {
-		case "RssAnon", "VmSwap":
-			number, _, _ := bytes.Cut(bytes.TrimSpace(value), []byte(" "))
-			n, err := strconv.ParseInt(string(number), 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("reading memory: %w", err)
-			}
-			total += n << 10
-		}
-	}
-	return total, nil
 }

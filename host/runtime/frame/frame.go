@@ -29,9 +29,10 @@ const (
 )
 
 const (
-	headerSize = 8
+	// HeaderSize is the length of a header.
+	HeaderSize = 8
 	// Overhead is the most that a reply frame that succeeded is longer than its body.
-	Overhead = headerSize + 4 + 4 + 4
+	Overhead = HeaderSize + 4 + 4 + 4
 )
 
 // ErrMalformed is the error of every frame that does not follow the description.
@@ -73,7 +74,7 @@ func AppendInvocation(dst []byte, stream uint32, in *countersign.Invocation, dea
 	return append(AppendInvocationHead(dst, stream, in, deadline), in.Body...)
 }
 
-// AppendInvocationHead appends the frame of an invocation without the bytes of its body, which follow it.
+// AppendInvocationHead appends all of the frame but in's body, which ends it.
 func AppendInvocationHead(dst []byte, stream uint32, in *countersign.Invocation, deadline time.Time) []byte {
 	dst = appendHeader(dst, KindInvocation, stream)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(unixNano(deadline)))
@@ -87,7 +88,7 @@ func AppendInvocationHead(dst []byte, stream uint32, in *countersign.Invocation,
 
 // InvocationSize returns the length of the frame of in.
 func InvocationSize(in *countersign.Invocation) int {
-	return headerSize + 8 + 4 + 5*4 + len(in.ID) + len(in.Caller) + len(in.Function) + len(in.Traceparent) + len(in.Body)
+	return HeaderSize + 8 + 4 + 5*4 + len(in.ID) + len(in.Caller) + len(in.Function) + len(in.Traceparent) + len(in.Body)
 }
 
 // AppendReply appends the frame of a reply.
@@ -95,7 +96,7 @@ func AppendReply(dst []byte, stream uint32, r Reply) []byte {
 	return append(AppendReplyHead(dst, stream, r), r.Body...)
 }
 
-// AppendReplyHead appends the frame of a reply without the bytes of its body, which follow it.
+// AppendReplyHead appends all of the frame but r's body, which ends it.
 func AppendReplyHead(dst []byte, stream uint32, r Reply) []byte {
 	dst = appendHeader(dst, KindReply, stream)
 	dst = appendField(dst, r.Code)
@@ -110,7 +111,7 @@ func AppendSignal(dst []byte, kind Kind, stream uint32) []byte {
 
 // ParseHeader reads the header of a frame and returns what follows it.
 func ParseHeader(frame []byte) (Header, []byte, error) {
-	if len(frame) < headerSize {
+	if len(frame) < HeaderSize {
 		return Header{}, nil, fmt.Errorf("%w: %d bytes are no header", ErrMalformed, len(frame))
 	}
 	if frame[0] != version {
@@ -119,7 +120,7 @@ func ParseHeader(frame []byte) (Header, []byte, error) {
 	if frame[2] != 0 || frame[3] != 0 {
 		return Header{}, nil, fmt.Errorf("%w: reserved bytes are not zero", ErrMalformed)
 	}
-	return Header{Kind: Kind(frame[1]), Stream: binary.LittleEndian.Uint32(frame[4:])}, frame[headerSize:], nil
+	return Header{Kind: Kind(frame[1]), Stream: binary.LittleEndian.Uint32(frame[4:])}, frame[HeaderSize:], nil
 }
 
 // ParseReply reads what follows the header of a reply.

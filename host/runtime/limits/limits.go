@@ -2,10 +2,11 @@
 // and the size of what it says. The numbers of a spec arrive here, and those that hold for every function stand here.
 //
 // It owns the limits and the account of memory. It must not know how a runtime enforces them: WebAssembly asks before a
-// sandbox grows (host/wasm/memory.go), a native process is looked at after it grew (host/native/usage.go).
+// sandbox grows (host/wasm/memory.go), a native process is in a cgroup (host/native/cgroup).
 package limits
 
 import (
+	"runtime"
 	"strings"
 	"time"
 )
@@ -17,6 +18,11 @@ const (
 	Frame = 256 << 20
 	// Calls is how many calls a native function may make at the same time.
 	Calls = 1024
+	// PerCall is how many bytes a call that is under way or waits costs the host beside its request and reply: goroutines,
+	// contexts, timers, entries in tables.
+	PerCall = 16 << 10
+	// CalleeName is how many bytes of a callee's name are looked at: more than a name can have.
+	CalleeName = 256
 	// DescribeMemory is how many bytes a function may use to describe itself, when there is no spec to say it.
 	DescribeMemory = 256 << 20
 	// DescribeTime is how long it may take for that.
@@ -56,7 +62,12 @@ func (l Limits) Collect() int64 { return l.Memory / 10 * 9 }
 // Mapped is how many bytes a native process may map. It is the second line: what counts is what it uses.
 func (l Limits) Mapped() int64 { return l.Memory + mappedSlack }
 
-// Clip bounds what a function can put into an error, and makes it valid text.
+// Threads is how many threads a native process may have. A Go program needs one for each processor and each blocked
+// system call.
+func Threads() int { return max(256, 4*runtime.NumCPU()) }
+
+// Clip bounds what a function can put into an error, and makes it valid text. It is a copy: the message may be a piece
+// of something large.
 func Clip(message string) string {
-	return strings.ToValidUTF8(message[:min(len(message), Message)], "\uFFFD")
+	return strings.Clone(strings.ToValidUTF8(message[:min(len(message), Message)], "\uFFFD"))
 }

@@ -30,7 +30,7 @@ func (m *Memory) Peak() int64 { return m.peak.Load() }
 
 // Take books n bytes before they are used, or refuses.
 func (m *Memory) Take(n int64) bool {
-	for !m.tryTake(n) {
+	for !m.tryTake(n, m.limit) {
 		if !m.reclaim() {
 			return false
 		}
@@ -38,10 +38,14 @@ func (m *Memory) Take(n int64) bool {
 	return true
 }
 
-func (m *Memory) tryTake(n int64) bool {
+// TakeOfHalf is Take, but refuses when more than half of what there is would be held then: for what waits, so that it
+// leaves room for what runs.
+func (m *Memory) TakeOfHalf(n int64) bool { return m.tryTake(n, m.limit/2) }
+
+func (m *Memory) tryTake(n, limit int64) bool {
 	for {
 		used := m.used.Load()
-		if n > m.limit-used {
+		if n > limit-used {
 			return false
 		}
 		if m.used.CompareAndSwap(used, used+n) {

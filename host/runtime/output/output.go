@@ -18,6 +18,9 @@ const (
 	drain       = time.Second
 )
 
+// Held is the most bytes that a Stream and its one Lines hold: what waits, what is being written, and an unfinished line.
+const Held = 2*buffer + longestLine
+
 // Stream is one stream of a function on its way to a reader that may be slow or stuck: what does not fit into the
 // buffer is dropped and counted, and the function never waits.
 type Stream struct {

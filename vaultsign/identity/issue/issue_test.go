@@ -30,7 +30,7 @@ func TestLoginIsTriedAgain(t *testing.T) {
 			t.Parallel()
 			v := newFaultyVault(t)
 			v.failNext(test.fail...)
-			_, err := LogIn(t.Context(), v.config, jwtFile(t, "the.secret.jwt\n"))
+			_, err := LogIn(t.Context(), v.config, from(jwtFile(t, "the.secret.jwt\n")))
 			if !test.check(err) || v.count(login) != test.tries {
 				t.Errorf("got %v (%T) after %d tries; want %d", err, err, v.count(login), test.tries)
 			}
@@ -57,7 +57,7 @@ func TestLoginGivesUpInTime(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	_, err := LogIn(ctx, v.config, jwtFile(t, "jwt"))
+	_, err := LogIn(ctx, v.config, from(jwtFile(t, "jwt")))
 	if !isUnreachable(err) || time.Since(began) > 5*time.Second {
 		t.Errorf("got %v (%T) after %v", err, err, time.Since(began))
 	}
@@ -77,12 +77,12 @@ func TestBadConfiguration(t *testing.T) {
 		"CA file is a JWT": func(c *Config, _ *string) { c.CACert = file },
 		"no JWT file":      func(_ *Config, f *string) { *f += "x" },
 		"empty JWT file":   func(_ *Config, f *string) { *f = jwtFile(t, " \n") },
-		"huge JWT file":    func(_ *Config, f *string) { *f = jwtFile(t, strings.Repeat("a", maxJWT+1)) },
+		"huge JWT file":    func(_ *Config, f *string) { *f = jwtFile(t, strings.Repeat("a", MaxJWT+1)) },
 	}
 	for name, change := range tests {
 		config, f := v.config, file
 		change(&config, &f)
-		if _, err := LogIn(t.Context(), config, f); err == nil || isDenied(err) || isUnreachable(err) {
+		if _, err := LogIn(t.Context(), config, from(f)); err == nil || isDenied(err) || isUnreachable(err) {
 			t.Errorf("%s: got %v (%T)", name, err, err)
 		}
 	}
@@ -117,7 +117,7 @@ func TestEnvironmentDoesNotMatter(t *testing.T) {
 
 func TestIssueRefusesAnotherIdentity(t *testing.T) {
 	v := newFaultyVault(t)
-	login, err := LogIn(t.Context(), v.config, jwtFile(t, "jwt"))
+	login, err := LogIn(t.Context(), v.config, from(jwtFile(t, "jwt")))
 	must(t, err)
 	issued, err := login.Issue(t.Context(), function(t, "tax"))
 	must(t, err)

@@ -5,8 +5,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"time"
 
@@ -21,8 +21,10 @@ const (
 	deniedTries      = 4
 	unreachableTries = 6
 	firstDelay       = 250 * time.Millisecond
-	maxJWT           = 64 << 10 // bytes
 )
+
+// MaxJWT is how many bytes a workload identity may have.
+const MaxJWT = 64 << 10
 
 // Login is an allocation's login to Vault. It lives as long as its token; Close ends it.
 type Login struct {
@@ -31,9 +33,9 @@ type Login struct {
 	batch  bool // batch tokens cannot be revoked; they end by themselves
 }
 
-// LogIn logs in with the JWT in a file, which is read anew at each try because Nomad renews it. It returns a
+// LogIn logs in with the JWT that jwt returns. It is asked anew at each try, because Nomad renews it. LogIn returns a
 // *DeniedError when Vault said no repeatedly, an *UnreachableError when Vault did not answer.
-func LogIn(ctx context.Context, config Config, jwtFile string) (*Login, error) {
+func LogIn(ctx context.Context, config Config, jwt func() ([]byte, error)) (*Login, error) {
 	if err := config.check("auth mount", "auth role", "PKI mount", "PKI role"); err != nil {
 		return nil, err
 	}
@@ -42,14 +44,14 @@ func LogIn(ctx context.Context, config Config, jwtFile string) (*Login, error) {
 		return nil, err
 	}
 	l := &Login{config: config, client: client}
-	if err := retry(ctx, func() error { return l.once(ctx, jwtFile) }); err != nil {
+	if err := retry(ctx, func() error { return l.once(ctx, jwt) }); err != nil {
 		return nil, err
 	}
 	return l, nil
 }
 
-func (l *Login) once(ctx context.Context, jwtFile string) error {
-	jwt, err := readJWT(jwtFile)
+func (l *Login) once(ctx context.Context, read func() ([]byte, error)) error {
+	jwt, err := readJWT(read)
 	if err != nil {
 		return err
 	}
@@ -69,21 +71,22 @@ func (l *Login) once(ctx context.Context, jwtFile string) error {
 }
 
 // readJWT reads the workload identity. Its content must not get into errors.
-func readJWT(file string) (string, error) {
-	info, err := os.Stat(file)
-	if err != nil {
+func readJWT(read func() ([]byte, error)) (string, error) {
+	if read == nil {
+		return "", errors.New("read the workload identity: there is none")
+	}
+	data, err := read()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("read the workload identity: %w; the task needs `identity { file = true }`", err)
-	}
-	if info.Size() > maxJWT {
-		return "", fmt.Errorf("read the workload identity: %s has %d bytes; at most %d", file, info.Size(), maxJWT)
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
+	case err != nil:
 		return "", fmt.Errorf("read the workload identity: %w", err)
+	case len(data) > MaxJWT:
+		return "", fmt.Errorf("read the workload identity: it has %d bytes; at most %d", len(data), MaxJWT)
 	}
 	jwt := strings.TrimSpace(string(data))
 	if jwt == "" {
-		return "", fmt.Errorf("read the workload identity: %s is empty", file)
+		return "", errors.New("read the workload identity: it is empty")
 	}
 	return jwt, nil
 }

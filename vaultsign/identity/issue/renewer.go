@@ -21,8 +21,8 @@ const (
 
 // RenewerConfig tells a Renewer where new identities come from.
 type RenewerConfig struct {
-	Vault   Config
-	JWTFile string // workload identity, read anew at each renewal
+	Vault Config
+	JWT   func() ([]byte, error) // workload identity, read anew at each renewal
 	// Trust, if set, returns the bundle that a new certificate must chain to before it is used.
 	Trust func() *identity.Bundle
 	// LoggedIn, if set, is called with the renewal's Vault client, so that other things can be refreshed with the same
@@ -136,7 +136,7 @@ func renewAt(c *identity.Certificate) time.Time {
 func (r *Renewer) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
-	login, err := LogIn(ctx, r.config.Vault, r.config.JWTFile)
+	login, err := LogIn(ctx, r.config.Vault, r.config.JWT)
 	if err != nil {
 		return err
 	}

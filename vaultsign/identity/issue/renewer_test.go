@@ -14,14 +14,14 @@ func TestRenewerKeepsWhatItHas(t *testing.T) {
 	v := newFaultyVault(t)
 	v.life = time.Second
 	file := jwtFile(t, "first")
-	login, err := LogIn(t.Context(), v.config, file)
+	login, err := LogIn(t.Context(), v.config, from(file))
 	must(t, err)
 	first, err := login.Issue(t.Context(), function(t, "tax"))
 	must(t, err)
 	must(t, os.Remove(file)) // so that the first renewal fails
 	renewed := make(chan *identity.Identity, 8)
 	r := NewRenewer(first, RenewerConfig{
-		Vault: v.config, JWTFile: file, Renewed: func(i *identity.Identity) { renewed <- i },
+		Vault: v.config, JWT: from(file), Renewed: func(i *identity.Identity) { renewed <- i },
 	})
 	defer r.Stop()
 	for deadline := time.Now().Add(20 * time.Second); r.Err() == nil; time.Sleep(10 * time.Millisecond) {
@@ -53,14 +53,14 @@ func TestRenewerRefusesUntrusted(t *testing.T) {
 	v, other := newFaultyVault(t), newFaultyVault(t)
 	v.life = time.Second
 	file := jwtFile(t, "jwt")
-	login, err := LogIn(t.Context(), v.config, file)
+	login, err := LogIn(t.Context(), v.config, from(file))
 	must(t, err)
 	first, err := login.Issue(t.Context(), function(t, "tax"))
 	must(t, err)
 	bundle, err := identity.ParseBundle(testDomain, []byte(certPEM(other.ca.Raw)))
 	must(t, err)
 	r := NewRenewer(first, RenewerConfig{
-		Vault: v.config, JWTFile: file, Trust: func() *identity.Bundle { return bundle },
+		Vault: v.config, JWT: from(file), Trust: func() *identity.Bundle { return bundle },
 	})
 	defer r.Stop()
 	for deadline := time.Now().Add(20 * time.Second); r.Err() == nil; time.Sleep(10 * time.Millisecond) {
@@ -76,11 +76,11 @@ func TestRenewerRefusesUntrusted(t *testing.T) {
 
 func TestRenewerStops(t *testing.T) {
 	v := newFaultyVault(t)
-	login, err := LogIn(t.Context(), v.config, jwtFile(t, "jwt"))
+	login, err := LogIn(t.Context(), v.config, from(jwtFile(t, "jwt")))
 	must(t, err)
 	first, err := login.Issue(t.Context(), function(t, "tax"))
 	must(t, err)
-	r := NewRenewer(first, RenewerConfig{Vault: v.config, JWTFile: "none"})
+	r := NewRenewer(first, RenewerConfig{Vault: v.config, JWT: from("none")})
 	if age := r.Age(time.Now()); age < time.Second || age > time.Minute || r.Remaining(time.Now()) < 50*time.Minute {
 		t.Errorf("age %v, remaining %v", age, r.Remaining(time.Now()))
 	}
@@ -93,7 +93,7 @@ func TestRenewerStops(t *testing.T) {
 
 func TestRenewAtHalfLife(t *testing.T) {
 	v := newFaultyVault(t)
-	login, err := LogIn(t.Context(), v.config, jwtFile(t, "jwt"))
+	login, err := LogIn(t.Context(), v.config, from(jwtFile(t, "jwt")))
 	must(t, err)
 	issued, err := login.Issue(t.Context(), function(t, "tax"))
 	must(t, err)

@@ -152,3 +152,8 @@ func jwtFile(t *testing.T, content string) string {
 	must(t, os.WriteFile(file, []byte(content), 0o600))
 	return file
 }
+
+// from reads the workload identity from a file.
+func from(file string) func() ([]byte, error) {
+	return func() ([]byte, error) { return os.ReadFile(file) }
+}

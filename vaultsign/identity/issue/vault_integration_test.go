@@ -119,7 +119,7 @@ func (v *realVault) workloadIdentity(t *testing.T, job string) string {
 func TestRealVaultIssuesOwnIdentityOnly(t *testing.T) {
 	v := newRealVault(t, "1h")
 	ctx := context.Background()
-	login, err := LogIn(ctx, v.config, v.workloadIdentity(t, "tax"))
+	login, err := LogIn(ctx, v.config, from(v.workloadIdentity(t, "tax")))
 	must(t, err)
 	issued, err := login.Issue(ctx, function(t, "tax"))
 	must(t, err)
@@ -153,7 +153,7 @@ func TestRealVaultRefusesTamperedIdentity(t *testing.T) {
 	must(t, err)
 	jwt[len(jwt)/2] ^= 1
 	must(t, os.WriteFile(file, jwt, 0o600))
-	_, err = LogIn(context.Background(), v.config, file)
+	_, err = LogIn(context.Background(), v.config, from(file))
 	var denied *DeniedError
 	if !errors.As(err, &denied) {
 		t.Errorf("got %v, want a *DeniedError", err)
@@ -166,7 +166,7 @@ func TestRealVaultBatchToken(t *testing.T) {
 		"role_type": "jwt", "bound_audiences": "vault.io", "user_claim": "nomad_job_id", "token_type": "batch",
 		"claim_mappings": map[string]string{"nomad_job_id": "nomad_job_id"}, "token_ttl": "5m",
 	})
-	login, err := LogIn(context.Background(), v.config, v.workloadIdentity(t, "tax"))
+	login, err := LogIn(context.Background(), v.config, from(v.workloadIdentity(t, "tax")))
 	must(t, err)
 	must(t, login.Close(context.Background()))
 }
@@ -175,7 +175,7 @@ func TestRealVaultRenewal(t *testing.T) {
 	v := newRealVault(t, "4s")
 	ctx := context.Background()
 	file := v.workloadIdentity(t, "tax")
-	login, err := LogIn(ctx, v.config, file)
+	login, err := LogIn(ctx, v.config, from(file))
 	must(t, err)
 	first, err := login.Issue(ctx, function(t, "tax"))
 	must(t, err)
@@ -185,7 +185,7 @@ func TestRealVaultRenewal(t *testing.T) {
 	must(t, trust.Refresh(ctx))
 	renewed := make(chan *identity.Identity, 10)
 	r := NewRenewer(first, RenewerConfig{
-		Vault: v.config, JWTFile: file, Trust: trust.Bundle, Renewed: func(i *identity.Identity) { renewed <- i },
+		Vault: v.config, JWT: from(file), Trust: trust.Bundle, Renewed: func(i *identity.Identity) { renewed <- i },
 	})
 	defer r.Stop()
 	for range 2 {

@@ -87,6 +87,8 @@ func handle(ctx context.Context, r Request) (Reply, error) {
 	case "call":
 		text, err := other.Call(ctx, r.Arg)
 		return result(text, err, ctx), nil
+	case "shared", "sparse", "pipes", "threads", "calls", "orphans":
+		return result("", hold(ctx, r), ctx), nil
 	case "environment":
 		return Reply{OK: true, Text: strings.Join(append(os.Args, os.Environ()...), " ")}, nil
 	default:
