@@ -108,7 +108,10 @@ func (a *arrival) passOn(to retry.Target, limits *router.Policy) error {
 // run runs a verified call and writes the return that sign signed.
 func (a *arrival) run(at *calls.Instance, caller string, call *callsig.Call, sign func(callsig.Signer, callsig.Return) error) error {
 	began := time.Now()
-	ctx, hops := calls.Explain(a.r.Context())
+	ctx, explanation := a.r.Context(), (*calls.Explanation)(nil)
+	if call.Explain {
+		ctx, explanation = calls.Explain(ctx)
+	}
 	tm := a.in.config.Telemetry
 	ctx, span := tm.Start(ctx, call.Traceparent, telemetry.Server, at.Function(), telemetry.Caller(""),
 		telemetry.Route(telemetry.RouteIngress), telemetry.Allocation(at.ID()), telemetry.Node(a.in.config.Bind))
@@ -123,11 +126,16 @@ func (a *arrival) run(at *calls.Instance, caller string, call *callsig.Call, sig
 	if err != nil {
 		return &retry.Failure{Kind: retry.Refused, Err: err}
 	}
-	if a.r.Header.Get(callsig.HeaderExplain) != "" {
-		result.Explain = hops.Encode()
+	if explanation != nil {
+		result.Explain = explanation.Encode()
 	}
-	if err := sign(callsig.NewSigner(at.Identity()), result); err != nil {
-		return problem.OfSignature(at.Function(), err)
+	signer := callsig.NewSigner(at.Identity())
+	if err := sign(signer, result); err != nil {
+		a.in.log.Error("a return could not be signed", "function", at.Function(), "allocation", at.ID(), "error", err)
+		result = problem.Unsigned(at.Function())
+		if err := sign(signer, result); err != nil {
+			return problem.OfSignature(at.Function(), err)
+		}
 	}
 	if a.forwarded && at.Spec().Call.Idempotent {
 		a.w.Header().Set(idempotentHeader, "?1")

@@ -44,6 +44,12 @@ func Return(err error) callsig.Return {
 	return callsig.Return{Status: p.Status, Code: p.Code, Body: body}
 }
 
+// Unsigned is the return of a call of function that was executed, and whose own return can't be signed as it is.
+func Unsigned(function string) callsig.Return {
+	return Return(countersign.Errorf(countersign.CodeInternal, function,
+		"the call was executed, and its return could not be signed; the host's log has the cause"))
+}
+
 // OfSignature turns what package callsig refused, in a call of function, into the error of the call.
 func OfSignature(function string, err error) error {
 	var refused *callsig.Error

@@ -186,7 +186,7 @@ func (w *vectorWorld) calls(t *testing.T) []callVector {
 		},
 		{
 			Name: "empty bodies, explained", Signer: "ann", Nonce: "MDEyMzQ1Njc4OWFiY2RlZg",
-			call: Call{Caller: ann, Callee: tax, Deadline: deadline, ID: "3"}, ret: Return{Status: 200, Explain: "[]"},
+			call: Call{Caller: ann, Callee: tax, Deadline: deadline, ID: "3", Explain: true}, ret: Return{Status: 200, Explain: "[]"},
 		},
 	}
 	for i := range list {
