@@ -33,15 +33,19 @@ type arrival struct {
 
 // serveCall answers a call from outside: route, verify, and run it here or pass it on to where it runs.
 func (in *Server) serveCall(w http.ResponseWriter, r *http.Request) {
-	release, err := in.allow(r.PathValue("function"))
-	if err != nil {
-		in.refuse(w, r, err)
-		return
-	}
-	defer release()
 	a := &arrival{in: in, w: w, r: r}
-	defer func() { in.bodies.Release(int64(len(a.body))) }()
-	if err := a.serve(); err != nil {
+	var err error
+	if a.forwarded, err = comesForwarded(r); err == nil {
+		var release func()
+		if release, err = in.allow(r.PathValue("function"), r.RemoteAddr, a.forwarded); err != nil {
+			in.refuse(w, r, err)
+			return
+		}
+		defer release()
+		defer func() { in.bodies.give(int64(len(a.body)), a.forwarded) }()
+		err = a.serve()
+	}
+	if err != nil {
 		in.node.Refused(r.PathValue("function"), telemetry.SideIngress, err)
 		in.refuse(w, r, err)
 	}
@@ -53,9 +57,6 @@ func (a *arrival) serve() error {
 	var err error
 	if a.callee, err = identity.FunctionID(a.in.config.TrustDomain, function); err != nil {
 		return countersign.Errorf(countersign.CodeUnknownFunction, "", "%w", fmt.Errorf("no function: %w", err))
-	}
-	if a.forwarded, err = comesForwarded(a.r); err != nil {
-		return err
 	}
 	var next nextFunc
 	if a.forwarded {

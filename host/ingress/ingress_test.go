@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"countersign"
 	"countersign/hclspec"
 	"countersign/host/control"
@@ -44,7 +42,7 @@ func TestTooManyCalls(t *testing.T) {
 func TestBodiesHaveABudget(t *testing.T) {
 	f := newFixture(t)
 	f.run("quote", open, running(echo))
-	n := serving(t, f, func(in *Server) { in.bodies = semaphore.NewWeighted(100) })
+	n := serving(t, f, func(in *Server) { in.bodies = newRoom(100) })
 	c := n.speaking(t, "1", "", nil)
 	large := `"` + strings.Repeat("x", 200) + `"`
 	for _, length := range []int64{int64(len(large)), -1} {
