@@ -69,7 +69,7 @@ type Config struct {
 	TrustDomain string
 	Bind        string                  // IP address that connections to other hosts come from, and the host's name in traces
 	Trust       func() *identity.Bundle // current; nil while there is none
-	Replay      *callsig.ReplayCache    // remembers calls; shared with the links
+	Replay      *callsig.ReplayCache    // remembers calls from outside, also beyond a restart
 	Telemetry   *telemetry.Telemetry
 	Log         *slog.Logger
 }
@@ -82,6 +82,7 @@ type Server struct {
 	mux      *http.ServeMux
 	http     *http.Server
 	names    map[string]bool // authorities that signed calls may name; see isOwn
+	address  map[string]bool // those of them that are the listener's address, and so no other host's
 	verifier callsig.Verifier
 	tokens   *token.Verifier // nil: no issuer is trusted
 
@@ -102,7 +103,7 @@ type Server struct {
 
 // New prepares a port. Nothing is asked over the network yet.
 func New(config Config) (*Server, error) {
-	in := &Server{config: config, log: config.Log, node: config.Node, mux: http.NewServeMux(), names: map[string]bool{},
+	in := &Server{config: config, log: config.Log, node: config.Node, mux: http.NewServeMux(), names: map[string]bool{}, address: map[string]bool{},
 		retry: retry.Policy{Telemetry: config.Telemetry, Log: config.Log}, links: config.Node.ServeLink,
 		bodies: newRoom(maxBodies), openTimeout: openTimeout, maxOpening: maxOpening, maxConnections: maxConnections,
 		openingShare: openingShare, connectionsShare: connectionsShare}
@@ -177,6 +178,7 @@ func (in *Server) addNames(a net.Addr) {
 	if err != nil {
 		return
 	}
+	in.address[net.JoinHostPort(host, port)] = true
 	names := []string{host}
 	for name := range in.names {
 		if _, _, err := net.SplitHostPort(name); err != nil {
@@ -187,12 +189,17 @@ func (in *Server) addNames(a net.Addr) {
 		in.names[net.JoinHostPort(name, port)] = true
 	}
 	if port == "80" || port == "443" { // left out of an authority
-		in.names[strings.TrimSuffix(net.JoinHostPort(host, ""), ":")] = true
+		short := strings.TrimSuffix(net.JoinHostPort(host, ""), ":")
+		in.names[short], in.address[short] = true, true
 	}
 }
 
 // isOwn tells whether an authority that a call was signed for is this host.
 func (in *Server) isOwn(authority string) bool { return in.names[authority] }
+
+// isAddress tells whether an authority is this host's own address. Other names may be those of several hosts, behind one
+// load balancer.
+func (in *Server) isAddress(authority string) bool { return in.address[authority] }
 
 // serve bounds how many fields a request may have, and lets the mux go on.
 func (in *Server) serve(w http.ResponseWriter, r *http.Request) {

@@ -284,7 +284,7 @@ func TestVectorsVerify(t *testing.T) {
 		session.macs[d].init(key)
 	}
 	server := &Verifier{
-		Trust: trust, Replay: NewReplayCache(0, now), Now: clock,
+		Trust: trust, Replay: ResumeReplayCache(0, now, nil), Now: clock,
 		Session: func(id string) *Session {
 			if id == session.id {
 				return session
