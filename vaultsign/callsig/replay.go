@@ -116,7 +116,7 @@ func (c *ReplayCache) claim(keyID string, sig *Signature, now time.Time) error {
 		return refuse(ReasonReplayed, "the call's nonce was used before")
 	}
 	if sig.Created < s.unknown {
-		return refuse(ReasonExpired, "the call was created before this node began to remember nonces; sign anew")
+		return refuse(ReasonExpired, "the call may have been accepted before, which this node does not know any more; sign anew")
 	}
 	if len(s.current) >= c.perShard {
 		return refuse(ReasonReplayCacheFull, "more calls than this node can remember; try again in a minute")
