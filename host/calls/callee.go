@@ -36,16 +36,10 @@ func (in *Instance) receive(ctx context.Context, session *callsig.Session, call 
 		answer, err = callsig.SignReturn(session, call, problem.Unsigned(in.Function()), time.Now())
 	}
 	if err != nil {
-		return nil, &executedError{problem.OfSignature(in.Function(), err)}
+		return nil, problem.Unanswerable(in.Function(), err)
 	}
 	return answer, nil
 }
-
-// executedError says that a call failed after it was executed.
-type executedError struct{ error }
-
-// Unwrap returns the error of the call.
-func (e *executedError) Unwrap() error { return e.error }
 
 // linked is an instance at the called end of a link, whose server verifies the call and signs the return.
 type linked struct{ *Instance }

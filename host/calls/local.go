@@ -2,7 +2,6 @@ package calls
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"countersign/host/problem"
@@ -23,11 +22,7 @@ func (o *outgoing) local(ctx context.Context, to *Instance, limits *router.Polic
 		return nil, problem.OfSignature(o.callee, err)
 	}
 	answer, err := to.receive(ctx, keys.callee, signed)
-	var executed *executedError
-	switch {
-	case errors.As(err, &executed):
-		return nil, &retry.Failure{Kind: retry.Unanswered, Err: executed.error}
-	case err != nil:
+	if err != nil {
 		return nil, &retry.Failure{Kind: retry.Refused, Err: err}
 	}
 	if err := callsig.VerifyReturn(keys.caller, signed, answer, time.Now()); err != nil {

@@ -135,7 +135,7 @@ func (a *arrival) run(at *calls.Instance, caller string, call *callsig.Call, sig
 		a.in.log.Error("a return could not be signed", "function", at.Function(), "allocation", at.ID(), "error", err)
 		result = problem.Unsigned(at.Function())
 		if err := sign(signer, result); err != nil {
-			return problem.OfSignature(at.Function(), err)
+			return problem.Unanswerable(at.Function(), err)
 		}
 	}
 	if a.forwarded && at.Spec().Call.Idempotent {

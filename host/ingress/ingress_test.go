@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"countersign"
 	"countersign/hclspec"
+	"countersign/host/calls"
 	"countersign/host/control"
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
@@ -281,5 +283,34 @@ func TestExplainedOnlyIfSigned(t *testing.T) {
 	r.Header.Del(callsig.HeaderExplain)
 	if p := do(t, c, r).problem(t); p.Code != countersign.CodeUnverified {
 		t.Errorf("taken out by somebody else: %+v", p)
+	}
+}
+
+// TestNobodyCanSign has an instance whose certificate is gone after the call.
+func TestNobodyCanSign(t *testing.T) {
+	f := newFixture(t)
+	id := functionID(t, "quote")
+	good := f.ca.Identity(t, id)
+	_, ended := f.ca.Certify(t, id, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour))
+	var self atomic.Pointer[identity.Identity]
+	self.Store(good)
+	spec := open
+	spec.Name, spec.Call = "quote", hclspec.Call{Timeout: 5 * time.Second, MaxRequest: 64, MaxResponse: 64}
+	runs := 0
+	in := f.calls.Prepare(calls.InstanceConfig{Allocation: "a", Spec: &spec, SVID: id, Identity: self.Load})
+	f.calls.Add(in, goFunction(func(context.Context, *countersign.Invocation) ([]byte, error) {
+		runs++
+		self.Store(ended)
+		return []byte("{}"), nil
+	}))
+	n := serving(t, f, nil)
+	c := n.speaking(t, "1", "", nil)
+	r, _ := n.signed(t, "http://"+n.address, "quote", "{}")
+	if got := do(t, c, r); got.problem(t).Code != countersign.CodeInternal || !strings.Contains(string(got.body), "was executed") {
+		t.Errorf("after the call: %d %s", got.StatusCode, got.body)
+	}
+	r, _ = n.signed(t, "http://"+n.address, "quote", "{}")
+	if got := do(t, c, r); got.problem(t).Code != countersign.CodeUnavailable || runs != 1 {
+		t.Errorf("before the call: %d %s, executed %d times", got.StatusCode, got.body, runs)
 	}
 }
