@@ -134,13 +134,10 @@ func (c *Client) callNode(ctx context.Context, node, function string, body []byt
 		deadline = began.Add(callsig.DefaultLifetime)
 	}
 	call := callsig.Call{Caller: c.Identity.ID(), Callee: callee, Authority: callsig.AuthorityOf(request), Deadline: deadline,
-		ID: rand.Text(), Body: body}
+		ID: rand.Text(), Explain: c.Explain, Body: body}
 	signed, err := callsig.SignRequest(request, callsig.NewSigner(c.Identity), call, began)
 	if err != nil {
 		return nil, fmt.Errorf("signing the call of function %q: %w", function, err)
-	}
-	if c.Explain {
-		request.Header.Set(callsig.HeaderExplain, "?1")
 	}
 	answer := &Answer{Node: node, Call: signed}
 	if err := c.exchange(request, signed, function, answer); err != nil {

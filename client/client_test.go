@@ -58,7 +58,7 @@ func (w *world) identity(id string) *identity.Identity {
 func (w *world) node(shows *identity.Identity, seen func(*http.Request)) *httptest.Server {
 	w.t.Helper()
 	trust := func() *identity.Bundle { return w.Bundle }
-	verifier := &callsig.Verifier{Trust: trust, Replay: callsig.NewReplayCache(0, time.Now())}
+	verifier := &callsig.Verifier{Trust: trust, Replay: callsig.ResumeReplayCache(0, time.Now(), nil)}
 	quote := w.identity("function/quote")
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		seen(r)

@@ -45,9 +45,10 @@ type Host struct {
 	groups groups
 
 	calls     *calls.Node
-	catalog   *catalog.Watcher // nil without Consul
-	functions atomic.Int64     // that Consul knows
-	replay    *callsig.ReplayCache
+	catalog   *catalog.Watcher     // nil without Consul
+	functions atomic.Int64         // that Consul knows
+	replay    *callsig.ReplayCache // of calls from outside
+	linked    *callsig.ReplayCache // of calls from other hosts
 	telemetry *telemetry.Telemetry
 
 	mu    sync.Mutex
@@ -65,6 +66,9 @@ func New(ctx context.Context, config control.HostConfig, log *slog.Logger) (*Hos
 		return nil, err
 	}
 	var err error
+	if err = h.remember(); err != nil {
+		return nil, err
+	}
 	if h.cache, err = artifact.NewCache(filepath.Join(config.DataDir, "artifacts")); err != nil {
 		return nil, err
 	}
@@ -77,11 +81,10 @@ func New(ctx context.Context, config control.HostConfig, log *slog.Logger) (*Hos
 	if h.trust, err = issue.OpenTrust(h.vault(), config.TrustDomain, filepath.Join(config.DataDir, "trust.pem")); err != nil {
 		return nil, err
 	}
-	h.replay = callsig.NewReplayCache(replayEntries, time.Now())
 	if err := h.observe(); err != nil {
 		return nil, err
 	}
-	h.calls = calls.New(calls.Config{TrustDomain: config.TrustDomain, Bind: config.Bind, Trust: h.trust.Bundle, Replay: h.replay,
+	h.calls = calls.New(calls.Config{TrustDomain: config.TrustDomain, Bind: config.Bind, Trust: h.trust.Bundle, Replay: h.linked,
 		Telemetry: h.telemetry, Log: log})
 	if err := h.watch(); err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ func (h *Host) observe() error {
 
 // gauges is the state of the host at the moment of a scrape.
 func (h *Host) gauges() telemetry.Gauges {
-	g := telemetry.Gauges{TrustBundle: h.trust.Fetched(), ReplayEntries: h.replay.Len(), Links: h.calls.Links()}
+	g := telemetry.Gauges{TrustBundle: h.trust.Fetched(), ReplayEntries: h.replay.Len() + h.linked.Len(), Links: h.calls.Links()}
 	if h.catalog != nil {
 		g.Snapshot = &telemetry.Snapshot{Confirmed: time.Now().Add(-h.catalog.Age()), Services: int(h.functions.Load())}
 	}

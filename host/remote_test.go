@@ -16,6 +16,7 @@ import (
 	"countersign/host/control"
 	"countersign/host/link"
 	"countersign/router"
+	"countersign/tests/nobody"
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
 )
@@ -151,6 +152,32 @@ func TestLocalInstanceFirst(t *testing.T) {
 	ns.hosts[0].host.calls.Router.Remove(local.instance)
 	if reply, err := callAs(quote, 0, "tax", `{}`); err != nil || string(reply) != "1" {
 		t.Errorf("%q, %v; want the answer of the other host", reply, err)
+	}
+}
+
+// TestNoLocalCallsWithoutIntentions starts a host while Consul is away, as after a restart.
+func TestNoLocalCallsWithoutIntentions(t *testing.T) {
+	f := newFixtureFrom(t, newAuthority(t), control.HostConfig{Consul: control.Consul{Address: "http://" + nobody.Listens(t)}})
+	executed := false
+	f.run("payments", hclspec.Function{}, running(func(_ context.Context, in *countersign.Invocation) ([]byte, error) {
+		executed = true
+		return in.Body, nil
+	}))
+	quote := f.run("quote", hclspec.Function{Calls: []string{"payments"}}, running(echo))
+	call := func() error {
+		_, err := callAs(quote, 0, "payments", `{}`)
+		return err
+	}
+	if err := call(); countersign.CodeOf(err) != countersign.CodeUnavailable || executed {
+		t.Errorf("before Consul has answered: %v, executed %v; want unavailable", err, executed)
+	}
+	f.host.calls.Router.Update(router.Snapshot{Intentions: []router.Intention{{Source: "quote", Destination: "payments"}}})
+	if err := call(); countersign.CodeOf(err) != countersign.CodeNotPermitted || executed {
+		t.Errorf("once Consul denies it: %v, executed %v; want not permitted", err, executed)
+	}
+	f.host.calls.Router.Update(router.Snapshot{Intentions: []router.Intention{{Source: "quote", Destination: "payments", Allow: true}}})
+	if err := call(); err != nil || !executed {
+		t.Errorf("once Consul allows it: %v, executed %v", err, executed)
 	}
 }
 

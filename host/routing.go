@@ -12,7 +12,7 @@ import (
 )
 
 // wantTime is how long a start waits for Consul's first answers about the functions that it calls. Without them it
-// starts all the same: Consul may be away for a while, and calls fail with a reason until it is back.
+// starts all the same: Consul may be away for a while, and calls between functions fail with a reason until it is back.
 const wantTime = 3 * time.Second
 
 // watch begins to follow Consul, if there is one. Without, functions call only those of their own host.
@@ -60,7 +60,7 @@ func (s *start) want(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, wantTime)
 	defer cancel()
 	if err := h.catalog.Wait(ctx, s.spec.Calls...); err != nil {
-		s.event("Consul has not answered yet: functions that this one calls can't be reached until it does")
+		s.event("Consul has not answered yet: until it does, this function can't call others, nor be called by them")
 		h.log.Warn("a function starts without routes", "function", s.spec.Name, "error", err)
 	}
 	return nil

@@ -7,6 +7,12 @@ func noInstanceHere(function string) error {
 		"no healthy instance of function %q on this node", function)
 }
 
+// intentionsUnknown refuses a call between functions, wherever the callee runs, before the first Update.
+func intentionsUnknown(function string) error {
+	return countersign.Errorf(countersign.CodeUnavailable, function,
+		"the intentions are not known yet: this node has had no answer from Consul since its host started; try again")
+}
+
 // absent tells a function that nothing in Consul has the name of from one whose chain is not in yet.
 func (c *callee[T]) absent(q *Query) error {
 	if c.registered || c.named {

@@ -77,6 +77,47 @@ func routeError(r *testRouter, q Query) error {
 	return err
 }
 
+// TestNoCallsBeforeIntentionsAreKnown has instances here before Consul has answered for the first time.
+func TestNoCallsBeforeIntentionsAreKnown(t *testing.T) {
+	var r testRouter
+	refused := func(when string, q Query) {
+		t.Helper()
+		err := routeError(&r, q)
+		if countersign.CodeOf(err) != countersign.CodeUnavailable || !strings.Contains(err.Error(), "intentions are not known") {
+			t.Errorf("%s: %v; want a refusal, since the intentions are not known", when, err)
+		}
+	}
+	anything := func(string) bool { return true }
+	refused("without an instance", Query{Caller: "quote", Callee: "tax"})
+	busy, idle := &running{"busy", "tax", 9}, &running{"idle", "tax", 1}
+	r.Add(busy)
+	r.Add(idle)
+	r.Add(&running{"q", "quote", 0})
+	refused("with instances", Query{Caller: "quote", Callee: "tax"})
+	refused("with a spec that allows all", Query{Caller: "quote", Callee: "tax", Allowed: anything})
+	refused("of itself", Query{Caller: "tax", Callee: "tax", Allowed: anything})
+	refused("again, elsewhere", Query{Caller: "quote", Callee: "tax", LocalTried: []string{"idle"}})
+	refused("of a function that is not here", Query{Caller: "quote", Callee: "fx", Allowed: anything})
+	r.Remove(busy)
+	refused("after one left", Query{Caller: "quote", Callee: "tax"})
+	r.Add(busy)
+	// From outside the callee's own spec decides, which its host knows.
+	if got := ask(&r, Query{Callee: "tax"}); got != "idle" {
+		t.Errorf("from outside: %s", got)
+	}
+	if got := ask(&r, Query{Callee: "tax", LocalTried: []string{"idle", "busy"}}); got != "unavailable" {
+		t.Errorf("from outside, after both were tried: %s", got)
+	}
+	r.Update(Snapshot{Functions: []Function{{Name: "tax"}}, Intentions: []Intention{{Source: "quote", Destination: "tax"}}})
+	if got := goes(&r, Query{Callee: "tax"}); got != "not_permitted" {
+		t.Errorf("once a denial is known: %s", got)
+	}
+	r.Update(Snapshot{Functions: []Function{{Name: "tax"}}, Intentions: allowAll})
+	if got := goes(&r, Query{Callee: "tax"}); got != "idle" {
+		t.Errorf("once it is allowed: %s", got)
+	}
+}
+
 func TestPermittedWithoutConsul(t *testing.T) {
 	var r testRouter
 	if err := r.Permitted("quote", "tax"); countersign.CodeOf(err) != countersign.CodeUnavailable {

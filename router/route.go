@@ -10,19 +10,20 @@ import (
 //
 // The error is a *countersign.CallError. CodeNotPermitted: Consul's intentions do not allow the call, or the chain leads
 // to a function that the caller's spec does not list. CodeUnknownFunction: nothing in Consul has the callee's name.
-// CodeUnavailable: there is no healthy instance that was not tried, or Consul's answers about the callee are not in yet.
+// CodeUnavailable: there is no healthy instance that was not tried, or Consul's answers about the callee, or the
+// intentions, are not in yet.
 func (r *Router[T]) Route(q *Query) (Choice[T], error) {
 	t := r.current.Load()
-	if t == nil {
-		return Choice[T]{}, noInstanceHere(q.Callee)
+	if r.Standalone {
+		return t.here(q)
+	}
+	if t == nil || !t.loaded {
+		if q.Caller != "" { // also for a callee of this host: it may be the one that an intention denies
+			return Choice[T]{}, intentionsUnknown(q.Callee)
+		}
+		return t.here(q)
 	}
 	known := t.callees[q.Callee]
-	if r.Standalone || !t.loaded {
-		if known == nil || known.local == nil {
-			return Choice[T]{}, noInstanceHere(q.Callee)
-		}
-		return t.pick(known.local, q)
-	}
 	if known == nil {
 		known = &callee[T]{}
 	}
@@ -37,6 +38,16 @@ func (r *Router[T]) Route(q *Query) (Choice[T], error) {
 		return t.pick(known.local, q)
 	}
 	return Choice[T]{}, known.absent(q)
+}
+
+// here chooses among the instances of this host, without regard to Consul. A nil table has none.
+func (t *table[T]) here(q *Query) (Choice[T], error) {
+	if t != nil {
+		if known := t.callees[q.Callee]; known != nil && known.local != nil {
+			return t.pick(known.local, q)
+		}
+	}
+	return Choice[T]{}, noInstanceHere(q.Callee)
 }
 
 // mayCall tells whether a call may be made at all: by the intentions or, from outside, by the callee's ingress. An

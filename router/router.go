@@ -12,8 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"countersign"
 )
 
 // Instance is something that can be called: one running allocation of a function on this host.
@@ -26,8 +24,8 @@ type Instance interface {
 	InFlight() int
 }
 
-// Router is the routing table of a node. The zero value is ready to use: until the first Update it routes to instances
-// of this host only. Its methods may be called at the same time; the exported fields must be set before the first one.
+// Router is the routing table of a node. The zero value is ready to use: until the first Update it routes calls from
+// outside to instances of this host, and refuses calls between functions, since it does not know the intentions. Its methods may be called at the same time; the exported fields must be set before the first one.
 type Router[T Instance] struct {
 	// Standalone says that there is no Consul: intentions are not consulted, and only instances of this host are
 	// called.
@@ -188,8 +186,7 @@ func (r *Router[T]) Permitted(caller, callee string) error {
 	}
 	t := r.current.Load()
 	if t == nil || !t.loaded {
-		return countersign.Errorf(countersign.CodeUnavailable, callee,
-			"the intentions are not known yet: this node has had no answer from Consul; try again")
+		return intentionsUnknown(callee)
 	}
 	if ok, why := t.intentions.permit(caller, callee); !ok {
 		return notPermitted(caller, callee, why)

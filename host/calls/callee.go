@@ -21,13 +21,22 @@ func (in *Instance) receive(ctx context.Context, session *callsig.Session, call 
 	if err := callsig.VerifyCall(session, in.config.SVID, call, time.Now()); err != nil {
 		return nil, problem.OfSignature(in.Function(), err)
 	}
+	ctx, stop, err := in.receivable(ctx, session, &call.Call)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
 	result, err := in.Run(ctx, call.Call.Caller.String(), &call.Call)
 	if err != nil {
 		return nil, err
 	}
 	answer, err := callsig.SignReturn(session, call, result, time.Now())
 	if err != nil {
-		return nil, problem.OfSignature(in.Function(), err)
+		in.node.config.Log.Error("a return could not be signed", "function", in.Function(), "allocation", in.ID(), "error", err)
+		answer, err = callsig.SignReturn(session, call, problem.Unsigned(in.Function()), time.Now())
+	}
+	if err != nil {
+		return nil, problem.Unanswerable(in.Function(), err)
 	}
 	return answer, nil
 }
@@ -68,7 +77,7 @@ func (l linked) Run(ctx context.Context, call *callsig.Call) (callsig.Return, er
 		return callsig.Return{}, err
 	}
 	caller := call.Caller.String()
-	if !link.Explained(ctx) {
+	if !call.Explain {
 		return l.Instance.Run(ctx, caller, call)
 	}
 	ctx, hops := Explain(ctx)
@@ -77,18 +86,24 @@ func (l linked) Run(ctx context.Context, call *callsig.Call) (callsig.Return, er
 	return result, err
 }
 
-// Run executes a verified call of caller, as the function is to see who calls. An error means that the instance did not
-// accept it: nothing was executed.
+// Run executes a verified call of caller, as the function is to see who calls, for no longer than the instance can sign
+// the return. An error means that the instance did not accept it: nothing was executed.
 func (in *Instance) Run(ctx context.Context, caller string, call *callsig.Call) (callsig.Return, error) {
 	if call.Hops > maxHops {
 		return callsig.Return{}, countersign.Errorf(countersign.CodeLoop, in.Function(), "more than %d hops", maxHops)
 	}
+	ctx, stop, err := in.signable(ctx, in.deadline(call), in.certificateEnds)
+	if err != nil {
+		return callsig.Return{}, err
+	}
+	defer stop()
 	if err := in.begin(); err != nil {
 		return callsig.Return{}, err
 	}
 	defer in.done()
 	in.served.Begin()
 	reply, err := in.execute(ctx, caller, call)
+	err = in.stopped(ctx, err)
 	in.served.End(countersign.CodeOf(err))
 	if err != nil {
 		return problem.Return(err), nil
@@ -98,10 +113,7 @@ func (in *Instance) Run(ctx context.Context, caller string, call *callsig.Call) 
 
 // execute runs the function for at most the time that the caller and the spec give it.
 func (in *Instance) execute(ctx context.Context, caller string, call *callsig.Call) ([]byte, error) {
-	deadline := time.Now().Add(in.Spec().Call.Timeout)
-	if call.Deadline.Before(deadline) {
-		deadline = call.Deadline
-	}
+	deadline := in.deadline(call)
 	if time.Until(deadline) <= 0 {
 		return nil, countersign.Errorf(countersign.CodeDeadline, in.Function(), "the deadline had passed when the call arrived")
 	}
@@ -109,6 +121,15 @@ func (in *Instance) execute(ctx context.Context, caller string, call *callsig.Ca
 	defer cancel()
 	return in.runtime.Invoke(ctx, &countersign.Invocation{ID: call.ID, Caller: caller, Function: in.Function(),
 		Traceparent: call.Traceparent, Hops: call.Hops, Deadline: deadline, Body: call.Body})
+}
+
+// deadline is until when a call may run: for the time that the caller and the spec give it.
+func (in *Instance) deadline(call *callsig.Call) time.Time {
+	deadline := time.Now().Add(in.Spec().Call.Timeout)
+	if call.Deadline.Before(deadline) {
+		return call.Deadline
+	}
+	return deadline
 }
 
 func (in *Instance) checkSize(n int64) error {

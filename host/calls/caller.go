@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
 )
+
+// maxReason bounds what is passed on of another host's reason, in bytes.
+const maxReason = 4 << 10
 
 // maxHops bounds how deep functions may call each other, so that a circle ends.
 const maxHops = 16
@@ -155,7 +159,8 @@ func replyOf(callee string, r *callsig.Return) ([]byte, error) {
 	if err := strictjson.DecodeOpen(r.Body, &p); err != nil {
 		return nil, countersign.Errorf(countersign.CodeBroken, callee, "the return's problem document is malformed")
 	}
-	return nil, &countersign.CallError{Code: r.Code, Function: callee, Reason: p.Detail}
+	reason := strings.ToValidUTF8(p.Detail[:min(len(p.Detail), maxReason)], "\uFFFD")
+	return nil, &countersign.CallError{Code: r.Code, Function: callee, Reason: reason}
 }
 
 var (

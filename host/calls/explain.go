@@ -3,6 +3,7 @@ package calls
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 
 	"countersign"
@@ -14,8 +15,13 @@ type Explanation struct {
 	hops []countersign.Hop
 }
 
-// maxExplained bounds an explanation, which travels in a header: even hops with the longest names fit.
-const maxExplained = 16
+// What bounds an explanation, which travels in a header field of at most 20 KiB (docs/call-format.md, section 2): even
+// hops with the longest names fit.
+const (
+	maxExplained   = 16       // hops
+	maxExplanation = 16 << 10 // bytes, as JSON
+	maxHopText     = 512      // bytes of each of a hop's texts
+)
 
 type explanationKey struct{}
 
@@ -38,15 +44,35 @@ func explainHop(ctx context.Context, h countersign.Hop) {
 	}
 }
 
-// explainBelow notes the hops below a remote one, which the callee's host verified and its instance signed.
+// explainBelow notes the hops below a remote one, which the callee's host verified and its instance signed. What is no
+// hop, by the looks of it, is left out: it is not this host that made it.
 func explainBelow(ctx context.Context, encoded string) {
-	var hops []countersign.Hop
-	if encoded == "" || json.Unmarshal([]byte(encoded), &hops) != nil {
+	if !explaining(ctx) {
 		return
 	}
-	for _, h := range hops {
-		explainHop(ctx, h)
+	hops := json.NewDecoder(strings.NewReader(encoded))
+	if begin, err := hops.Token(); err != nil || begin != json.Delim('[') {
+		return
 	}
+	for n := 0; n < maxExplained && hops.More(); n++ {
+		var h countersign.Hop
+		if hops.Decode(&h) != nil {
+			return
+		}
+		if plausible(&h) {
+			explainHop(ctx, h)
+		}
+	}
+}
+
+// plausible tells whether another host's hop can be passed on: its texts end up in headers and on screens.
+func plausible(h *countersign.Hop) bool {
+	for _, text := range []string{h.Call, h.Caller, h.Callee, h.Allocation, h.Algorithm, h.Key, h.Verified, string(h.Code)} {
+		if len(text) > maxHopText || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return false
+		}
+	}
+	return h.Caller != "" && h.Callee != "" && h.Micros >= 0
 }
 
 // explaining tells whether somebody asked for an explanation.
@@ -55,13 +81,20 @@ func explaining(ctx context.Context) bool {
 	return ok
 }
 
-// Encode returns the hops as a JSON array in printable ASCII.
+// Encode returns the hops as a JSON array in printable ASCII: as many as there is room for.
 func (e *Explanation) Encode() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	b, err := json.Marshal(e.hops)
-	if err != nil || e.hops == nil {
-		return "[]"
+	out := []byte("[")
+	for i, h := range e.hops {
+		b, err := json.Marshal(h)
+		if err != nil || len(out)+len(b)+len(",]") > maxExplanation {
+			break
+		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, b...)
 	}
-	return string(b)
+	return string(append(out, ']'))
 }

@@ -12,11 +12,11 @@ import (
 
 // local makes the call to an instance of this host: both ends are here, and sign with their session's keys.
 func (o *outgoing) local(ctx context.Context, to *Instance, limits *router.Policy) ([]byte, error) {
-	keys, err := o.node.sessions.between(o.from, to)
+	call := o.message(ctx, to.config.SVID, to.Spec().Call.Timeout, limits)
+	keys, err := o.node.sessions.between(o.from, to, call.Deadline)
 	if err != nil {
 		return nil, err
 	}
-	call := o.message(ctx, to.config.SVID, to.Spec().Call.Timeout, limits)
 	signed, err := callsig.SignCall(keys.caller, call, time.Now())
 	if err != nil {
 		return nil, problem.OfSignature(o.callee, err)

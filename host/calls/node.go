@@ -23,7 +23,7 @@ type Config struct {
 	TrustDomain string
 	Bind        string                  // IP address that connections to other hosts come from, and the host's name in metrics and traces
 	Trust       func() *identity.Bundle // current; nil while there is none
-	Replay      *callsig.ReplayCache    // of calls from other hosts and outside
+	Replay      *callsig.ReplayCache    // of calls from other hosts
 	Telemetry   *telemetry.Telemetry
 	Log         *slog.Logger
 }

@@ -54,7 +54,7 @@ func newCaller(t *testing.T) *caller {
 	tm, err := telemetry.New(t.Context(), telemetry.Config{Node: "node", Log: log})
 	must(t, err)
 	node := New(Config{TrustDomain: trustDomain, Bind: "127.0.0.1", Trust: c.trust, Telemetry: tm, Log: log,
-		Replay: callsig.NewReplayCache(1<<10, time.Now())})
+		Replay: callsig.ResumeReplayCache(1<<10, time.Now(), nil)})
 	t.Cleanup(node.Close)
 	self := c.ca.Identity(t, functionID(t, "quote"))
 	c.Instance = node.Prepare(InstanceConfig{Allocation: "quote-a", SVID: self.ID(), Identity: func() *identity.Identity { return self },
@@ -99,7 +99,7 @@ func (c *caller) at(address string) {
 func (c *caller) runs(f *far) *far {
 	c.t.Helper()
 	f.self, f.conns = c.ca.Identity(c.t, functionID(c.t, "tax")), make(chan net.Conn, 9)
-	server := link.NewServer(link.ServerConfig{Trust: c.trust, Replay: callsig.NewReplayCache(1<<10, time.Now()),
+	server := link.NewServer(link.ServerConfig{Trust: c.trust, Replay: callsig.ResumeReplayCache(1<<10, time.Now(), nil),
 		Find: func(string, string) link.Callee { return f }})
 	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetConfigForClient: server.TLSConfig, MinVersion: tls.VersionTLS13})
 	must(c.t, err)

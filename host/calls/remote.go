@@ -20,14 +20,13 @@ func (o *outgoing) remote(ctx context.Context, choice *router.Choice[*Instance])
 	if err != nil {
 		return nil, countersign.Errorf(countersign.CodeInternal, o.callee, "naming the callee: %w", err)
 	}
-	if explaining(ctx) {
-		ctx = link.Explain(ctx)
-	}
 	to := retry.TargetOf(choice.Remote)
 	to.Begin()
 	answer, err := o.node.toOthers.Call(ctx, o.from, link.Target{Address: to.Address, Allocation: to.Allocation,
 		Function: callee, ConnectTimeout: retry.ConnectTimeout(choice.Policy)}, func(terms link.Terms) callsig.Call {
-		return o.message(ctx, callee, terms.Timeout, choice.Policy)
+		call := o.message(ctx, callee, terms.Timeout, choice.Policy)
+		call.Explain = explaining(ctx) // on this host, ctx itself gets there
+		return call
 	})
 	failed := o.failure(err)
 	o.node.retry.Settle(o.callee, to, failed)

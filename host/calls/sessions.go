@@ -25,21 +25,22 @@ type session struct {
 	callee *callsig.Session
 }
 
-// renewBefore is how long before its end a session is replaced, so that none ends under a call.
+// renewBefore is how much longer a new session must live than one that ends before a call does, to be worth making.
 const renewBefore = time.Minute
 
-// between returns the session for calls of caller to callee.
-func (s *sessions) between(caller, callee *Instance) (*session, error) {
+// between returns the session for a call of caller to callee. It lasts until the call's deadline, if one can: where the
+// certificates end before, it is the callee that ends the call in time (signable.go).
+func (s *sessions) between(caller, callee *Instance, deadline time.Time) (*session, error) {
 	key := pair{caller.ID(), callee.ID()}
 	s.mu.RLock()
 	found := s.pairs[key]
 	s.mu.RUnlock()
-	if found.usable() {
+	if found.lasts(deadline, caller, callee) {
 		return found, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if found := s.pairs[key]; found.usable() {
+	if found := s.pairs[key]; found.lasts(deadline, caller, callee) {
 		return found, nil
 	}
 	made, err := agree(caller, callee)
@@ -53,8 +54,21 @@ func (s *sessions) between(caller, callee *Instance) (*session, error) {
 	return made, nil
 }
 
-func (s *session) usable() bool {
-	return s != nil && time.Until(s.caller.Expires()) > renewBefore
+// lasts tells whether the session lasts until a call's deadline, or about as long as a new one would.
+func (s *session) lasts(deadline time.Time, caller, callee *Instance) bool {
+	if s == nil {
+		return false
+	}
+	if ends := s.caller.Expires().Add(-signingMargin); deadline.Before(ends) {
+		return true
+	}
+	newest := time.Now().Add(callsig.MaxSession)
+	for _, in := range []*Instance{caller, callee} {
+		if ends := in.certificateEnds(); ends.Before(newest) {
+			newest = ends
+		}
+	}
+	return newest.Sub(s.caller.Expires()) < renewBefore
 }
 
 // agree runs the session handshake between two instances.

@@ -33,15 +33,19 @@ type arrival struct {
 
 // serveCall answers a call from outside: route, verify, and run it here or pass it on to where it runs.
 func (in *Server) serveCall(w http.ResponseWriter, r *http.Request) {
-	release, err := in.allow(r.PathValue("function"))
-	if err != nil {
-		in.refuse(w, r, err)
-		return
-	}
-	defer release()
 	a := &arrival{in: in, w: w, r: r}
-	defer func() { in.bodies.Release(int64(len(a.body))) }()
-	if err := a.serve(); err != nil {
+	var err error
+	if a.forwarded, err = comesForwarded(r); err == nil {
+		var release func()
+		if release, err = in.allow(r.PathValue("function"), r.RemoteAddr, a.forwarded); err != nil {
+			in.refuse(w, r, err)
+			return
+		}
+		defer release()
+		defer func() { in.bodies.give(int64(len(a.body)), a.forwarded) }()
+		err = a.serve()
+	}
+	if err != nil {
 		in.node.Refused(r.PathValue("function"), telemetry.SideIngress, err)
 		in.refuse(w, r, err)
 	}
@@ -53,9 +57,6 @@ func (a *arrival) serve() error {
 	var err error
 	if a.callee, err = identity.FunctionID(a.in.config.TrustDomain, function); err != nil {
 		return countersign.Errorf(countersign.CodeUnknownFunction, "", "%w", fmt.Errorf("no function: %w", err))
-	}
-	if a.forwarded, err = comesForwarded(a.r); err != nil {
-		return err
 	}
 	var next nextFunc
 	if a.forwarded {
@@ -108,7 +109,10 @@ func (a *arrival) passOn(to retry.Target, limits *router.Policy) error {
 // run runs a verified call and writes the return that sign signed.
 func (a *arrival) run(at *calls.Instance, caller string, call *callsig.Call, sign func(callsig.Signer, callsig.Return) error) error {
 	began := time.Now()
-	ctx, hops := calls.Explain(a.r.Context())
+	ctx, explanation := a.r.Context(), (*calls.Explanation)(nil)
+	if call.Explain {
+		ctx, explanation = calls.Explain(ctx)
+	}
 	tm := a.in.config.Telemetry
 	ctx, span := tm.Start(ctx, call.Traceparent, telemetry.Server, at.Function(), telemetry.Caller(""),
 		telemetry.Route(telemetry.RouteIngress), telemetry.Allocation(at.ID()), telemetry.Node(a.in.config.Bind))
@@ -123,11 +127,16 @@ func (a *arrival) run(at *calls.Instance, caller string, call *callsig.Call, sig
 	if err != nil {
 		return &retry.Failure{Kind: retry.Refused, Err: err}
 	}
-	if a.r.Header.Get(callsig.HeaderExplain) != "" {
-		result.Explain = hops.Encode()
+	if explanation != nil {
+		result.Explain = explanation.Encode()
 	}
-	if err := sign(callsig.NewSigner(at.Identity()), result); err != nil {
-		return problem.OfSignature(at.Function(), err)
+	signer := callsig.NewSigner(at.Identity())
+	if err := sign(signer, result); err != nil {
+		a.in.log.Error("a return could not be signed", "function", at.Function(), "allocation", at.ID(), "error", err)
+		result = problem.Unsigned(at.Function())
+		if err := sign(signer, result); err != nil {
+			return problem.Unanswerable(at.Function(), err)
+		}
 	}
 	if a.forwarded && at.Spec().Call.Idempotent {
 		a.w.Header().Set(idempotentHeader, "?1")

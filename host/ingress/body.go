@@ -23,7 +23,7 @@ func (a *arrival) readBody(max int64) error {
 	}
 	a.read = true
 	var body bytes.Buffer
-	from := &metered{from: http.MaxBytesReader(a.w, a.r.Body, max), bodies: a.in.bodies}
+	from := &metered{from: http.MaxBytesReader(a.w, a.r.Body, max), take: func(n int64) bool { return a.in.bodies.take(n, a.forwarded) }}
 	_, err := io.Copy(&body, from)
 	a.body = body.Bytes() // released by its length, whatever happened
 	var limit *http.MaxBytesError
@@ -43,14 +43,14 @@ var errNoRoom = errors.New("no room for a request body")
 
 // metered takes the bytes that it reads from what bodies may have in memory.
 type metered struct {
-	from   io.Reader
-	bodies interface{ TryAcquire(int64) bool }
+	from io.Reader
+	take func(int64) bool
 }
 
 // Read implements io.Reader.
 func (m *metered) Read(b []byte) (int, error) {
 	n, err := m.from.Read(b)
-	if n > 0 && !m.bodies.TryAcquire(int64(n)) {
+	if n > 0 && !m.take(int64(n)) {
 		return 0, errNoRoom
 	}
 	return n, err

@@ -54,7 +54,7 @@ func newFixture(t *testing.T) *fixture { return newFixtureWith(t, newAuthority(t
 func newFixtureWith(t *testing.T, ca *identitytest.Authority, config control.Ingress) *fixture {
 	t.Helper()
 	f := &fixture{tb: t, ca: ca}
-	replay, log := callsig.NewReplayCache(1<<16, time.Now()), slog.New(slog.DiscardHandler)
+	replay, log := callsig.ResumeReplayCache(1<<16, time.Now(), nil), slog.New(slog.DiscardHandler)
 	tm, err := telemetry.New(t.Context(), telemetry.Config{Node: "node", Log: log})
 	must(t, err)
 	f.calls = calls.New(calls.Config{TrustDomain: trustDomain, Bind: "127.0.0.1", Trust: f.trust, Replay: replay, Telemetry: tm, Log: log})

@@ -3,8 +3,10 @@ package ingress
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"countersign/host/retry"
 	"countersign/router"
 	"countersign/tests/nobody"
+	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
 )
 
@@ -275,5 +278,110 @@ func TestHeadersPassUnchanged(t *testing.T) {
 	if in.Header.Get("User-Agent") != "" || len(in.Header["X-Many"]) != 2 || in.Host != near.address || in.ProtoMajor != 2 ||
 		in.Header.Get(forwardedHeader) != "http" || in.TLS.ServerName != "quote-alloc.quote" {
 		t.Errorf("%s for %s by SNI %s arrived with %v", in.Proto, in.Host, in.TLS.ServerName, in.Header)
+	}
+}
+
+// carried is a call that was signed for an authority, as somebody sends it who got hold of it.
+func (n *node) carried(t *testing.T, authority string, covered bool) *http.Request {
+	t.Helper()
+	callee, id := functionID(t, "quote"), clientID(t)
+	r, err := http.NewRequest(http.MethodPost, "https://"+authority+callsig.Path(callee), nil)
+	must(t, err)
+	call := callsig.Call{Caller: id, Callee: callee, Deadline: time.Now().Add(5 * time.Second), ID: "1", Body: []byte("{}")}
+	if covered {
+		call.Authority = callsig.AuthorityOf(r)
+	}
+	_, err = callsig.SignRequest(r, callsig.NewSigner(n.ca.Identity(t, id)), call, time.Now())
+	must(t, err)
+	r.Host = authority
+	r.URL.Host = n.address
+	return r
+}
+
+// TestForwardsAreBoundToTheirNode has a node pass on a call that was signed for another one.
+func TestForwardsAreBoundToTheirNode(t *testing.T) {
+	near, far := twoNodes(t, control.Ingress{Names: []string{"shared.example"}})
+	far.run("quote", open, running(echo))
+	function := near.ca.Identity(t, functionID(t, "other"))
+	for name, test := range map[string]struct {
+		from, authority string
+		covered         bool
+		status          int
+	}{
+		"its own":                     {"127.0.0.1", near.address, true, 200},
+		"of another node":             {"127.0.0.2", near.address, true, 401},
+		"of another node, other port": {"127.0.0.2", "127.0.0.1:9", true, 401},
+		"of the node that runs it":    {"127.0.0.2", far.address, true, 401},
+		"without a port":              {"127.0.0.2", "127.0.0.1", true, 401},
+		"IPv6":                        {"127.0.0.2", "[2001:db8::1]:4650", true, 401},
+		"IPv4 in IPv6":                {"127.0.0.2", "[::ffff:127.0.0.1]:4650", true, 401},
+		"its own, IPv4 in IPv6":       {"127.0.0.2", "[::ffff:127.0.0.2]:4650", true, 200},
+		// What remains: nothing tells whose name this is, and without an authority any node is good.
+		"of a DNS name": {"127.0.0.2", "node-1.example:4650", true, 200},
+		"of no node":    {"127.0.0.2", near.address, false, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := far.speaking(t, "h2", "quote-alloc.quote", function)
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(test.from)}}
+			c.Transport.(*http.Transport).DialContext = d.DialContext
+			r := far.carried(t, test.authority, test.covered)
+			r.Header.Set(forwardedHeader, "https")
+			got := do(t, c, r)
+			if got.StatusCode != test.status || test.status != 200 && !strings.Contains(string(got.body), "wrong_callee") {
+				t.Errorf("answered with %d %s; want %d", got.StatusCode, got.body, test.status)
+			}
+		})
+	}
+}
+
+// TestSharedNames has two nodes behind one name. Each is good for one execution of a call under that name, to whoever can
+// bring it there: not to those who read plain HTTP.
+func TestSharedNames(t *testing.T) {
+	near, far := twoNodes(t, control.Ingress{Names: []string{"shared.example:443", "shared.example"}})
+	near.in.route = near.in.routeFromOutside
+	for _, n := range []*node{near, far} {
+		n.run("quote", open, running(echo))
+	}
+	r := near.carried(t, "shared.example:443", true)
+	for _, n := range []*node{near, far} {
+		for _, status := range []int{200, 401} {
+			again := r.Clone(t.Context())
+			again.Body, _ = r.GetBody()
+			again.URL.Host = n.address
+			if got := do(t, n.speaking(t, "h2", "", nil), again); got.StatusCode != status {
+				t.Errorf("answered with %d %s; want %d", got.StatusCode, got.body, status)
+			}
+		}
+	}
+	for name, test := range map[string]struct {
+		authority string
+		covered   bool
+		remote    string
+		tls       bool
+		want      string // in the refusal; "": it is answered
+	}{
+		"own address":                    {near.address, true, "192.0.2.1:9", false, ""},
+		"shared name":                    {"shared.example", true, "192.0.2.1:9", false, "wrong_callee"},
+		"shared name with a port":        {"shared.example:443", true, "192.0.2.1:9", false, "wrong_callee"},
+		"another address":                {far.address, true, "192.0.2.1:9", false, "wrong_callee"},
+		"no authority":                   {near.address, false, "192.0.2.1:9", false, "missing_component"},
+		"no authority, IPv6":             {near.address, false, "[2001:db8::1]:9", false, "missing_component"},
+		"no authority, over TLS":         {near.address, false, "192.0.2.1:9", true, ""},
+		"shared name, over TLS":          {"shared.example", true, "192.0.2.1:9", true, ""},
+		"shared name, from this machine": {"shared.example", true, "127.0.0.1:9", false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := near.carried(t, test.authority, test.covered)
+			r.RemoteAddr = test.remote
+			r.URL.Scheme, r.URL.Host = "", ""
+			if test.tls {
+				r.TLS = &tls.ConnectionState{}
+			}
+			w := httptest.NewRecorder()
+			near.in.http.Handler.ServeHTTP(w, r)
+			if ok := w.Code == 200; ok != (test.want == "") || !strings.Contains(w.Body.String(), test.want) {
+				t.Errorf("answered with %d %s; want %q", w.Code, w.Body, test.want)
+			}
+		})
 	}
 }

@@ -1,7 +1,10 @@
 package ingress
 
 import (
+	"net"
 	"net/http"
+	"net/netip"
+	"strings"
 	"time"
 
 	"countersign"
@@ -40,4 +43,22 @@ func comesForwarded(r *http.Request) (bool, error) {
 	}
 	r.URL.Scheme = lines[0]
 	return true, nil
+}
+
+// passedOnFrom returns a function that tells whether an authority may be that of the node that passed a call on, which
+// has the remote address of the connection. An IP address must be that address: a node that got hold of a call for
+// another one can't pass it on. Of a DNS name a node can't tell whose it is.
+func passedOnFrom(remote string) func(authority string) bool {
+	return func(authority string) bool {
+		host, _, err := net.SplitHostPort(authority)
+		if err != nil {
+			host = authority
+		}
+		named, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		if err != nil {
+			return true
+		}
+		from, err := netip.ParseAddrPort(remote)
+		return err == nil && named.Unmap() == from.Addr().Unmap().WithZone("")
+	}
 }

@@ -16,9 +16,12 @@ import (
 
 // Limits of the port, documented in docs/ingress.md.
 const (
-	openTimeout    = 5 * time.Second // for the first byte and the TLS handshake
-	maxOpening     = 512             // connections in that state at once
-	maxConnections = 4096            // HTTP connections at once
+	firstByteTimeout = 2 * time.Second
+	openTimeout      = 5 * time.Second // for the first byte and the TLS handshake together
+	maxOpening       = 512             // connections in that state at once
+	openingShare     = 64              // of these, from one address
+	maxConnections   = 4096            // HTTP connections at once
+	connectionsShare = 1024            // of these, from one address that is no other host's
 )
 
 // tlsHandshake is the first byte of a TLS connection (RFC 8446 section 5.1). No HTTP method begins with it.
@@ -34,8 +37,9 @@ type gate struct {
 	links  func(context.Context, *tls.Conn)
 
 	timeout time.Duration
-	opening chan struct{} // a place for each connection whose first bytes are awaited
-	open    chan struct{} // a place for each HTTP connection
+	opening *opening
+	open    *room // for HTTP connections
+	shares  *shares
 	ready   chan net.Conn
 	failed  chan error
 }
@@ -43,7 +47,7 @@ type gate struct {
 // newGate begins to accept connections from l until Close, or until ctx is done.
 func (in *Server) newGate(ctx context.Context, l net.Listener) *gate {
 	g := &gate{Listener: l, tls: in.tlsConfig(), links: in.links, timeout: in.openTimeout,
-		opening: make(chan struct{}, in.maxOpening), open: make(chan struct{}, in.maxConnections),
+		opening: newOpening(in.maxOpening, in.openingShare), open: newRoom(int64(in.maxConnections)), shares: newShares(in.connectionsShare),
 		ready: make(chan net.Conn), failed: make(chan error, 1)}
 	g.ctx, g.cancel = context.WithCancel(ctx)
 	if g.tls.NextProtos = []string{"h2", "http/1.1"}; g.links != nil {
@@ -72,19 +76,16 @@ func (g *gate) Close() error {
 	return g.Listener.Close()
 }
 
-// run accepts connections. Over a limit it closes them at once: to let them wait would make those wait who are in time.
+// run accepts connections.
 func (g *gate) run() {
 	for {
 		c, err := g.Listener.Accept()
 		var passing interface{ Temporary() bool }
 		switch {
 		case err == nil:
-			select {
-			case g.opening <- struct{}{}:
-				go g.welcome(c)
-			default:
-				c.Close()
-			}
+			from := sourceOf(c.RemoteAddr().String())
+			g.opening.add(from, c)
+			go g.welcome(c, from)
 		case errors.As(err, &passing) && passing.Temporary() && g.ctx.Err() == nil: // out of file descriptors
 			time.Sleep(10 * time.Millisecond)
 		default:
@@ -95,10 +96,10 @@ func (g *gate) run() {
 }
 
 // welcome finds out what a connection speaks and hands it on.
-func (g *gate) welcome(raw net.Conn) {
+func (g *gate) welcome(raw net.Conn, from source) {
 	stop := context.AfterFunc(g.ctx, func() { raw.Close() })
-	c, peer, err := g.identify(raw)
-	<-g.opening
+	c, peer, err := g.identify(raw, from)
+	g.opening.done(from, raw)
 	if !stop() || err != nil {
 		if c != nil {
 			c.Close() // gives its place back
@@ -118,9 +119,11 @@ func (g *gate) welcome(raw net.Conn) {
 }
 
 // identify reads the first byte and does the handshake of a TLS connection. A connection for the HTTP server has taken
-// a place in open, which it gives back when it is closed.
-func (g *gate) identify(raw net.Conn) (net.Conn, *tls.Conn, error) {
-	if err := raw.SetDeadline(time.Now().Add(g.timeout)); err != nil {
+// a place in open, which it gives back when it is closed. Over a limit it is closed at once: to let it wait would make
+// those wait who are in time.
+func (g *gate) identify(raw net.Conn, from source) (net.Conn, *tls.Conn, error) {
+	began := time.Now()
+	if err := raw.SetDeadline(began.Add(min(g.timeout, firstByteTimeout))); err != nil {
 		return nil, nil, err
 	}
 	c := &peeked{Conn: raw}
@@ -128,24 +131,55 @@ func (g *gate) identify(raw net.Conn) (net.Conn, *tls.Conn, error) {
 		return nil, nil, err
 	}
 	c.unread = 1
+	if err := raw.SetDeadline(began.Add(g.timeout)); err != nil {
+		return nil, nil, err
+	}
 	var out net.Conn = c
+	host := false
 	if c.first[0] == tlsHandshake {
 		secure := tls.Server(c, g.tls)
 		if err := secure.HandshakeContext(g.ctx); err != nil {
 			return nil, nil, err
 		}
-		if secure.ConnectionState().NegotiatedProtocol == link.ALPN {
+		state := secure.ConnectionState()
+		if host = isHost(&state); host {
+			g.opening.proven(from)
+		}
+		if state.NegotiatedProtocol == link.ALPN {
 			return nil, secure, raw.SetDeadline(time.Time{})
 		}
 		out = secure // exactly a *tls.Conn: the HTTP server looks for one
 	}
-	select {
-	case g.open <- struct{}{}:
-		c.closed = func() { <-g.open }
-		return out, nil, raw.SetDeadline(time.Time{})
-	default:
-		return nil, nil, errors.New("too many connections")
+	var err error
+	if c.closed, err = g.place(from, host); err != nil {
+		return nil, nil, err
 	}
+	return out, nil, raw.SetDeadline(time.Time{})
+}
+
+// isHost tells whether the other end of a connection, whose certificate the handshake has verified, is another host.
+func isHost(state *tls.ConnectionState) bool {
+	peer, err := identity.PeerOf(*state)
+	return err == nil && peer != nil && peer.ID.Kind() == identity.KindFunction
+}
+
+// place takes a place for an HTTP connection, which release gives back.
+func (g *gate) place(from source, host bool) (release func(), err error) {
+	if !host && !g.shares.take(from) {
+		return nil, errors.New("too many connections from this address")
+	}
+	if !g.open.take(1, host) {
+		if !host {
+			g.shares.give(from)
+		}
+		return nil, errors.New("too many connections")
+	}
+	return func() {
+		g.open.give(1, host)
+		if !host {
+			g.shares.give(from)
+		}
+	}, nil
 }
 
 // peeked is a connection whose first byte was read already.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -206,4 +207,112 @@ func TestHeaderLimits(t *testing.T) {
 			t.Errorf("%s: a large header is answered with %d", protocol, response.StatusCode)
 		}
 	}
+}
+
+// dialFrom opens a connection from an address of this machine and writes a text.
+func dialFrom(t *testing.T, from, address, text string) net.Conn {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	c, err := d.Dial("tcp", address)
+	must(t, err)
+	t.Cleanup(func() { c.Close() })
+	_, err = io.WriteString(c, text)
+	must(t, err)
+	return c
+}
+
+// TestSilentConnectionsKeepNobodyOut has more connections than there are places of which nothing is known yet, in each
+// state that costs nothing to get into.
+func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
+	for name, text := range map[string]string{
+		"no byte": "", "a record's first byte": "\x16", "half a TLS record": "\x16\x03\x01\x02\x00\x01\x00",
+	} {
+		for _, addresses := range []int{1, 16} {
+			t.Run(fmt.Sprint(name, " from ", addresses), func(t *testing.T) {
+				f := newFixture(t)
+				f.run("quote", open, running(echo))
+				// They are not cut off for want of time during the test.
+				n := serving(t, f, func(in *Server) { in.openTimeout, in.maxOpening, in.openingShare = time.Hour, 64, 16 })
+				for i := range 200 {
+					dialFrom(t, fmt.Sprint("127.0.1.", 1+i%addresses), n.address, text)
+				}
+				c := n.speaking(t, "h2", "quote-alloc.quote", n.ca.Identity(t, functionID(t, "other")))
+				r, sent := n.signed(t, "https://"+n.address, "quote", "{}")
+				n.mustVerify(t, do(t, c, r), r, sent, "{}") // another host
+				r, sent = n.signed(t, "http://"+n.address, "quote", "{}")
+				n.mustVerify(t, do(t, n.speaking(t, "1", "", nil), r), r, sent, "{}") // a client
+			})
+		}
+	}
+}
+
+// TestConnectionsAreKeptForHosts has anonymous connections take all places that they may have.
+func TestConnectionsAreKeptForHosts(t *testing.T) {
+	f := newFixture(t)
+	f.run("quote", open, running(echo))
+	n := serving(t, f, func(in *Server) { in.maxConnections, in.connectionsShare = 8, 4 })
+	const request = "GET /v1/health/x HTTP/1.1\r\nHost: x\r\n\r\n"
+	served := func(from string) bool {
+		c := dialFrom(t, from, n.address, request)
+		response, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err == nil {
+			_, err = io.Copy(io.Discard, response.Body)
+		}
+		return err == nil
+	}
+	count := func(from string) (n int) {
+		for n < 9 && served(from) {
+			n++
+		}
+		return n
+	}
+	if one, two, three := count("127.0.1.1"), count("127.0.1.2"), count("127.0.1.3"); one != 4 || two != 2 || three != 0 {
+		t.Errorf("%d, %d and %d connections from one, another and a third address; want 4, 2 and none", one, two, three)
+	}
+	host := n.speaking(t, "h2", "quote-alloc.quote", n.ca.Identity(t, functionID(t, "other")))
+	r, sent := n.signed(t, "https://"+n.address, "quote", "{}")
+	n.mustVerify(t, do(t, host, r), r, sent, "{}")
+	client := n.speaking(t, "h2", "quote-alloc.quote", n.ca.Identity(t, clientID(t)))
+	r, _ = n.signed(t, "https://"+n.address, "quote", "{}")
+	if _, err := client.Do(r); err == nil {
+		t.Error("a client's certificate counts as a host's")
+	}
+}
+
+// TestCallsAreKeptForHosts has clients that never send their bodies take all places that they may have.
+func TestCallsAreKeptForHosts(t *testing.T) {
+	near, _ := twoNodes(t, control.Ingress{})
+	full := serving(t, newFixtureWith(t, near.ca, control.Ingress{MaxCalls: 4}), func(in *Server) { in.bodies = newRoom(400) })
+	full.run("quote", open, running(echo))
+	near.in.route = to(targetOf(full, "quote"))
+	slow := func(from string, size int) string {
+		r, _ := full.signed(t, "http://"+full.address, "quote", strings.Repeat("x", 1000))
+		var text strings.Builder
+		fmt.Fprintf(&text, "POST /call/quote HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000\r\nConnection: close\r\n", full.address)
+		must(t, r.Header.Write(&text))
+		c := dialFrom(t, from, full.address, text.String()+"\r\n"+strings.Repeat("x", size))
+		must(t, c.SetReadDeadline(time.Now().Add(300*time.Millisecond)))
+		response, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			return "" // it waits for the rest
+		}
+		body, _ := io.ReadAll(response.Body)
+		return string(body)
+	}
+	for i, c := range []struct {
+		from string
+		size int
+		want string
+	}{
+		{"127.0.1.1", 100, ""}, {"127.0.1.1", 100, ""}, {"127.0.1.1", 1, "from the same address"}, {"127.0.1.2", 100, ""},
+		{"127.0.1.3", 1, "as many calls"},
+	} {
+		if got := slow(c.from, c.size); c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("call %d is answered with %q; want %q", i, got, c.want)
+		}
+	}
+	// 300 bytes of bodies are held, which is all that may come from outside.
+	body := `"` + strings.Repeat("y", 80) + `"`
+	r, sent := near.signed(t, "http://"+near.address, "quote", body)
+	near.mustVerify(t, do(t, near.speaking(t, "1", "", nil), r), r, sent, body)
 }

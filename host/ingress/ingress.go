@@ -21,11 +21,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 
 	"countersign"
 	"countersign/host/calls"
@@ -72,7 +69,7 @@ type Config struct {
 	TrustDomain string
 	Bind        string                  // IP address that connections to other hosts come from, and the host's name in traces
 	Trust       func() *identity.Bundle // current; nil while there is none
-	Replay      *callsig.ReplayCache    // remembers calls; shared with the links
+	Replay      *callsig.ReplayCache    // remembers calls from outside, also beyond a restart
 	Telemetry   *telemetry.Telemetry
 	Log         *slog.Logger
 }
@@ -85,6 +82,7 @@ type Server struct {
 	mux      *http.ServeMux
 	http     *http.Server
 	names    map[string]bool // authorities that signed calls may name; see isOwn
+	address  map[string]bool // those of them that are the listener's address, and so no other host's
 	verifier callsig.Verifier
 	tokens   *token.Verifier // nil: no issuer is trusted
 
@@ -93,24 +91,28 @@ type Server struct {
 	forward *forwarder
 	links   func(context.Context, *tls.Conn) // takes a connection of another host over; nil: none is accepted
 
-	slots  chan struct{}       // a place for each call that is answered at a time
-	bodies *semaphore.Weighted // bytes of request bodies in memory
+	slots  *room   // a place for each call that is answered at a time
+	shares *shares // of the slots
+	bodies *room   // bytes of request bodies in memory
 
-	openTimeout                time.Duration // of a connection
-	maxOpening, maxConnections int
+	openTimeout                    time.Duration // of a connection
+	maxOpening, maxConnections     int
+	openingShare, connectionsShare int
+	maxCalls                       int
 }
 
 // New prepares a port. Nothing is asked over the network yet.
 func New(config Config) (*Server, error) {
-	in := &Server{config: config, log: config.Log, node: config.Node, mux: http.NewServeMux(), names: map[string]bool{},
+	in := &Server{config: config, log: config.Log, node: config.Node, mux: http.NewServeMux(), names: map[string]bool{}, address: map[string]bool{},
 		retry: retry.Policy{Telemetry: config.Telemetry, Log: config.Log}, links: config.Node.ServeLink,
-		bodies: semaphore.NewWeighted(maxBodies), openTimeout: openTimeout, maxOpening: maxOpening, maxConnections: maxConnections}
+		bodies: newRoom(maxBodies), openTimeout: openTimeout, maxOpening: maxOpening, maxConnections: maxConnections,
+		openingShare: openingShare, connectionsShare: connectionsShare}
 	in.route = in.routeFromOutside
 	most := config.Ingress.MaxCalls
 	if most <= 0 {
 		most = defaultMaxCalls
 	}
-	in.slots = make(chan struct{}, most)
+	in.maxCalls, in.slots, in.shares = most, newRoom(int64(most)), newShares(most/2)
 	for _, name := range config.Ingress.Names {
 		in.names[strings.ToLower(name)] = true
 	}
@@ -176,6 +178,7 @@ func (in *Server) addNames(a net.Addr) {
 	if err != nil {
 		return
 	}
+	in.address[net.JoinHostPort(host, port)] = true
 	names := []string{host}
 	for name := range in.names {
 		if _, _, err := net.SplitHostPort(name); err != nil {
@@ -186,12 +189,17 @@ func (in *Server) addNames(a net.Addr) {
 		in.names[net.JoinHostPort(name, port)] = true
 	}
 	if port == "80" || port == "443" { // left out of an authority
-		in.names[strings.TrimSuffix(net.JoinHostPort(host, ""), ":")] = true
+		short := strings.TrimSuffix(net.JoinHostPort(host, ""), ":")
+		in.names[short], in.address[short] = true, true
 	}
 }
 
 // isOwn tells whether an authority that a call was signed for is this host.
 func (in *Server) isOwn(authority string) bool { return in.names[authority] }
+
+// isAddress tells whether an authority is this host's own address. Other names may be those of several hosts, behind one
+// load balancer.
+func (in *Server) isAddress(authority string) bool { return in.address[authority] }
 
 // serve bounds how many fields a request may have, and lets the mux go on.
 func (in *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -237,15 +245,25 @@ func setWriteDeadline(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 }
 
-// allow takes one of the places for calls; the caller gives it back with release.
-func (in *Server) allow(function string) (release func(), err error) {
-	select {
-	case in.slots <- struct{}{}:
-		return func() { <-in.slots }, nil
-	default:
+// allow takes one of the places for calls; the caller gives it back with release. host says that another host passed
+// the call on.
+func (in *Server) allow(function, remote string, host bool) (release func(), err error) {
+	from := sourceOf(remote)
+	if !host && !in.shares.take(from) {
 		return nil, countersign.Errorf(countersign.CodeOverloaded, function,
-			"this node answers %s calls from outside at a time already; try again", strconv.Itoa(cap(in.slots)))
+			"this node answers %d calls from the same address at a time already; try again", in.shares.most)
 	}
+	giveShare := func() {
+		if !host {
+			in.shares.give(from)
+		}
+	}
+	if !in.slots.take(1, host) {
+		giveShare()
+		return nil, countersign.Errorf(countersign.CodeOverloaded, function,
+			"this node answers as many calls from outside at a time as it may, %d with those of other nodes; try again", in.maxCalls)
+	}
+	return func() { in.slots.give(1, host); giveShare() }, nil
 }
 
 // refuse answers a call that reached no instance: nobody can sign for the function, so the answer carries no

@@ -2,17 +2,18 @@ package ingress
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"countersign"
 	"countersign/hclspec"
+	"countersign/host/calls"
 	"countersign/host/control"
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
@@ -43,7 +44,7 @@ func TestTooManyCalls(t *testing.T) {
 func TestBodiesHaveABudget(t *testing.T) {
 	f := newFixture(t)
 	f.run("quote", open, running(echo))
-	n := serving(t, f, func(in *Server) { in.bodies = semaphore.NewWeighted(100) })
+	n := serving(t, f, func(in *Server) { in.bodies = newRoom(100) })
 	c := n.speaking(t, "1", "", nil)
 	large := `"` + strings.Repeat("x", 200) + `"`
 	for _, length := range []int64{int64(len(large)), -1} {
@@ -232,5 +233,84 @@ func TestIngress(t *testing.T) {
 				t.Errorf("the return %s does not verify: %v", body, err)
 			}
 		})
+	}
+}
+
+// TestUnsignableReturnsOutside has a function whose failure has a code that no return can carry.
+func TestUnsignableReturnsOutside(t *testing.T) {
+	f := newFixture(t)
+	f.run("quote", open, running(func(context.Context, *countersign.Invocation) ([]byte, error) {
+		return nil, countersign.Errorf("not a code", "quote", "odd")
+	}))
+	n := serving(t, f, nil)
+	r, sent := n.signed(t, "http://"+n.address, "quote", "{}")
+	got := do(t, n.speaking(t, "1", "", nil), r)
+	n.mustVerify(t, got, r, sent, string(got.body))
+	if p := got.problem(t); p.Code != countersign.CodeInternal {
+		t.Errorf("answered with %+v", p)
+	}
+}
+
+// TestExplainedOnlyIfSigned asks for explanations in every way.
+func TestExplainedOnlyIfSigned(t *testing.T) {
+	f := newFixture(t)
+	f.run("quote", open, running(echo))
+	n := serving(t, f, nil)
+	c := n.speaking(t, "1", "", nil)
+	callee, id := functionID(t, "quote"), clientID(t)
+	ask := func(explain bool) (*http.Request, *callsig.SignedCall) {
+		r, err := http.NewRequest(http.MethodPost, "http://"+n.address+callsig.Path(callee), nil)
+		must(t, err)
+		sent, err := callsig.SignRequest(r, callsig.NewSigner(n.ca.Identity(t, id)), callsig.Call{Caller: id, Callee: callee,
+			Authority: callsig.AuthorityOf(r), Deadline: time.Now().Add(5 * time.Second), ID: "1", Body: []byte("{}"), Explain: explain}, time.Now())
+		must(t, err)
+		return r, sent
+	}
+	for _, explain := range []bool{true, false} {
+		r, sent := ask(explain)
+		got := do(t, c, r)
+		n.mustVerify(t, got, r, sent, "{}")
+		if explained := got.Header.Get(callsig.HeaderExplain) != ""; explained != explain {
+			t.Errorf("asked %v, explained %v", explain, explained)
+		}
+	}
+	r, _ := ask(false)
+	r.Header.Set(callsig.HeaderExplain, "?1") // on the way
+	if p := do(t, c, r).problem(t); p.Code != countersign.CodeUnverified || !strings.Contains(p.Detail, "missing_component") {
+		t.Errorf("asked by somebody else: %+v", p)
+	}
+	r, _ = ask(true)
+	r.Header.Del(callsig.HeaderExplain)
+	if p := do(t, c, r).problem(t); p.Code != countersign.CodeUnverified {
+		t.Errorf("taken out by somebody else: %+v", p)
+	}
+}
+
+// TestNobodyCanSign has an instance whose certificate is gone after the call.
+func TestNobodyCanSign(t *testing.T) {
+	f := newFixture(t)
+	id := functionID(t, "quote")
+	good := f.ca.Identity(t, id)
+	_, ended := f.ca.Certify(t, id, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour))
+	var self atomic.Pointer[identity.Identity]
+	self.Store(good)
+	spec := open
+	spec.Name, spec.Call = "quote", hclspec.Call{Timeout: 5 * time.Second, MaxRequest: 64, MaxResponse: 64}
+	runs := 0
+	in := f.calls.Prepare(calls.InstanceConfig{Allocation: "a", Spec: &spec, SVID: id, Identity: self.Load})
+	f.calls.Add(in, goFunction(func(context.Context, *countersign.Invocation) ([]byte, error) {
+		runs++
+		self.Store(ended)
+		return []byte("{}"), nil
+	}))
+	n := serving(t, f, nil)
+	c := n.speaking(t, "1", "", nil)
+	r, _ := n.signed(t, "http://"+n.address, "quote", "{}")
+	if got := do(t, c, r); got.problem(t).Code != countersign.CodeInternal || !strings.Contains(string(got.body), "was executed") {
+		t.Errorf("after the call: %d %s", got.StatusCode, got.body)
+	}
+	r, _ = n.signed(t, "http://"+n.address, "quote", "{}")
+	if got := do(t, c, r); got.problem(t).Code != countersign.CodeUnavailable || runs != 1 {
+		t.Errorf("before the call: %d %s, executed %d times", got.StatusCode, got.body, runs)
 	}
 }

@@ -15,11 +15,16 @@ func (a *arrival) verifySigned(maxRequest int64) error {
 	if err := a.readBody(maxRequest); err != nil || a.signed != nil {
 		return err
 	}
-	verify := a.in.verifier.VerifyRequest
-	if a.forwarded {
-		verify = a.in.verifier.VerifyForwarded
+	var call *callsig.SignedCall
+	var err error
+	switch v := &a.in.verifier; {
+	case a.forwarded:
+		call, err = v.VerifyForwarded(a.r, a.body, a.callee, passedOnFrom(a.r.RemoteAddr))
+	case a.r.TLS == nil && !fromLoopback(a.r):
+		call, err = v.VerifyExposed(a.r, a.body, a.callee, a.in.isAddress)
+	default:
+		call, err = v.VerifyRequest(a.r, a.body, a.callee)
 	}
-	call, err := verify(a.r, a.body, a.callee)
 	if err != nil {
 		return problem.OfSignature(a.callee.Name(), err)
 	}

@@ -100,7 +100,7 @@ func median(rounds []figures) figures {
 
 // ours makes a function that calls through a link whose signatures cover at most batch messages each; 0 is the default.
 func ours(b *testing.B, batch int, answer func([]byte) []byte) (*parties, func([]byte) []byte) {
-	f := newFixture(b, func(c *ServerConfig) { c.Replay, c.Batch = callsig.NewReplayCache(1<<23, time.Now()), batch })
+	f := newFixture(b, func(c *ServerConfig) { c.Replay, c.Batch = callsig.ResumeReplayCache(1<<23, time.Now(), nil), batch })
 	quote, tax := f.instance("quote"), f.callee("tax")
 	tax.run = func(_ context.Context, c *callsig.Call) (callsig.Return, error) {
 		return callsig.Return{Status: 200, Body: answer(c.Body)}, nil

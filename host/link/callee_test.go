@@ -6,9 +6,12 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"countersign"
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
 )
@@ -265,4 +268,101 @@ func TestSlowCall(t *testing.T) {
 	}
 	_, err := f.call(f.pool(func(c *PoolConfig) { c.timing = patient }), quote, tax, "x")
 	must(t, err)
+}
+
+// TestUnsignableReturns has returns that no signature can be made for: each is an error of its own call, and of no other.
+func TestUnsignableReturns(t *testing.T) {
+	for name, ret := range map[string]callsig.Return{
+		"explains too much":    {Status: 200, Explain: strings.Repeat("x", 20<<10+1)},
+		"explains a lot":       {Status: 200, Explain: strings.Repeat("x", 70_000)},
+		"status without body":  {Status: 204},
+		"no status":            {},
+		"code of a success":    {Status: 200, Code: countersign.CodeFailed},
+		"failure without code": {Status: 500},
+		"code with a space":    {Status: 500, Code: "not a code"},
+		"long code":            {Status: 500, Code: countersign.Code(strings.Repeat("x", 70_000))},
+		"content type":         {Status: 200, ContentType: "text/plain\r\nx: y"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			quote, tax := f.instance("quote"), f.callee("tax")
+			entered, leave := make(chan bool), make(chan bool)
+			tax.run = func(_ context.Context, call *callsig.Call) (callsig.Return, error) {
+				if string(call.Body) == "innocent" {
+					entered <- true
+					<-leave
+					return callsig.Return{Status: 200, Body: []byte("ok")}, nil
+				}
+				return ret, nil
+			}
+			p := f.pool()
+			innocent := make(chan error, 1)
+			go func() {
+				a, err := f.call(p, quote, tax, "innocent")
+				if err == nil && string(a.Return.Return.Body) != "ok" {
+					err = errors.New("answered with " + string(a.Return.Return.Body))
+				}
+				innocent <- err
+			}()
+			<-entered
+			a, err := f.call(p, quote, tax, "x")
+			close(leave)
+			if err != nil || a.Return.Return.Code != countersign.CodeInternal || len(a.Return.Return.Body) > 1024 {
+				t.Errorf("%+v, %v; want a small signed error", a, err)
+			}
+			if err := <-innocent; err != nil {
+				t.Errorf("another call of the connection: %v", err)
+			}
+			if p.Open() != 1 || f.server.Open() != 1 {
+				t.Errorf("%d and %d connections", p.Open(), f.server.Open())
+			}
+		})
+	}
+}
+
+// TestNothingRunsWithoutAKey has a callee whose certificate ends, before and during calls.
+func TestNothingRunsWithoutAKey(t *testing.T) {
+	var late atomic.Int64 // hours
+	f := newFixture(t, func(c *ServerConfig) {
+		c.Now = func() time.Time { return time.Now().Add(time.Duration(late.Load()) * time.Hour) }
+	})
+	quote, tax := f.instance("quote"), f.callee("tax")
+	good := tax.Identity()
+	_, ended := f.ca.Certify(t, function(t, "tax"), time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour))
+	p := f.pool()
+	_, err := f.call(p, quote, tax, "x")
+	must(t, err)
+
+	tax.self.Store(ended)
+	_, err = p.Call(t.Context(), quote, Target{Address: f.addr, Allocation: tax.alloc, Function: good.ID()}, callOf(quote, good.ID(), "x"))
+	var refused *RefusedError
+	if !errors.As(err, &refused) || refused.Code != countersign.CodeUnavailable || tax.runs.Load() != 1 {
+		t.Errorf("after its end: %v, executed %d times; want a refusal", err, tax.runs.Load())
+	}
+	tax.self.Store(good)
+	tax.run = func(context.Context, *callsig.Call) (callsig.Return, error) {
+		tax.self.Store(ended) // a renewal that went wrong
+		return callsig.Return{Status: 200}, nil
+	}
+	if _, err = f.call(p, quote, tax, "x"); err != nil {
+		t.Errorf("replaced by a worse one during the call: %v", err)
+	}
+	tax.self.Store(good)
+	tax.run = func(context.Context, *callsig.Call) (callsig.Return, error) {
+		late.Store(3) // the clock is set
+		return callsig.Return{Status: 200}, nil
+	}
+	_, err = p.Call(t.Context(), quote, f.target(tax), func(terms Terms) callsig.Call {
+		call := callOf(quote, good.ID(), "x")(terms)
+		call.Deadline = time.Now().Add(500 * time.Millisecond)
+		return call
+	})
+	if countersign.CodeOf(err) != countersign.CodeDeadline {
+		t.Errorf("no key during the call: %v; want that there is no answer", err)
+	}
+	late.Store(0)
+	tax.run = nil
+	if _, err = f.call(p, quote, tax, "x"); err != nil || f.server.Open() != 1 {
+		t.Errorf("afterwards: %v, %d connections; want that the connection is still there", err, f.server.Open())
+	}
 }

@@ -63,11 +63,3 @@ type Target struct {
 	Function       identity.ID // whose certificate it must present
 	ConnectTimeout time.Duration
 }
-
-type explainKey struct{}
-
-// Explain returns a context that asks for Return.Explain of the calls that are made with it.
-func Explain(ctx context.Context) context.Context { return context.WithValue(ctx, explainKey{}, true) }
-
-// Explained reports whether the call that ctx belongs to asks for Return.Explain.
-func Explained(ctx context.Context) bool { return ctx.Value(explainKey{}) != nil }

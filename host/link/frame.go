@@ -118,10 +118,10 @@ func numberOf(a callsig.Algorithm) byte { return byte(max(0, slices.Index(algori
 const flagExplain = 1
 
 // appendCall appends the frame of a call up to its body.
-func appendCall(dst []byte, stream uint64, sc *callsig.SignedCall, key digest, explain bool) []byte {
+func appendCall(dst []byte, stream uint64, sc *callsig.SignedCall, key digest) []byte {
 	dst, at := begin(dst, kindCall, stream)
 	flags := byte(0)
-	if explain {
+	if sc.Call.Explain {
 		flags = flagExplain
 	}
 	call, s := &sc.Call, &sc.Signature
@@ -143,9 +143,8 @@ func appendCall(dst []byte, stream uint64, sc *callsig.SignedCall, key digest, e
 
 // received is a call as it came.
 type received struct {
-	signed  callsig.SignedCall
-	key     digest // of the certificate that the signature names
-	explain bool
+	signed callsig.SignedCall
+	key    digest // of the certificate that the signature names
 }
 
 // names are what most calls on a connection say, so that they need not be made anew for each.
@@ -176,8 +175,9 @@ func (n *names) parseCall(payload []byte) (*received, error) {
 	if flags&^flagExplain != 0 {
 		return nil, malformed("call has unknown flags")
 	}
-	out := &received{key: key, explain: flags&flagExplain != 0}
+	out := &received{key: key}
 	call := &out.signed.Call
+	call.Explain = flags&flagExplain != 0
 	var err error
 	if call.Caller, err = n.id(caller); err != nil {
 		return nil, malformed("the caller of a call: %v", err)

@@ -60,7 +60,7 @@ func recode(c *conn, f frame) []byte {
 	case kindCall:
 		in, err := new(names).parseCall(f.payload)
 		if err == nil && in.signed.Signature.Algorithm != unknownAlgorithm {
-			return append(appendCall(nil, f.stream, &in.signed, in.key, in.explain), in.signed.Call.Body...)
+			return append(appendCall(nil, f.stream, &in.signed, in.key), in.signed.Call.Body...)
 		}
 	case kindReturn:
 		sr, key, err := parseReturn(f.payload)

@@ -81,7 +81,7 @@ func (f *fixture) sign(from *identity.Identity, to identity.ID, now time.Time) *
 
 // frameOf is the whole frame of a call that names the certificate of by.
 func frameOf(stream uint64, sc *callsig.SignedCall, by *identity.Identity) []byte {
-	return append(appendCall(nil, stream, sc, digestOf(by.Certificate), false), sc.Call.Body...)
+	return append(appendCall(nil, stream, sc, digestOf(by.Certificate)), sc.Call.Body...)
 }
 
 // wantRefused reads a refusal.
@@ -340,5 +340,30 @@ func TestHandshakeRefusals(t *testing.T) {
 	}
 	if f.server.Open() != 0 {
 		t.Error("a connection was accepted")
+	}
+}
+
+// TestExplainIsSigned changes the flag that asks for an explanation.
+func TestExplainIsSigned(t *testing.T) {
+	f := newFixture(t)
+	quote, tax := f.instance("quote"), function(t, "tax")
+	for _, asked := range []bool{false, true} {
+		call := callOf(quote, tax, "x")(Terms{Timeout: time.Minute})
+		call.Explain = asked
+		signed, err := callsig.SignCall(callsig.NewSigner(quote.Identity()), call, time.Now())
+		must(t, err)
+		payload := append(appendCall(nil, 1, signed, digest{}), call.Body...)[lengthSize+headerSize:]
+		for _, flip := range []byte{0, flagExplain} {
+			payload[0] ^= flip
+			in, err := new(names).parseCall(payload)
+			must(t, err)
+			in.signed.Signature.KeyID = quote.Identity().Certificate.Thumbprint
+			key := callsig.NewKey(quote.Identity().Certificate, callsig.ResumeReplayCache(0, time.Now(), nil))
+			err = callsig.VerifyCall(key, tax, &in.signed, time.Now())
+			var refused *callsig.Error
+			if flip == 0 && err != nil || flip != 0 && (!errors.As(err, &refused) || refused.Reason != callsig.ReasonBadSignature) {
+				t.Errorf("asked %v, flipped %v: %v", asked, flip != 0, err)
+			}
+		}
 	}
 }

@@ -187,7 +187,7 @@ func (l *link) call(ctx context.Context, call callsig.Call) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.send(self, outgoing{kind: kindCall, call: signed, signer: signer, key: digestOf(self.Certificate), explain: Explained(ctx)})
+	s, err := l.send(self, outgoing{kind: kindCall, call: signed, signer: signer, key: digestOf(self.Certificate)})
 	if err != nil {
 		return nil, err
 	}

@@ -20,20 +20,19 @@ func TestRoundTrip(t *testing.T) {
 	f := newFixture(t)
 	quote, tax := f.instance("quote"), f.callee("tax")
 	var got callsig.Call
-	explained := false
-	tax.run = func(ctx context.Context, c *callsig.Call) (callsig.Return, error) {
-		got, explained = *c, Explained(ctx)
+	tax.run = func(_ context.Context, c *callsig.Call) (callsig.Return, error) {
+		got = *c
 		return callsig.Return{Status: 200, Body: bytes.ToUpper(c.Body), Explain: "[]"}, nil
 	}
 	var results []string
 	p := f.pool(func(c *PoolConfig) { c.Handshake = func(r string) { results = append(results, r) } })
 	for i, body := range []string{"one", "", strings.Repeat("long ", 100_000)} {
-		a, err := p.Call(Explain(t.Context()), quote, f.target(tax), func(terms Terms) callsig.Call {
+		a, err := p.Call(t.Context(), quote, f.target(tax), func(terms Terms) callsig.Call {
 			if terms != tax.terms {
 				t.Errorf("terms %+v, want %+v", terms, tax.terms)
 			}
 			c := callOf(quote, tax.Identity().ID(), body)(terms)
-			c.Hops, c.Traceparent = 3, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+			c.Hops, c.Traceparent, c.Explain = 3, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", true
 			return c
 		})
 		must(t, err)
@@ -44,7 +43,7 @@ func TestRoundTrip(t *testing.T) {
 			a.Return.Signature.KeyID != tax.Identity().Certificate.Thumbprint {
 			t.Errorf("signatures %+v and %+v", a.Call.Signature, a.Return.Signature)
 		}
-		if got.ID != a.Call.Call.ID || got.Caller != quote.Identity().ID() || got.Hops != 3 || got.Traceparent == "" || !explained ||
+		if got.ID != a.Call.Call.ID || got.Caller != quote.Identity().ID() || got.Hops != 3 || got.Traceparent == "" || !got.Explain ||
 			got.Deadline.UnixMilli() != a.Call.Call.Deadline.UnixMilli() {
 			t.Errorf("the callee got %+v", got)
 		}

@@ -26,7 +26,7 @@ const (
 // ServerConfig is what a Server works with.
 type ServerConfig struct {
 	Trust  func() *identity.Bundle // current; nil while there is none
-	Replay *callsig.ReplayCache    // remembers calls, for all connections
+	Replay *callsig.ReplayCache    // remembers calls, for all connections; a restart may forget them
 	// Find returns the instance that runs here, or nil.
 	Find func(allocation, function string) Callee
 	// Refused is told of each call that was refused and each connection that broke the protocol: a *callsig.Error or a

@@ -121,9 +121,6 @@ func (c *serving) begin(f frame) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(c.base)
-	if call.explain {
-		ctx = Explain(ctx)
-	}
 	size := int64(len(f.payload))
 	held := c.held.Add(size)
 	c.mu.Lock()
@@ -179,23 +176,43 @@ func (c *serving) answer(ctx context.Context, stream uint64, in *received) {
 		c.refuse(stream, err)
 		return
 	}
+	checked := c.callee.Identity()
+	if err := checked.Certificate.CheckTime(c.server.config.Now()); err != nil {
+		c.refuse(stream, countersign.Errorf(countersign.CodeUnavailable, c.function, "nobody could sign the return: %w", err))
+		return
+	}
 	ret, err := c.callee.Run(ctx, &in.signed.Call)
 	if err != nil {
 		c.refuse(stream, err)
 		return
 	}
+	c.answerWith(stream, in, ret, checked)
+}
+
+// answerWith signs and sends the return of a call that was executed, so that it must not be refused any more. One that
+// can't be signed as it is becomes an error that can; checked is an identity that could sign before the call.
+func (c *serving) answerWith(stream uint64, in *received, ret callsig.Return, checked *identity.Identity) {
 	if most := c.terms.MaxResponse + maxHead/2; int64(len(ret.Body)) > most {
 		ret = tooLarge(len(ret.Body), c.terms.MaxResponse)
 	}
-	self := c.callee.Identity()
-	signer := callsig.NewSigner(self)
-	signed, err := callsig.PrepareReturn(signer, &in.signed, ret, c.server.config.Now())
-	if err != nil {
-		c.server.config.Log.Error("a return could not be signed", "function", c.function, "allocation", c.allocation, "error", err)
-		c.fail(fmt.Errorf("sign a return: %w", err)) // the call was executed, so it was not refused
-		return
+	logged := false
+	for _, ret := range []callsig.Return{ret, unsignable()} {
+		for _, self := range []*identity.Identity{c.callee.Identity(), checked} {
+			signer := callsig.NewSigner(self)
+			signed, err := callsig.PrepareReturn(signer, &in.signed, ret, c.server.config.Now())
+			if err == nil {
+				c.send(self, outgoing{kind: kindReturn, stream: stream, call: &in.signed, ret: signed, signer: signer,
+					key: digestOf(self.Certificate)})
+				return
+			}
+			if !logged {
+				logged = true
+				c.server.config.Log.Error("a return could not be signed", "function", c.function, "allocation", c.allocation,
+					"error", err)
+			}
+		}
 	}
-	c.send(self, outgoing{kind: kindReturn, stream: stream, call: &in.signed, ret: signed, signer: signer, key: digestOf(self.Certificate)})
+	// No key is good any more. The caller waits until its deadline, and the other calls of the connection go on.
 }
 
 // verify says whether a call may run. What it is tied to is the connection: its caller is the TLS peer and its key is
@@ -236,10 +253,20 @@ func (c *serving) refuse(stream uint64, err error) {
 
 // tooLarge is the return of a call whose reply is longer than its caller takes.
 func tooLarge(n int, most int64) callsig.Return {
-	const status = http.StatusRequestEntityTooLarge
-	body := fmt.Sprintf(`{"type":"about:blank","title":%q,"status":%d,"code":%[1]q,"detail":"the reply has %d bytes, `+
-		`the function's spec allows %d (max_response)"}`, countersign.CodeTooLarge, status, n, most)
-	return callsig.Return{Status: status, Code: countersign.CodeTooLarge, Body: []byte(body)}
+	return failed(http.StatusRequestEntityTooLarge, countersign.CodeTooLarge,
+		fmt.Sprintf("the reply has %d bytes, the function's spec allows %d (max_response)", n, most))
+}
+
+// unsignable is the return of a call whose own return can't be signed.
+func unsignable() callsig.Return {
+	return failed(http.StatusInternalServerError, countersign.CodeInternal,
+		"the call was executed, and its return could not be signed; the host's log has the cause")
+}
+
+// failed is the return of a call that failed. detail needs no escapes.
+func failed(status int, code countersign.Code, detail string) callsig.Return {
+	body := fmt.Sprintf(`{"type":"about:blank","title":%q,"status":%d,"code":%[1]q,"detail":"%[3]s"}`, code, status, detail)
+	return callsig.Return{Status: status, Code: code, Body: []byte(body)}
 }
 
 // isClosed reports whether a connection ended because somebody closed it between frames.

@@ -88,7 +88,7 @@ func newFixture(tb testing.TB, edit ...func(*ServerConfig)) *fixture {
 	tb.Helper()
 	f := &fixture{tb: tb, ca: newAuthority(tb), instances: map[string]*instance{}}
 	f.trust = f.ca.Bundle
-	config := ServerConfig{Trust: func() *identity.Bundle { return f.trust }, Replay: callsig.NewReplayCache(0, time.Now()),
+	config := ServerConfig{Trust: func() *identity.Bundle { return f.trust }, Replay: callsig.ResumeReplayCache(0, time.Now(), nil),
 		Find: func(allocation, function string) Callee {
 			f.mu.Lock()
 			defer f.mu.Unlock()

@@ -128,7 +128,7 @@ func verifyVectors(t *testing.T, v framesVector, bundle *identity.Bundle, now ti
 		k.keep(id.Certificate)
 		return k
 	}
-	caller, callee := peer(quote, roleCaller, callsig.NewReplayCache(0, now)), peer(tax, roleCallee, nil)
+	caller, callee := peer(quote, roleCaller, callsig.ResumeReplayCache(0, now, nil)), peer(tax, roleCallee, nil)
 	exported, err := hex.DecodeString(v.Exported)
 	must(t, err)
 	caller.binding = exported

@@ -27,7 +27,6 @@ type outgoing struct {
 	ret     *callsig.SignedReturn
 	signer  *callsig.IdentitySigner // of call, or of ret, which answers call
 	key     digest                  // of the signer's certificate
-	explain bool
 }
 
 func (o *outgoing) body() []byte {
@@ -196,7 +195,7 @@ func (w *writer) write(frames []outgoing) error {
 		case o.ret != nil:
 			w.buffer = appendReturn(w.buffer, o.stream, o.ret, o.key)
 		case o.call != nil:
-			w.buffer = appendCall(w.buffer, o.stream, o.call, o.key, o.explain)
+			w.buffer = appendCall(w.buffer, o.stream, o.call, o.key)
 		default:
 			w.buffer = appendControl(w.buffer, o.kind, o.stream, o.payload)
 		}

@@ -44,6 +44,18 @@ func Return(err error) callsig.Return {
 	return callsig.Return{Status: p.Status, Code: p.Code, Body: body}
 }
 
+// Unsigned is the return of a call of function that was executed, and whose own return can't be signed as it is.
+func Unsigned(function string) callsig.Return {
+	return Return(countersign.Errorf(countersign.CodeInternal, function,
+		"the call was executed, and its return could not be signed; the host's log has the cause"))
+}
+
+// Unanswerable is the error of a call of function that was executed, and for which no return at all can be signed.
+func Unanswerable(function string, err error) error {
+	return &countersign.CallError{Code: countersign.CodeInternal, Function: function, Err: err,
+		Reason: "the call was executed, and nobody can sign a return: the instance's call certificate has ended"}
+}
+
 // OfSignature turns what package callsig refused, in a call of function, into the error of the call.
 func OfSignature(function string, err error) error {
 	var refused *callsig.Error

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -289,5 +291,34 @@ func TestNewRefuses(t *testing.T) {
 		if _, err := New(c); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+// TestFilteredIntentionsAreRefused has a Consul that leaves out of its answer what the token may not read.
+func TestFilteredIntentionsAreRefused(t *testing.T) {
+	filtered := "true"
+	consul := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range []string{"Index", "LastContact"} {
+			w.Header().Set("X-Consul-"+name, "7")
+		}
+		w.Header().Set("X-Consul-KnownLeader", "true")
+		w.Header().Set("X-Consul-Results-Filtered-By-ACLs", filtered)
+		w.Write([]byte(`[{"Kind": "service-intentions", "Name": "tax", "Sources": [{"Name": "*", "Action": "allow"}]}]`))
+	}))
+	defer consul.Close()
+	w, err := New(Config{Address: consul.URL, Changed: func(router.Snapshot) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() error {
+		_, _, err := w.intentionsQuery().ask(t.Context(), new(api.QueryOptions).WithContext(t.Context()))
+		return err
+	}
+	if err := ask(); !errors.Is(err, errFiltered) || w.data.hasIntentions {
+		t.Errorf("%v, kept %v; want a refusal", err, w.data.intentions)
+	}
+	filtered = "false"
+	if err := ask(); err != nil || !w.data.hasIntentions {
+		t.Errorf("a whole answer: %v, kept %v", err, w.data.intentions)
 	}
 }

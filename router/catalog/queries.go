@@ -2,12 +2,17 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"reflect"
 	"slices"
 
 	"github.com/hashicorp/consul/api"
 )
+
+// errFiltered says that Consul left intentions out of its answer. What is left out may be what denies a call.
+var errFiltered = errors.New("the token may not read all intentions (service_prefix \"\" with intentions = \"read\")," +
+	" so what Consul answers can't be relied on; docs/routing.md has the policy that the token needs")
 
 // Of the queries, discovery chains and health are answered by the agent's cache, which asks the servers once for all
 // watchers of a node. The others have no cache that goes together with blocking.
@@ -18,6 +23,9 @@ func (w *Watcher) intentionsQuery() query {
 		entries, meta, err := w.client.ConfigEntries().List(api.ServiceIntentions, opts)
 		if err != nil {
 			return false, nil, err
+		}
+		if meta.ResultsFilteredByACLs {
+			return false, nil, errFiltered
 		}
 		list := convertIntentions(entries)
 		return w.store(ctx, func(d *data) bool {

@@ -64,7 +64,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) node(t *testing.T) *httptest.Server {
 	t.Helper()
 	verifier := &callsig.Verifier{
-		Trust: func() *identity.Bundle { return w.bundle }, Replay: callsig.NewReplayCache(0, time.Now()),
+		Trust: func() *identity.Bundle { return w.bundle }, Replay: callsig.ResumeReplayCache(0, time.Now(), nil),
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

@@ -62,8 +62,8 @@ func cover(components ...component) *covered {
 
 // What our own signatures cover. The order is ours; verifiers accept any.
 var (
-	callCovers   [8]*covered // by SignedCall.covers
-	returnCovers [4]*covered // by SignedReturn.covers; for calls with the label LabelCall
+	callCovers   [16]*covered // by SignedCall.covers
+	returnCovers [4]*covered  // by SignedReturn.covers; for calls with the label LabelCall
 )
 
 func init() {
@@ -78,6 +78,9 @@ func init() {
 		}
 		if i&2 != 0 {
 			components = append(components, field(fieldHops))
+		}
+		if i&8 != 0 {
+			components = append(components, field(fieldExplain))
 		}
 		if i&4 != 0 {
 			components = append(components, field("@authority"))
@@ -122,6 +125,9 @@ func (sc *SignedCall) covers() *covered {
 	}
 	if sc.Call.Authority != "" {
 		i |= 4
+	}
+	if sc.Call.Explain {
+		i |= 8
 	}
 	return callCovers[i]
 }
@@ -185,6 +191,8 @@ func (sc *SignedCall) appendValue(dst []byte, c *component) ([]byte, error) {
 		return append(dst, call.Traceparent...), nil
 	case fieldHops:
 		return strconv.AppendInt(dst, int64(call.Hops), 10), nil
+	case fieldExplain:
+		return append(dst, explainYes...), nil
 	case fieldSignature:
 		return sf.AppendBytes(dst, sc.Signature.Value), nil
 	}

@@ -39,7 +39,7 @@ func (p *pair) batchKey(replay *ReplayCache) *BatchKey {
 func TestBatch(t *testing.T) {
 	p := newPair(t)
 	for _, n := range []int{1, 2, 3, 4, 5, 7, 8, 9, 16, 31, 100, 255, MaxBatch} {
-		callKey, returnKey := p.batchKey(NewReplayCache(0, p.now)), NewBatchKey(NewKey(p.tax.Certificate, nil))
+		callKey, returnKey := p.batchKey(ResumeReplayCache(0, p.now, nil)), NewBatchKey(NewKey(p.tax.Certificate, nil))
 		signer := NewSigner(p.tax)
 		var batch []Unsigned
 		for i, sc := range batchOf(t, p, n) {
@@ -124,7 +124,7 @@ func TestForgedBatch(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, known := range []bool{false, true} {
-				key := p.batchKey(NewReplayCache(0, p.now))
+				key := p.batchKey(ResumeReplayCache(0, p.now, nil))
 				list := batchOf(t, p, n)
 				if known {
 					must(t, VerifyCall(key, p.tax.ID(), list[0], p.now))
@@ -140,11 +140,11 @@ func TestForgedBatch(t *testing.T) {
 func TestBatchIsNoOtherSignature(t *testing.T) {
 	p := newPair(t)
 	sc := batchOf(t, p, 4)[0]
-	wantReason(t, VerifyCall(NewKey(p.quote.Certificate, NewReplayCache(0, p.now)), p.tax.ID(), sc, p.now), ReasonWrongAlgorithm)
+	wantReason(t, VerifyCall(NewKey(p.quote.Certificate, ResumeReplayCache(0, p.now, nil)), p.tax.ID(), sc, p.now), ReasonWrongAlgorithm)
 	wantReason(t, VerifyCall(p.callee, p.tax.ID(), sc, p.now), ReasonUnknownKey)
 	plain, err := SignCall(NewSigner(p.quote), p.call(), p.now)
 	must(t, err)
-	wantReason(t, VerifyCall(p.batchKey(NewReplayCache(0, p.now)), p.tax.ID(), plain, p.now), ReasonWrongAlgorithm)
+	wantReason(t, VerifyCall(p.batchKey(ResumeReplayCache(0, p.now, nil)), p.tax.ID(), plain, p.now), ReasonWrongAlgorithm)
 	// Two leaves side by side are no leaf: an inner node does not verify as a message.
 	leaves := [2][hashSize]byte{leafOf([]byte("a")), leafOf([]byte("b"))}
 	inner := nodeOf(&leaves[0], &leaves[1])
@@ -169,7 +169,7 @@ func TestBatchFromOutside(t *testing.T) {
 	if !strings.Contains(r.Header.Get("Signature-Input"), `alg="ed25519-batch"`) {
 		t.Fatal("the request is not what this test is about")
 	}
-	v := Verifier{Trust: func() *identity.Bundle { return p.ca.Bundle }, Replay: NewReplayCache(0, p.now)}
+	v := Verifier{Trust: func() *identity.Bundle { return p.ca.Bundle }, Replay: ResumeReplayCache(0, p.now, nil)}
 	_, err = v.VerifyRequest(r, sc.Call.Body, p.tax.ID())
 	wantReason(t, err, ReasonWrongAlgorithm)
 }
@@ -211,7 +211,7 @@ func TestTree(t *testing.T) {
 // TestRootsAreBounded: a peer that makes up roots does not fill the memory.
 func TestRootsAreBounded(t *testing.T) {
 	p := newPair(t)
-	key := p.batchKey(NewReplayCache(0, p.now))
+	key := p.batchKey(ResumeReplayCache(0, p.now, nil))
 	for range 2 * maxRoots {
 		sc := batchOf(t, p, 2)[0]
 		sc.Signature.Value[0] ^= 1

@@ -44,7 +44,7 @@ func BenchmarkLocal(b *testing.B) {
 func BenchmarkEd25519(b *testing.B) {
 	p := newPair(b)
 	benchmarkRoundTrip(b, p, keysOfPair{
-		NewSigner(p.quote), NewKey(p.quote.Certificate, NewReplayCache(0, p.now)),
+		NewSigner(p.quote), NewKey(p.quote.Certificate, ResumeReplayCache(0, p.now, nil)),
 		NewSigner(p.tax), NewKey(p.tax.Certificate, nil),
 	})
 }

@@ -18,10 +18,13 @@ const (
 	fieldID             = "countersign-id"          // string
 	fieldHops           = "countersign-hops"        // integer
 	fieldCode           = "countersign-code"        // token
-	fieldExplain        = "countersign-explain"     // byte sequence on a return
+	fieldExplain        = "countersign-explain"     // boolean on a call, which is true; byte sequence on a return
 	fieldTraceparent    = "traceparent"             // W3C Trace Context, not a structured field
 	fieldCertificate    = "countersign-certificate" // byte sequence: DER
 )
+
+// explainYes is the only value of countersign-explain on a call: who does not ask leaves the field out.
+const explainYes = "?1"
 
 // HTTP field names, for those who read or write a header themselves.
 const (

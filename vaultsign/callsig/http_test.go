@@ -31,7 +31,7 @@ func newExchange(tb testing.TB) *exchange {
 	trust := func() *identity.Bundle { return x.ca.Bundle }
 	clock := func() time.Time { return x.now }
 	x.server = &Verifier{
-		Trust: trust, Replay: NewReplayCache(0, x.now), Now: clock,
+		Trust: trust, Replay: ResumeReplayCache(0, x.now, nil), Now: clock,
 		Session: func(id string) *Session { return x.sessions[id] },
 	}
 	x.client = &Verifier{Trust: trust, Now: clock}

@@ -31,6 +31,11 @@ func readCall(r *http.Request, body []byte) (*SignedCall, error) {
 			f.fail(refuse(ReasonMalformed, "countersign-hops is left out if it is 0"))
 		}
 	}
+	if f.has(fieldExplain) {
+		if call.Explain = f.text(fieldExplain) == explainYes; !call.Explain {
+			f.fail(refuse(ReasonMalformed, "countersign-explain of a call is %s, or left out", explainYes))
+		}
+	}
 	sc.Digest = sha256.Sum256(body)
 	sc.digestField = f.digest(body, sc.Digest)
 	if f.err != nil {

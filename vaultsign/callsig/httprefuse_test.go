@@ -73,6 +73,14 @@ func TestVerifyRequestRefuses(t *testing.T) {
 		"ID not covered":           {input(` "countersign-id"`, ``), ReasonMissingComponent},
 		"hops not covered":         {set(HeaderHops, "1"), ReasonMissingComponent},
 		"traceparent not covered":  {set("Traceparent", "x"), ReasonMissingComponent},
+		"explain not covered":      {set(HeaderExplain, "?1"), ReasonMissingComponent},
+		"explain is false":         {set(HeaderExplain, "?0"), ReasonMalformed},
+		"explain is empty":         {set(HeaderExplain, ""), ReasonMalformed},
+		"explain with parameters":  {set(HeaderExplain, "?1;a"), ReasonMalformed},
+		"explain as on a return":   {set(HeaderExplain, ":W10=:"), ReasonMalformed},
+		"explain twice": {func(_ *exchange, r *http.Request) {
+			r.Header[HeaderExplain] = []string{"?1", "?1"}
+		}, ReasonMalformed},
 		"query not covered": {func(_ *exchange, r *http.Request) {
 			r.URL.RawQuery = "a=b"
 		}, ReasonMissingComponent},

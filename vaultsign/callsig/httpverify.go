@@ -28,17 +28,17 @@ type Verifier struct {
 // VerifyRequest verifies a call for callee, whose body was read already. Refusals are *Error. The request must be as it
 // came from the HTTP server: its method, URL and header are what was signed.
 func (v *Verifier) VerifyRequest(r *http.Request, body []byte, callee identity.ID) (*SignedCall, error) {
-	return v.verifyRequest(r, body, callee, v.Authority)
+	return v.verifyRequest(r, body, callee, authorityRule{v.Authority, false, "which is no name of this one"})
 }
 
 func (v *Verifier) verifyRequest(
-	r *http.Request, body []byte, callee identity.ID, own func(authority string) bool,
+	r *http.Request, body []byte, callee identity.ID, rule authorityRule,
 ) (*SignedCall, error) {
 	found, err := findSignature(r.Header, TagCall)
 	if err != nil {
 		return nil, err
 	}
-	if err := found.checkAuthority(r, own); err != nil {
+	if err := found.checkAuthority(r, rule); err != nil {
 		return nil, err
 	}
 	sc, err := readCall(r, body)

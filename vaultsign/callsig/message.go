@@ -31,6 +31,7 @@ type Call struct {
 	ID          string      // of this call, unique: 1 to 128 printable ASCII characters
 	Traceparent string      // W3C trace context, or ""
 	Hops        int         // how many calls led to this one; 0 from outside
+	Explain     bool        // asks for Return.Explain
 	Body        []byte      // covered through its SHA-256 digest; not copied, so leave it alone until verified
 }
 

@@ -3,6 +3,7 @@ package callsig
 import (
 	"crypto/sha256"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,15 +16,32 @@ const replayShards = 64
 type nonceKey [16]byte
 
 // ReplayCache remembers which nonces were used with which keys, for as long as a replay could still be fresh. It is
-// bounded: when it has no room it refuses, rather than to forget. It is for calls from outside; sessions have their own
-// window. The zero value is not usable.
+// bounded: when it has no room it refuses, rather than to forget. It is for calls from outside and from other nodes;
+// sessions have their own window. The zero value is not usable.
 //
-// What it no longer knows it refuses as well: calls created before the cache was made, and, if the clock is turned
+// What it can't know it refuses as well: calls that an earlier process may have accepted, and, if the clock is turned
 // back, calls from a time whose nonces were dropped.
 type ReplayCache struct {
 	perShard int
 	shards   [replayShards]replayShard
+
+	horizon Horizon // nil: none is kept
+	reached atomic.Int64
+	raising sync.Mutex
 }
+
+// Horizon is what outlives the process of a ReplayCache: until when the calls were created that it may have accepted. A
+// restart alone does not tell, since the clocks of callers may be ahead.
+type Horizon interface {
+	// Reached is the latest second, in Unix time, in which a call may have been created that was accepted; 0: none was.
+	Reached() int64
+	// Raise keeps a later second, beyond the end of the process. It returns when that is done.
+	Raise(to int64) error
+}
+
+// horizonStep is by how many seconds the horizon is raised beyond a call that needs it: it is raised at most once in so
+// many seconds, and after a restart calls of so many seconds are refused that nobody has seen.
+const horizonStep = 1
 
 // replayShard has two generations. Each lasts for at least the time that a nonce must be remembered, so that the older
 // one can be dropped as a whole.
@@ -32,19 +50,38 @@ type replayShard struct {
 	current  map[nonceKey]struct{}
 	previous map[nonceKey]struct{}
 	since    time.Time // when current was begun
-	unknown  int64     // Unix seconds: calls created before may have been seen and forgotten
+	unknown  int64     // Unix seconds: calls created before may have been seen, and it is not known which
 }
 
 // NewReplayCache returns a cache that holds at most about entries nonces per generation, that is twice as many in all;
 // 0 means DefaultReplayEntries. An entry takes 16 bytes and its share of a map. now is the time from which on the cache
-// sees every call.
+// sees every call. Of the time before nothing is known, so calls are refused that were created until ClockSkew after now:
+// an earlier process may have accepted them from a caller whose clock is ahead.
 func NewReplayCache(entries int, now time.Time) *ReplayCache {
+	return newReplayCache(entries, now, now.Unix()+skewSeconds+1)
+}
+
+// ResumeReplayCache returns a cache that goes on where that of an earlier process ended: it refuses calls created until
+// horizon, and raises it before it accepts later ones. Without a horizon it takes every call for new. That is for calls
+// that nobody but their signers can bring again (docs/call-format.md, "Replays").
+func ResumeReplayCache(entries int, now time.Time, horizon Horizon) *ReplayCache {
+	if horizon == nil {
+		return newReplayCache(entries, now, 0)
+	}
+	reached := horizon.Reached()
+	c := newReplayCache(entries, now, reached+1)
+	c.horizon = horizon
+	c.reached.Store(reached)
+	return c
+}
+
+func newReplayCache(entries int, now time.Time, unknown int64) *ReplayCache {
 	if entries <= 0 {
 		entries = DefaultReplayEntries
 	}
 	c := &ReplayCache{perShard: max(1, entries/replayShards)}
 	for i := range c.shards {
-		c.shards[i] = replayShard{current: map[nonceKey]struct{}{}, since: now, unknown: now.Unix()}
+		c.shards[i] = replayShard{current: map[nonceKey]struct{}{}, since: now, unknown: unknown}
 	}
 	return c
 }
@@ -64,6 +101,9 @@ func (c *ReplayCache) Len() int {
 func (c *ReplayCache) claim(keyID string, sig *Signature, now time.Time) error {
 	// Key IDs have a fixed length, so that the two parts cannot be shifted against each other.
 	sum := sha256.Sum256([]byte(keyID + "\x00" + sig.Nonce))
+	if err := c.raise(sig.Created); err != nil {
+		return err
+	}
 	key := nonceKey(sum[:16])
 	s := &c.shards[sum[31]%replayShards]
 	s.mu.Lock()
@@ -76,12 +116,29 @@ func (c *ReplayCache) claim(keyID string, sig *Signature, now time.Time) error {
 		return refuse(ReasonReplayed, "the call's nonce was used before")
 	}
 	if sig.Created < s.unknown {
-		return refuse(ReasonExpired, "the call was created before this node began to remember nonces; sign anew")
+		return refuse(ReasonExpired, "the call may have been accepted before, which this node does not know any more; sign anew")
 	}
 	if len(s.current) >= c.perShard {
 		return refuse(ReasonReplayCacheFull, "more calls than this node can remember; try again in a minute")
 	}
 	s.current[key] = struct{}{}
+	return nil
+}
+
+// raise has the horizon beyond a call's creation before the call is accepted.
+func (c *ReplayCache) raise(created int64) error {
+	if c.horizon == nil || created <= c.reached.Load() {
+		return nil
+	}
+	c.raising.Lock()
+	defer c.raising.Unlock()
+	if created <= c.reached.Load() {
+		return nil
+	}
+	if err := c.horizon.Raise(created + horizonStep); err != nil {
+		return because(ReasonReplayCacheFull, err, "keep beyond a restart that calls were accepted")
+	}
+	c.reached.Store(created + horizonStep)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package callsig
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -15,7 +16,7 @@ func claimAt(c *ReplayCache, nonce string, now time.Time) error {
 func TestReplayCacheRemembersLongEnough(t *testing.T) {
 	start := time.Now()
 	for _, at := range []time.Duration{0, remember - time.Second, remember, 2*remember - time.Second, 5 * remember} {
-		c := NewReplayCache(0, start)
+		c := ResumeReplayCache(0, start, nil)
 		for i := range 200 { // fill all shards
 			must(t, claimAt(c, itoa(int64(i)), start))
 		}
@@ -32,7 +33,7 @@ func TestReplayCacheRemembersLongEnough(t *testing.T) {
 
 func TestReplayCacheForgets(t *testing.T) {
 	start := time.Now()
-	c := NewReplayCache(0, start)
+	c := ResumeReplayCache(0, start, nil)
 	for i := range 1000 {
 		must(t, claimAt(c, itoa(int64(i)), start))
 	}
@@ -55,7 +56,7 @@ func TestReplayCacheForgets(t *testing.T) {
 
 func TestReplayCacheIsBounded(t *testing.T) {
 	start := time.Now()
-	c := NewReplayCache(640, start)
+	c := ResumeReplayCache(640, start, nil)
 	refused := 0
 	for i := range 5000 {
 		if err := claimAt(c, itoa(int64(i)), start); err != nil {
@@ -74,7 +75,11 @@ func TestReplayCacheIsBounded(t *testing.T) {
 func TestReplayCacheRefusesWhatItCannotKnow(t *testing.T) {
 	start := time.Now()
 	c := NewReplayCache(0, start)
-	wantReason(t, c.claim("key", &Signature{Nonce: "n", Created: start.Unix() - 1}, start), ReasonExpired)
+	for _, created := range []int64{0, -1, skewSeconds} { // an earlier process may have accepted them
+		wantReason(t, c.claim("key", &Signature{Nonce: "n", Created: start.Unix() + created}, start), ReasonExpired)
+	}
+	must(t, c.claim("key", &Signature{Nonce: "first", Created: start.Unix() + skewSeconds + 1}, start.Add(time.Second)))
+	c = ResumeReplayCache(0, start, nil)
 	must(t, claimAt(c, "n", start))
 	// The clock runs for a while, the nonce is dropped, then the clock is turned back.
 	for i := range 2000 {
@@ -85,7 +90,7 @@ func TestReplayCacheRefusesWhatItCannotKnow(t *testing.T) {
 
 func TestReplayCacheConcurrently(t *testing.T) {
 	start := time.Now()
-	c := NewReplayCache(0, start)
+	c := ResumeReplayCache(0, start, nil)
 	const nonces, each = 500, 8
 	var accepted sync.Map
 	var wg sync.WaitGroup
@@ -189,4 +194,74 @@ func TestSessionConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// kept is a Horizon in memory.
+type kept struct {
+	at     int64
+	raised int
+	fails  error
+}
+
+func (k *kept) Reached() int64 { return k.at }
+func (k *kept) Raise(to int64) error {
+	if k.fails != nil {
+		return k.fails
+	}
+	k.at = to
+	k.raised++
+	return nil
+}
+
+// TestReplaysAcrossRestarts has clients whose clocks are ahead or behind, and a process that ends between two tries.
+func TestReplaysAcrossRestarts(t *testing.T) {
+	start := time.Now()
+	for _, ahead := range []int64{-60, -10, -1, 0, 1, 5, 9, skewSeconds} {
+		for _, away := range []time.Duration{0, time.Second, 5 * time.Second, 20 * time.Second} {
+			sig := &Signature{Nonce: "n", Created: start.Unix() + ahead}
+			disk := new(kept)
+			must(t, ResumeReplayCache(0, start.Add(-time.Hour), disk).claim("key", sig, start))
+			again := start.Add(away)
+			for what, c := range map[string]*ReplayCache{
+				"with a horizon": ResumeReplayCache(0, again, disk), "with nothing": NewReplayCache(0, again),
+			} {
+				wantReason(t, c.claim("key", sig, again), ReasonExpired)
+				// A client that signs anew gets through: soon if it is known what was accepted.
+				wait := time.Duration(0)
+				if what == "with a horizon" {
+					wait = max(0, time.Duration(ahead+horizonStep+1)*time.Second-away)
+				} else {
+					wait = ClockSkew + time.Second
+				}
+				must(t, c.claim("key", &Signature{Nonce: "m", Created: again.Add(wait).Unix()}, again.Add(wait)))
+			}
+		}
+	}
+}
+
+func TestHorizonIsRaisedFirst(t *testing.T) {
+	start := time.Now()
+	disk := &kept{fails: errors.New("the disk is full")}
+	c := ResumeReplayCache(0, start, disk)
+	wantReason(t, claimAt(c, "n", start), ReasonReplayCacheFull)
+	if c.Len() != 0 {
+		t.Error("a call is remembered that was refused")
+	}
+	disk.fails = nil
+	must(t, claimAt(c, "n", start)) // it was not accepted before
+	for i := range 1000 {
+		must(t, claimAt(c, itoa(int64(i)), start))
+	}
+	if disk.raised != 1 || disk.at != start.Unix()+horizonStep {
+		t.Errorf("raised %d times, to %d", disk.raised, disk.at)
+	}
+	for i := range int64(20) {
+		must(t, claimAt(c, "later"+itoa(i), start.Add(time.Duration(i)*time.Second)))
+		if disk.at < start.Unix()+i {
+			t.Errorf("a call was accepted beyond the horizon %d", disk.at)
+		}
+	}
+	if disk.raised > 11 {
+		t.Errorf("raised %d times within 20 s", disk.raised)
+	}
 }

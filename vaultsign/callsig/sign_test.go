@@ -19,7 +19,7 @@ func both(t *testing.T, test func(t *testing.T, p *pair, k keysOfPair)) {
 	t.Run("ed25519", func(t *testing.T) {
 		p := newPair(t)
 		test(t, p, keysOfPair{
-			NewSigner(p.quote), NewKey(p.quote.Certificate, NewReplayCache(0, p.now)),
+			NewSigner(p.quote), NewKey(p.quote.Certificate, ResumeReplayCache(0, p.now, nil)),
 			NewSigner(p.tax), NewKey(p.tax.Certificate, nil),
 		})
 	})

@@ -154,12 +154,28 @@ func TestAuthority(t *testing.T) {
 
 	// Forwarded, the name is not this node's, but is signed all the same.
 	r, call = send("http://other.example:7000", true)
-	_, err = x.server.VerifyForwarded(r, call.Body, x.tax.ID())
+	_, err = x.server.VerifyForwarded(r, call.Body, x.tax.ID(), func(a string) bool { return a == "other.example:7000" || a == "node.example:7000" })
 	must(t, err)
 	r, call = send("http://other.example:7000", true)
 	r.Host = "node.example:7000"
-	_, err = x.server.VerifyForwarded(r, call.Body, x.tax.ID())
+	_, err = x.server.VerifyForwarded(r, call.Body, x.tax.ID(), func(a string) bool { return a == "other.example:7000" || a == "node.example:7000" })
 	wantReason(t, err, ReasonBadSignature)
+
+	r, call = send("http://other.example:7000", true)
+	_, err = x.server.VerifyForwarded(r, call.Body, x.tax.ID(), func(string) bool { return false })
+	wantReason(t, err, ReasonWrongCallee)
+
+	// Exposed, it has to be there and to be this node's.
+	own := func(a string) bool { return a == "other.example:7000" }
+	r, call = send("http://other.example:7000", true)
+	_, err = x.server.VerifyExposed(r, call.Body, x.tax.ID(), own)
+	must(t, err)
+	r, call = send("http://node.example:7000", true)
+	_, err = x.server.VerifyExposed(r, call.Body, x.tax.ID(), own)
+	wantReason(t, err, ReasonWrongCallee)
+	r, call = send("http://other.example:7000", false)
+	_, err = x.server.VerifyExposed(r, call.Body, x.tax.ID(), own)
+	wantReason(t, err, ReasonMissingComponent)
 
 	// Not covered, it does not matter.
 	r, call = send("http://other.example:7000", false)

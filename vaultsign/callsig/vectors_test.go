@@ -186,7 +186,7 @@ func (w *vectorWorld) calls(t *testing.T) []callVector {
 		},
 		{
 			Name: "empty bodies, explained", Signer: "ann", Nonce: "MDEyMzQ1Njc4OWFiY2RlZg",
-			call: Call{Caller: ann, Callee: tax, Deadline: deadline, ID: "3"}, ret: Return{Status: 200, Explain: "[]"},
+			call: Call{Caller: ann, Callee: tax, Deadline: deadline, ID: "3", Explain: true}, ret: Return{Status: 200, Explain: "[]"},
 		},
 	}
 	for i := range list {
@@ -284,7 +284,7 @@ func TestVectorsVerify(t *testing.T) {
 		session.macs[d].init(key)
 	}
 	server := &Verifier{
-		Trust: trust, Replay: NewReplayCache(0, now), Now: clock,
+		Trust: trust, Replay: ResumeReplayCache(0, now, nil), Now: clock,
 		Session: func(id string) *Session {
 			if id == session.id {
 				return session
