@@ -27,7 +27,12 @@ var (
 	shim                 string
 )
 
-func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == ShimCommand {
+		os.Exit(shimOfOneLayer(os.Args[2:]))
+	}
+	os.Exit(runTests(m))
+}
 
 func runTests(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "countersign-native-")
@@ -155,11 +160,11 @@ func TestSandbox(t *testing.T) {
 		{Try: "read", Arg: "/etc/passwd"}, {Try: "read", Arg: secret}, {Try: "read", Arg: "/proc/self/environ"},
 		{Try: "read", Arg: "/proc/1/root/etc/passwd"}, {Try: "list", Arg: "/"}, {Try: "list", Arg: "/proc"},
 		{Try: "stat", Arg: "/etc"}, {Try: "write", Arg: "/new"}, {Try: "write", Arg: secret}, {Try: "write", Arg: "/tmp/new"},
-		{Try: "memfd"}, {Try: "connect", Arg: listener.Addr().String()}, {Try: "listen"},
+		{Try: "memfd"}, {Try: "connect", Arg: listener.Addr().String()}, {Try: "listen", Arg: "127.0.0.1"}, {Try: "bind", Size: 8080},
 		{Try: "socket", Size: 1}, {Try: "socket", Size: 2}, {Try: "socket", Size: 16}, {Try: "socket", Size: 40},
 		{Try: "execute", Arg: "/bin/sh"}, {Try: "execute", Arg: "/proc/self/exe"}, {Try: "fork"},
 		{Try: "signal", Size: os.Getpid()}, {Try: "signal", Size: -1}, {Try: "trace"}, {Try: "mount"}, {Try: "hostname"},
-		{Try: "root"}, {Try: "executable memory"}, {Try: "descriptors"},
+		{Try: "root"}, {Try: "executable memory"}, {Try: "protect"}, {Try: "descriptors"},
 	} {
 		t.Run(r.Try+r.Arg, func(t *testing.T) {
 			got, err := invoke(t, i, 30*time.Second, r)

@@ -275,3 +275,15 @@ func TestSourceURI(t *testing.T) {
 		}
 	}
 }
+
+// TestRingOfAnotherFunction has the key of one function state the claims of another, and a verifier that took the ring of
+// the first.
+func TestRingOfAnotherFunction(t *testing.T) {
+	tax := newKey(t, "tax", 1)
+	bundle := signPayload(t, tax, payloadOf(t, sign(t, newKey(t, "quote", 1), quoteClaims())))
+	_, err := Verify(bundle, ringOf(t, 1, tax), quoteWant())
+	var refused *VerificationError
+	if !errors.As(err, &refused) || refused.Reason != WrongKey {
+		t.Errorf("%v; want reason %s", err, WrongKey)
+	}
+}
