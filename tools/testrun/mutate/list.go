@@ -151,43 +151,54 @@ func (c *check) isSwitched() bool {
 	return !slices.ContainsFunc(c.hunk, func(l hunkLine) bool { return l.kind == '-' || l.kind == '+' })
 }
 
-// mutate returns the source with the change, in which switched lines ask whether this is the mutant to be. The lines that
-// stay and those that go must be in it in this order at exactly one place; how they are indented and aligned does not
-// matter.
-func (c *check) mutate(source string) (string, error) {
+// mutate returns the source with the changes of checks, in which switched lines ask whether this is the mutant to be. The
+// lines that stay and those that go must be in it in this order at exactly one place; how they are indented and aligned
+// does not matter.
+func mutate(source string, checks ...check) (string, error) {
+	lines := strings.Split(source, "\n")
+	changed := slices.Clone(lines) // by line of the source: checks may be about the same one
+	for _, c := range checks {
+		at, err := c.find(lines)
+		if err != nil {
+			return "", err
+		}
+		for _, l := range c.hunk {
+			switch l.kind {
+			case '+':
+				changed[at] = l.text + "\n" + changed[at]
+				continue
+			case '>':
+				changed[at] = fmt.Sprintf("if %s(%q) { %s }\n", switchName, c.name, l.text) + changed[at]
+				continue
+			case '-':
+				changed[at] = ""
+			case '!':
+				changed[at] = switched(changed[at], c.name)
+			}
+			at++
+		}
+	}
+	return strings.Join(changed, "\n"), nil
+}
+
+// find returns at which line of the source the change begins. There is a line after it: the last one of a file is empty.
+func (c *check) find(lines []string) (at int, err error) {
 	var want []string
 	for _, l := range c.hunk {
 		if l.kind != '+' && l.kind != '>' {
 			want = append(want, l.text)
 		}
 	}
-	lines := strings.Split(source, "\n")
-	at, found := 0, 0
+	found := 0
 	for i := range lines {
-		if i+len(want) <= len(lines) && slices.EqualFunc(lines[i:i+len(want)], want, same) {
+		if i+len(want) < len(lines) && slices.EqualFunc(lines[i:i+len(want)], want, same) {
 			at, found = i, found+1
 		}
 	}
 	if len(want) == 0 || found != 1 {
-		return "", fmt.Errorf("its lines are at %d places of %s, not at one: bring the entry up to date", found, c.file)
+		return 0, fmt.Errorf("its lines are at %d places of %s, not at one: bring the entry up to date", found, c.file)
 	}
-	out := slices.Clone(lines[:at])
-	for _, l := range c.hunk {
-		switch l.kind {
-		case '+':
-			out = append(out, l.text)
-			continue
-		case '>':
-			out = append(out, fmt.Sprintf("if %s(%q) { %s }", switchName, c.name, l.text))
-			continue
-		case ' ':
-			out = append(out, lines[at])
-		case '!':
-			out = append(out, switched(lines[at], c.name))
-		}
-		at++
-	}
-	return strings.Join(append(out, lines[at:]...), "\n"), nil
+	return at, nil
 }
 
 // switchName is the function that tells whether a mutant is the one to be. It is added to the packages of the mutants.
@@ -203,11 +214,15 @@ var (
 // switched returns a line that in the mutant of a name has a condition that is computed as before and not met whatever
 // comes out, or a statement that is not executed; "" if it is neither.
 func switched(line, name string) string {
+	before := ""
+	if i := strings.LastIndexByte(line, '\n'); i >= 0 { // what was put before it
+		before, line = line[:i+1], line[i+1:]
+	}
 	if m := conditional.FindStringSubmatch(line); m != nil {
-		return fmt.Sprintf("%s(%s) && !%s(%q)%s", m[1], m[2], switchName, name, m[3])
+		return before + fmt.Sprintf("%s(%s) && !%s(%q)%s", m[1], m[2], switchName, name, m[3])
 	}
 	if statement.MatchString(line) && strings.IndexByte("{(,", line[len(line)-1]) < 0 {
-		return fmt.Sprintf("if !%s(%q) { %s }", switchName, name, line)
+		return before + fmt.Sprintf("if !%s(%q) { %s }", switchName, name, line)
 	}
 	return ""
 }

@@ -32,23 +32,22 @@ func (r *runner) overlay(checks ...check) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("making a directory: %w", err)
 	}
-	sources := map[string]string{}
+	byFile := map[string][]check{}
 	for _, c := range checks {
 		file := filepath.Join(r.root, filepath.FromSlash(c.file))
-		if sources[file] == "" {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				return "", fmt.Errorf("reading what to change: %w", err)
-			}
-			sources[file] = string(text)
+		byFile[file] = append(byFile[file], c)
+	}
+	sources := map[string]string{}
+	for file, list := range byFile {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return "", fmt.Errorf("reading what to change: %w", err)
 		}
-		if sources[file], err = c.mutate(sources[file]); err != nil {
+		if sources[file], err = mutate(string(text), list...); err != nil {
 			return "", err
 		}
-		if name := filepath.Join(filepath.Dir(file), switchFile); sources[name] == "" {
-			if sources[name], err = switchOf(file); err != nil {
-				return "", err
-			}
+		if sources[filepath.Join(filepath.Dir(file), switchFile)], err = switchOf(file); err != nil {
+			return "", err
 		}
 	}
 	replace := map[string]string{}
