@@ -197,6 +197,15 @@ func TestSandboxOfTheProcess(t *testing.T) {
 			t.Errorf("the status has no %q:\n%s", want, status)
 		}
 	}
+	limits, err := os.ReadFile(dir + "limits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Max file size 0 0", "Max core file size 0 0", "Max open files 64 64", "Max locked memory 0 0"} {
+		if !strings.Contains(strings.Join(strings.Fields(string(limits)), " "), want) {
+			t.Errorf("the limits have no %q:\n%s", want, limits)
+		}
+	}
 	for _, kind := range []string{"user", "pid", "net", "ipc", "uts", "mnt"} {
 		theirs, err := os.Readlink(dir + "ns/" + kind)
 		ours, err2 := os.Readlink("/proc/self/ns/" + kind)

@@ -1,6 +1,7 @@
 package callsig
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/http"
 	"strings"
@@ -122,4 +123,60 @@ func TestVerifiedComesFromVerification(t *testing.T) {
 	if got := Verified(far, back); got != "call and return" {
 		t.Errorf("between hosts, %q is verified", got)
 	}
+}
+
+// TestShapesOfBatches has trees that the key signed and that are none: of one message, of too many, and with a place that
+// is none.
+func TestShapesOfBatches(t *testing.T) {
+	p := newPair(t)
+	base := []byte("base")
+	value := func(count, index int) []byte {
+		var tree tree
+		for range count {
+			tree.add(leafOf(base))
+		}
+		root := tree.build()
+		v := p.quote.Key.Sign(rootBase(root, count))
+		v = binary.BigEndian.AppendUint32(v, uint32(count))
+		v = binary.BigEndian.AppendUint32(v, uint32(index))
+		return tree.appendPath(v, index)
+	}
+	for _, test := range []struct {
+		count, index int
+		want         bool
+	}{{2, 0, true}, {2, 1, true}, {MaxBatch, MaxBatch - 1, true}, {1, 0, false}, {MaxBatch + 1, MaxBatch, false}, {3, 5, false}} {
+		if got := p.batchKey(nil).verify(calls, base, value(test.count, test.index)); got != test.want {
+			t.Errorf("message %d of %d: %v", test.index, test.count, got)
+		}
+	}
+}
+
+// TestKeyOfTokenReturns has returns of calls with tokens that name another key or algorithm than they are verified with,
+// or whose key is of another time.
+func TestKeyOfTokenReturns(t *testing.T) {
+	x := newExchange(t)
+	r, resp := x.tokenExchange(t, nil, Return{Status: 200, Body: []byte(`{}`)})
+	found, err := findSignature(resp.Header, TagTokenReturn)
+	must(t, err)
+	base, err := appendBase(nil, found.components, responseSource{status: 200, header: resp.Header, request: r})
+	must(t, err)
+	base = append(base, found.params...)
+	for name, test := range map[string]struct {
+		edit func(*Signature)
+		now  time.Time
+		want Reason
+	}{
+		"as it is":          {func(*Signature) {}, x.now, ""},
+		"another key":       {func(s *Signature) { s.KeyID = x.quote.Certificate.Thumbprint }, x.now, ReasonUnknownKey},
+		"another algorithm": {func(s *Signature) { s.Algorithm = HMACSHA256 }, x.now, ReasonWrongAlgorithm},
+	} {
+		sr := &SignedReturn{CallID: "mine", Signature: found.signature}
+		test.edit(&sr.Signature)
+		err := verifyTokenReturn(NewKey(x.tax.Certificate, nil), x.tax.ID(), r, sr, base, test.now)
+		t.Run(name, func(t *testing.T) { wantReason(t, err, test.want) })
+	}
+	past := x.ca.identity(t, x.tax.ID(), x.now.Add(-time.Hour), x.now.Add(-time.Minute))
+	sr := &SignedReturn{CallID: "mine", Signature: found.signature}
+	sr.Signature.KeyID = past.Certificate.Thumbprint
+	wantReason(t, verifyTokenReturn(NewKey(past.Certificate, nil), x.tax.ID(), r, sr, base, x.now), ReasonExpired)
 }

@@ -222,7 +222,7 @@ func switched(line, name string) string {
 		return before + fmt.Sprintf("%s(%s) && !%s(%q)%s", m[1], m[2], switchName, name, m[3])
 	}
 	if statement.MatchString(line) && strings.IndexByte("{(,", line[len(line)-1]) < 0 {
-		return before + fmt.Sprintf("if !%s(%q) { %s }", switchName, name, line)
+		return before + fmt.Sprintf("if !%s(%q) {\n%s\n}", switchName, name, line)
 	}
 	return ""
 }

@@ -151,12 +151,12 @@ func TestMutantsAreKilled(t *testing.T) {
 // TestWhatIsReported has entries of each kind that has to be reported.
 func TestWhatIsReported(t *testing.T) {
 	entry := func(test, hunk string) string {
-		return "check: it\nwhy: something\nfile: a/a.go\ntest: " + test + "\n" + hunk + "\n"
+		return "why: something\nfile: a/a.go\ntest: " + test + "\n" + hunk + "\n"
 	}
-	for name, tt := range map[string]struct{ entry, want string }{
-		"survives":          {entry("./a TestSmall", "! if n%2 != 0 {"), "SURVIVED  it"},
-		"survives replaced": {entry("./a TestSmall", "-if n%2 != 0 {\n+if n%3 != 0 {"), "SURVIVED  it"},
-		"one test notices":  {entry("./a TestSmall\ntest: ./a TestFour", "! if n > 9 {"), "SURVIVED  it"},
+	entries := map[string]struct{ entry, want string }{
+		"survives":          {entry("./a TestSmall", "! if n%2 != 0 {"), "SURVIVED"},
+		"survives replaced": {entry("./a TestSmall", "-if n%2 != 0 {\n+if n%3 != 0 {"), "SURVIVED"},
+		"one test notices":  {entry("./a TestSmall\ntest: ./a TestFour", "! if n > 9 {"), "SURVIVED"},
 		"is not there":      {entry("./a TestSmall", "! if n > 8 {"), "0 places of a/a.go"},
 		"is there twice":    {entry("./a TestSmall", "-return false"), "2 places of a/a.go"},
 		"file is not there": {strings.Replace(entry("./a TestSmall", "! if n > 9 {"), "a/a.go", "a/b.go", 1), "no such file"},
@@ -166,13 +166,23 @@ func TestWhatIsReported(t *testing.T) {
 		"test fails anyhow": {entry("./a TestFails", "! if n > 9 {"), "FAIL"},
 		"package not there": {entry("./c TestSmall", "! if n > 9 {"), "do not compile"},
 		"test does not end": {entry("./a TestSmall", "-if n > 9 {\n+if n > 9 { panic(\"panic: test timed out after 5m0s\")"), "does not end"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			checkout(t, map[string]string{"checks/a.txt": tt.entry})
-			if ok, out := judged(t, "", ""); ok || !strings.Contains(out, tt.want) || !strings.Contains(out, "FAIL\t") {
-				t.Errorf("%v: %s; want %q", ok, out, tt.want)
-			}
-		})
+	}
+	var list []string
+	for name, e := range entries {
+		list = append(list, "check: "+name+"\n"+e.entry)
+	}
+	checkout(t, map[string]string{"checks/a.txt": strings.Join(list, "\n")})
+	ok, out := judged(t, "", "")
+	if want := "FAIL\t3 of 12 mutants survived, 9 are broken"; ok || !strings.Contains(out, want) {
+		t.Errorf("%v; want %s", ok, want)
+	}
+	for name, e := range entries {
+		i := strings.Index(out, "  "+name+" (")
+		line, _, _ := strings.Cut(out[max(i, 0):], "\n")
+		state, _, _ := strings.Cut(out[max(i-9, 0):], " ")
+		if i < 0 || !strings.Contains(state+line, e.want) {
+			t.Errorf("%s: %s %s; want %q", name, state, line, e.want)
+		}
 	}
 }
 
