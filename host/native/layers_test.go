@@ -23,11 +23,33 @@ func shimOfOneLayer(args []string) int {
 	if json.Unmarshal([]byte(args[0]), &config) != nil {
 		return 2
 	}
+	if config.Function == idle {
+		if os.NewFile(statusFD, "status").Close() != nil {
+			return 2
+		}
+		time.Sleep(time.Minute)
+	}
 	whole := sandbox
 	sandbox = func(c shimConfig) []layer {
 		return slices.DeleteFunc(whole(c), func(l layer) bool { return l.feature != config.Function && l.feature != "file descriptors" })
 	}
 	return Shim(args)
+}
+
+// idle is the name of a function whose shim says that the sandbox stands, and goes on by itself.
+const idle = "idle"
+
+// TestShimThatGoesOn has a program as the shim that does not become the function.
+func TestShimThatGoesOn(t *testing.T) {
+	o := named(idle, limits.Limits{Memory: 64 << 20})
+	o.Shim = os.Args[0]
+	i, err := Start(probe, o)
+	if err == nil || !strings.Contains(err.Error(), "did not become the function") {
+		t.Errorf("got %v, %v", i, err)
+	}
+	if i != nil {
+		i.Close(t.Context())
+	}
 }
 
 // startWith starts the function with one layer of the sandbox, or none.
