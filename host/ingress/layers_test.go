@@ -128,3 +128,16 @@ func TestRequestsAreSmallEnough(t *testing.T) {
 		}
 	}
 }
+
+// TestTokensWithoutIssuers has a function for clients with tokens on a node that trusts no issuer.
+func TestTokensWithoutIssuers(t *testing.T) {
+	f := newFixture(t)
+	f.run("quote", openJWT, running(echo))
+	n := serving(t, f, nil)
+	r, err := http.NewRequest(http.MethodPost, "http://"+n.address+"/call/quote", strings.NewReader("{}"))
+	must(t, err)
+	r.Header.Set("Authorization", "Bearer a.b.c")
+	if p := do(t, n.speaking(t, "1", "", nil), r).problem(t); p.Code != countersign.CodeUnverified {
+		t.Errorf("answered with %+v", p)
+	}
+}

@@ -2,6 +2,7 @@ package link
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"testing"
 	"time"
@@ -130,5 +131,35 @@ func TestRequestsOverTheLimit(t *testing.T) {
 	r.wantRefused(1, countersign.CodeTooLarge)
 	if tax.runs.Load() != 0 {
 		t.Error("the call was executed")
+	}
+}
+
+// TestCallsThatAreNotSent has calls that the callee's end would refuse: they do not get there.
+func TestCallsThatAreNotSent(t *testing.T) {
+	f := newFixture(t)
+	tax := f.callee("tax")
+	tax.terms.MaxRequest = 8
+	quote, p := f.instance("quote"), f.pool()
+	for what, test := range map[string]struct {
+		callee identity.ID
+		body   string
+		want   countersign.Code
+	}{
+		"for another function": {function(t, "fx"), "1", countersign.CodeUnverified},
+		"too large":            {tax.Identity().ID(), "123456789", countersign.CodeTooLarge},
+	} {
+		_, err := p.Call(t.Context(), quote, f.target(tax), callOf(quote, test.callee, test.body))
+		var refused *RefusedError
+		var signature *callsig.Error
+		code := countersign.CodeOf(err)
+		if errors.As(err, &signature) {
+			code = signature.Code()
+		}
+		if errors.As(err, &refused) || code != test.want {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if n := len(f.refusals()); n != 0 || tax.runs.Load() != 0 {
+		t.Errorf("%d calls were refused, %d executed", n, tax.runs.Load())
 	}
 }

@@ -197,6 +197,9 @@ func TestSandboxOfTheProcess(t *testing.T) {
 			t.Errorf("the status has no %q:\n%s", want, status)
 		}
 	}
+	if os.Getuid() == 0 && !bytes.Contains(status, []byte("\nUid:\t65534\t65534\t65534\t65534\n")) {
+		t.Errorf("a function of a host that is root is somebody else than nobody:\n%s", status)
+	}
 	limits, err := os.ReadFile(dir + "limits")
 	if err != nil {
 		t.Fatal(err)
