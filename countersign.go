@@ -103,7 +103,7 @@ type Hop struct {
 	Allocation string `json:"allocation"` // that answered
 	Algorithm  string `json:"algorithm"`  // of the signatures, by its name in RFC 9421
 	Key        string `json:"key"`        // session ID or certificate thumbprint
-	Verified   string `json:"verified"`   // what was: "call and return"
+	Verified   string `json:"verified"`   // what was: "call and return", or less
 	Code       Code   `json:"code,omitempty"`
 	Micros     int64  `json:"micros"` // from signing the call to the verified return
 }

@@ -284,3 +284,51 @@ func TestOnlyLogin(t *testing.T) {
 		t.Errorf("with two: %s", file)
 	}
 }
+
+// TestForgedReturns has a node that answers in the place of the function.
+func TestForgedReturns(t *testing.T) {
+	w := newWorld(t)
+	trust := func() *identity.Bundle { return w.Bundle }
+	quote, fx, stranger := w.identity("function/quote"), w.identity("function/fx"), newWorld(t).identity("function/quote")
+	for name, forge := range map[string]func(http.ResponseWriter, *callsig.SignedCall, callsig.Return){
+		"unsigned": func(rw http.ResponseWriter, _ *callsig.SignedCall, ret callsig.Return) {
+			rw.Header().Set("Content-Type", callsig.ContentType)
+		},
+		"of another function": func(rw http.ResponseWriter, call *callsig.SignedCall, ret callsig.Return) {
+			posing := *call
+			posing.Call.Callee = fx.ID()
+			_, err := callsig.SignResponse(rw.Header(), callsig.NewSigner(fx), &posing, ret, time.Now())
+			must(t, err)
+		},
+		"of another authority": func(rw http.ResponseWriter, call *callsig.SignedCall, ret callsig.Return) {
+			_, err := callsig.SignResponse(rw.Header(), callsig.NewSigner(stranger), call, ret, time.Now())
+			must(t, err)
+		},
+		"with another body": func(rw http.ResponseWriter, call *callsig.SignedCall, ret callsig.Return) {
+			ret.Body = []byte(`"other"`)
+			_, err := callsig.SignResponse(rw.Header(), callsig.NewSigner(quote), call, ret, time.Now())
+			must(t, err)
+			rw.Header().Del("Content-Length")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			verifier := &callsig.Verifier{Trust: trust, Replay: callsig.NewReplayCache(0, time.Now())}
+			node := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				body, err := io.ReadAll(r.Body)
+				must(t, err)
+				call, err := verifier.VerifyRequest(r, body, quote.ID())
+				must(t, err)
+				forge(rw, call, callsig.Return{Status: 200, Body: body})
+				rw.Write(body)
+			}))
+			defer node.Close()
+			c := w.client(node.Listener.Addr().String())
+			c.Plain = true
+			answer, err := c.Call(t.Context(), "quote", []byte(`{"a":1}`))
+			var refused *callsig.Error
+			if answer != nil || !errors.As(err, &refused) {
+				t.Errorf("%+v, %v", answer, err)
+			}
+		})
+	}
+}

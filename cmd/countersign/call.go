@@ -17,6 +17,7 @@ import (
 
 	"countersign/client"
 	"countersign/discovery"
+	"countersign/vaultsign/callsig"
 )
 
 const (
@@ -198,7 +199,7 @@ func explain(w io.Writer, c *client.Client, a *client.Answer) {
 		fmt.Fprintf(tw, "%s → %s\t%s\t%s\t%s\t%s\n", shortID(caller), shortID(callee), algorithm, key, verified, took)
 	}
 	sig := a.Call.Signature
-	row(c.Identity.ID().String(), a.Call.Call.Callee.String(), string(sig.Algorithm), sig.KeyID, "call and return",
+	row(c.Identity.ID().String(), a.Call.Call.Callee.String(), string(sig.Algorithm), sig.KeyID, callsig.Verified(a.Call, a.Return),
 		a.Took.Round(time.Microsecond))
 	for _, h := range a.Hops {
 		row(h.Caller, h.Callee, h.Algorithm, h.Key, h.Verified, time.Duration(h.Micros)*time.Microsecond)

@@ -147,7 +147,7 @@ func (o *outgoing) deadline(ctx context.Context, timeout time.Duration, limits *
 func (o *outgoing) explain(ctx context.Context, call *callsig.SignedCall, answer *callsig.SignedReturn) {
 	explainHop(ctx, countersign.Hop{Call: call.Call.ID, Caller: call.Call.Caller.String(), Callee: call.Call.Callee.String(),
 		Allocation: o.allocation, Algorithm: string(call.Signature.Algorithm), Key: call.Signature.KeyID,
-		Verified: "call and return", Code: answer.Return.Code, Micros: time.Since(o.began).Microseconds()})
+		Verified: callsig.Verified(call, answer), Code: answer.Return.Code, Micros: time.Since(o.began).Microseconds()})
 }
 
 // replyOf turns a verified return into the reply or the error that it carries.

@@ -25,9 +25,16 @@ func (o *outgoing) local(ctx context.Context, to *Instance, limits *router.Polic
 	if err != nil {
 		return nil, &retry.Failure{Kind: retry.Refused, Err: err}
 	}
-	if err := callsig.VerifyReturn(keys.caller, signed, answer, time.Now()); err != nil {
+	return o.answered(ctx, keys, signed, answer)
+}
+
+// answered verifies the return of a call within this host and hands out what it says.
+func (o *outgoing) answered(
+	ctx context.Context, keys *session, call *callsig.SignedCall, answer *callsig.SignedReturn,
+) ([]byte, error) {
+	if err := callsig.VerifyReturn(keys.caller, call, answer, time.Now()); err != nil {
 		return nil, problem.OfSignature(o.callee, err)
 	}
-	o.explain(ctx, signed, answer)
+	o.explain(ctx, call, answer)
 	return replyOf(o.callee, &answer.Return)
 }

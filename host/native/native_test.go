@@ -31,7 +31,12 @@ var (
 	groups               atomic.Int64
 )
 
-func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == ShimCommand {
+		os.Exit(shimOfOneLayer(os.Args[2:]))
+	}
+	os.Exit(runTests(m))
+}
 
 func runTests(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "countersign-native-")
@@ -176,11 +181,11 @@ func TestSandbox(t *testing.T) {
 		{Try: "read", Arg: "/etc/passwd"}, {Try: "read", Arg: secret}, {Try: "read", Arg: "/proc/self/environ"},
 		{Try: "read", Arg: "/proc/1/root/etc/passwd"}, {Try: "list", Arg: "/"}, {Try: "list", Arg: "/proc"},
 		{Try: "stat", Arg: "/etc"}, {Try: "write", Arg: "/new"}, {Try: "write", Arg: secret}, {Try: "write", Arg: "/tmp/new"},
-		{Try: "memfd"}, {Try: "connect", Arg: listener.Addr().String()}, {Try: "listen"},
+		{Try: "memfd"}, {Try: "connect", Arg: listener.Addr().String()}, {Try: "listen", Arg: "127.0.0.1"}, {Try: "bind", Size: 8080},
 		{Try: "socket", Size: 1}, {Try: "socket", Size: 2}, {Try: "socket", Size: 16}, {Try: "socket", Size: 40},
 		{Try: "execute", Arg: "/bin/sh"}, {Try: "execute", Arg: "/proc/self/exe"}, {Try: "fork"},
 		{Try: "signal", Size: os.Getpid()}, {Try: "signal", Size: -1}, {Try: "trace"}, {Try: "mount"}, {Try: "hostname"},
-		{Try: "root"}, {Try: "executable memory"}, {Try: "descriptors"},
+		{Try: "root"}, {Try: "executable memory"}, {Try: "protect"}, {Try: "descriptors"},
 	} {
 		t.Run(r.Try+r.Arg, func(t *testing.T) {
 			got, err := invoke(t, i, 30*time.Second, r)
@@ -211,6 +216,18 @@ func TestSandboxOfTheProcess(t *testing.T) {
 		"CapPrm:\t0000000000000000", "CapBnd:\t0000000000000000", "CapAmb:\t0000000000000000", "CapInh:\t0000000000000000"} {
 		if !bytes.Contains(status, []byte(want)) {
 			t.Errorf("the status has no %q:\n%s", want, status)
+		}
+	}
+	if os.Getuid() == 0 && !bytes.Contains(status, []byte("\nUid:\t65534\t65534\t65534\t65534\n")) {
+		t.Errorf("a function of a host that is root is somebody else than nobody:\n%s", status)
+	}
+	limits, err := os.ReadFile(dir + "limits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Max file size 0 0", "Max core file size 0 0", "Max open files 64 64", "Max locked memory 0 0"} {
+		if !strings.Contains(strings.Join(strings.Fields(string(limits)), " "), want) {
+			t.Errorf("the limits have no %q:\n%s", want, limits)
 		}
 	}
 	for _, kind := range []string{"user", "pid", "net", "ipc", "uts", "mnt"} {

@@ -64,6 +64,24 @@ func Shim(args []string) int {
 	return 1
 }
 
+// layer is one step into the sandbox. Each is to hold by itself what it is for, also if another one has a hole.
+type layer struct {
+	feature string
+	do      func() error
+}
+
+// sandbox is how the shim enters the sandbox, in order. Tests put on one layer at a time.
+var sandbox = func(config shimConfig) []layer {
+	return []layer{
+		{"file descriptors", closeOnExec},
+		{"mount namespace", emptyRoot},
+		{"limits", func() error { return limit(config.limits()) }},
+		{"privileges", dropPrivileges},
+		{"Landlock", restrictLandlock},
+		{"seccomp", installFilter},
+	}
+}
+
 // enter does not return unless it fails.
 func enter(args []string) *UnsupportedError {
 	var config shimConfig
@@ -73,19 +91,10 @@ func enter(args []string) *UnsupportedError {
 	if err := json.Unmarshal([]byte(args[0]), &config); err != nil {
 		return &UnsupportedError{"shim", fmt.Sprintf("decoding its argument: %v", err)}
 	}
-	steps := []struct {
-		feature string
-		do      func() error
-	}{
-		{"cgroups", awaitGroup},
-		{"file descriptors", closeOnExec},
-		{"mount namespace", emptyRoot},
-		{"limits", func() error { return limit(config.limits()) }},
-		{"privileges", dropPrivileges},
-		{"Landlock", restrictLandlock},
-		{"seccomp", installFilter},
+	if err := awaitGroup(); err != nil {
+		return &UnsupportedError{"cgroups", err.Error()}
 	}
-	for _, step := range steps {
+	for _, step := range sandbox(config) {
 		if err := step.do(); err != nil {
 			return &UnsupportedError{step.feature, err.Error()}
 		}

@@ -275,3 +275,49 @@ func TestSourceURI(t *testing.T) {
 		}
 	}
 }
+
+// TestRingOfAnotherFunction has the key of one function state the claims of another, and a verifier that took the ring of
+// the first.
+func TestRingOfAnotherFunction(t *testing.T) {
+	tax := newKey(t, "tax", 1)
+	bundle := signPayload(t, tax, payloadOf(t, sign(t, newKey(t, "quote", 1), quoteClaims())))
+	_, err := Verify(bundle, ringOf(t, 1, tax), quoteWant())
+	var refused *VerificationError
+	if !errors.As(err, &refused) || refused.Reason != WrongKey {
+		t.Errorf("%v; want reason %s", err, WrongKey)
+	}
+}
+
+// TestLargeBundle has a bundle that is larger than is looked at, and right but for that.
+func TestLargeBundle(t *testing.T) {
+	key := newKey(t, "quote", 1)
+	bundle := sign(t, key, quoteClaims())
+	for size, fits := range map[int]bool{MaxBundle: true, MaxBundle + 1: false} {
+		large := append([]byte(strings.Repeat(" ", size-len(bundle))), bundle...)
+		if _, err := Verify(large, ringOf(t, 1, key), quoteWant()); (err == nil) != fits {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}
+
+// TestManyBundles has the one that verifies behind as many others as are looked at.
+func TestManyBundles(t *testing.T) {
+	key := newKey(t, "quote", 1)
+	bundles := append(make([][]byte, MaxBundles), sign(t, key, quoteClaims()))
+	if _, err := VerifyAny(bundles, ringOf(t, 1, key), quoteWant()); err == nil {
+		t.Error("more bundles are looked at")
+	}
+	if _, err := VerifyAny(bundles[1:], ringOf(t, 1, key), quoteWant()); err != nil {
+		t.Errorf("the last one that is looked at: %v", err)
+	}
+}
+
+// TestDepthOfStatements has statements that are nested as deep as is read, and deeper.
+func TestDepthOfStatements(t *testing.T) {
+	for depth, fits := range map[int]bool{maxDepth: true, maxDepth + 1: false} {
+		text := `{"a":` + strings.Repeat("[", depth-1) + "1" + strings.Repeat("]", depth-1) + `}`
+		if _, err := parseObject([]byte(text)); (err == nil) != fits {
+			t.Errorf("depth %d: %v", depth, err)
+		}
+	}
+}

@@ -88,6 +88,7 @@ type SignedCall struct {
 
 	value       [64]byte // room for Signature.Value
 	digestField string   // Content-Digest as received, if the call came over HTTP
+	verified    bool     // by VerifyCall or a Verifier
 }
 
 // SignedReturn is a return with its signature.
@@ -97,7 +98,26 @@ type SignedReturn struct {
 	Digest    [sha256.Size]byte // of Return.Body, as signed
 	Signature Signature
 
-	value [64]byte
+	value    [64]byte
+	verified *SignedCall // the call as whose return it was verified, or nil
+}
+
+// Verified says what was verified of a call and its return, in this process: "call and return", "call", "return" or
+// "nothing". It comes from the verifications themselves. The caller's end of a call between hosts verifies the return
+// alone. That covers the call's signature, and the callee's host signs only for calls that it has verified: so there the
+// return speaks for the call as well. A session's key proves nothing of the kind, since both ends have it.
+func Verified(sc *SignedCall, sr *SignedReturn) string {
+	isReturn := sr.verified == sc
+	isCall := sc.verified || isReturn && sc.Signature.Algorithm != HMACSHA256
+	switch {
+	case isCall && isReturn:
+		return "call and return"
+	case isCall:
+		return "call"
+	case isReturn:
+		return "return"
+	}
+	return "nothing"
 }
 
 // complete fills in what an empty field means.

@@ -80,7 +80,11 @@ func verifyCall(key Key, callee identity.ID, sc *SignedCall, base []byte, now ti
 	if !key.verify(calls, base, sc.Signature.Value) {
 		return refuse(ReasonBadSignature, "the call's signature by key %s does not verify", key.keyID())
 	}
-	return key.claim(&sc.Signature, now)
+	if err := key.claim(&sc.Signature, now); err != nil {
+		return err
+	}
+	sc.verified = true
+	return nil
 }
 
 // SignReturn signs the return of a call. signer speaks for the callee.
@@ -150,6 +154,7 @@ func verifyReturn(key Key, sc *SignedCall, sr *SignedReturn, base []byte, now ti
 	if !key.verify(returns, base, sr.Signature.Value) {
 		return refuse(ReasonBadSignature, "the return's signature by key %s does not verify for this call", key.keyID())
 	}
+	sr.verified = sc
 	return nil
 }
 

@@ -127,3 +127,19 @@ func TestParseSignature(t *testing.T) {
 		}
 	}
 }
+
+// TestKeysThatAreNotFit has keys of Vault that could sign, and must not.
+func TestKeysThatAreNotFit(t *testing.T) {
+	good := key{Type: keyType}
+	if err := good.check("testing"); err != nil {
+		t.Errorf("a key as it must be: %v", err)
+	}
+	for name, k := range map[string]key{
+		"another type": {Type: "ecdsa-p384"}, "no type": {}, "exportable": {Type: keyType, Exportable: true},
+		"with backup": {Type: keyType, AllowPlaintextBackup: true},
+	} {
+		if k.check("testing") == nil {
+			t.Errorf("%s: it is fit for artifacts", name)
+		}
+	}
+}

@@ -279,3 +279,59 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestSizeOfTokens has a token that is right but for its size.
+func TestSizeOfTokens(t *testing.T) {
+	i, key := newIssuer(t), ecKey(t)
+	i.publish(map[string]crypto.Signer{"1": key})
+	v := verifierOf(t, Config{Issuer: i.URL, Audience: "countersign"})
+	for size, fits := range map[int]bool{maxToken / 2: true, maxToken: false} {
+		raw := i.token(jose.ES256, key, "1", map[string]any{"filling": strings.Repeat("x", size)})
+		if _, err := v.Verify(t.Context(), raw); (err == nil) != fits {
+			t.Errorf("a token of %d bytes: %v", len(raw), err)
+		}
+	}
+}
+
+// TestKeysOfIssuers picks those that verify tokens out of a key set.
+func TestKeysOfIssuers(t *testing.T) {
+	text := func(k jose.JSONWebKey) json.RawMessage {
+		b, err := k.MarshalJSON()
+		must(t, err)
+		return b
+	}
+	private := ecKey(t)
+	if n := len(usable([]json.RawMessage{text(jose.JSONWebKey{Key: private.Public(), KeyID: "1", Use: "sig"})})); n != 1 {
+		t.Errorf("of a key as it must be, %d are used", n)
+	}
+	for name, k := range map[string]jose.JSONWebKey{
+		"for encryption": {Key: private.Public(), KeyID: "1", Use: "enc"},
+		"symmetric":      {Key: []byte("a secret that all who verify have"), KeyID: "1", Use: "sig"},
+		"private":        {Key: private, KeyID: "1", Use: "sig"},
+	} {
+		if list := usable([]json.RawMessage{text(k)}); len(list) != 0 {
+			t.Errorf("a key that is %s is used", name)
+		}
+	}
+	many := make([]json.RawMessage, maxKeys+9)
+	for i := range many {
+		many[i] = text(jose.JSONWebKey{Key: private.Public(), Use: "sig"})
+	}
+	if n := len(usable(many)); n != maxKeys {
+		t.Errorf("%d keys are used; want %d", n, maxKeys)
+	}
+}
+
+// TestAlgorithmsOfTokens has tokens that are signed with the key of their issuer, by an algorithm that is not accepted.
+func TestAlgorithmsOfTokens(t *testing.T) {
+	i := newIssuer(t)
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	must(t, err)
+	i.publish(map[string]crypto.Signer{"1": key})
+	v := verifierOf(t, Config{Issuer: i.URL, Audience: "countersign"})
+	for alg, fits := range map[jose.SignatureAlgorithm]bool{jose.RS256: true, jose.RS512: false, jose.PS256: false} {
+		if _, err := v.Verify(t.Context(), i.token(alg, key, "1", nil)); (err == nil) != fits {
+			t.Errorf("%s: %v", alg, err)
+		}
+	}
+}

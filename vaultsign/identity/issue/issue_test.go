@@ -138,3 +138,15 @@ func TestIssueRefusesAnotherIdentity(t *testing.T) {
 		t.Errorf("the token was revoked %d times", n)
 	}
 }
+
+// TestIssueNamesTheJob has Vault compare the common name with the job's ID: it compares URIs as patterns.
+func TestIssueNamesTheJob(t *testing.T) {
+	v := newFaultyVault(t)
+	login, err := LogIn(t.Context(), v.config, from(jwtFile(t, "jwt")))
+	must(t, err)
+	_, err = login.Issue(t.Context(), function(t, "tax"))
+	must(t, err)
+	if v.named != "tax" {
+		t.Errorf("the common name is %v", v.named)
+	}
+}

@@ -51,6 +51,7 @@ type faultyVault struct {
 	life     time.Duration  // of certificates
 	requests map[string]int // by path
 	jwts     []string
+	named    any // common name of the last certificate that was asked for
 }
 
 func newFaultyVault(t *testing.T) *faultyVault {
@@ -106,6 +107,7 @@ func (v *faultyVault) serve(t *testing.T, w http.ResponseWriter, r *http.Request
 		v.jwts = append(v.jwts, body["jwt"].(string))
 		answer["auth"] = map[string]any{"client_token": "hvs.secret-token", "accessor": "a", "renewable": false}
 	case "/v1/pki/sign/function":
+		v.named = body["common_name"]
 		answer["data"] = map[string]any{"certificate": v.certificate(t, body["csr"].(string))}
 	case "/v1/pki/issuers":
 		answer["data"] = map[string]any{"keys": []string{"one"}}

@@ -8,10 +8,12 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"countersign/sdk"
 )
@@ -129,11 +131,18 @@ func try(r Request) error {
 		}
 		return err
 	case "listen":
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", r.Arg+":0")
 		if err == nil {
 			err = l.Close()
 		}
 		return err
+	case "bind": // net.Listen takes MPTCP where there is some
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, syscall.IPPROTO_TCP)
+		if err != nil {
+			return err
+		}
+		defer syscall.Close(fd)
+		return syscall.Bind(fd, &syscall.SockaddrInet4{Port: r.Size})
 	case "socket":
 		_, err := syscall.Socket(r.Size, syscall.SOCK_STREAM, 0)
 		return err
@@ -142,6 +151,22 @@ func try(r Request) error {
 	case "fork":
 		_, _, errno := syscall.RawSyscall(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0)
 		return failure(errno)
+	case "clone": // the kernel refuses a thread without the handlers of the others, if the filter lets it come to that
+		_, _, errno := syscall.RawSyscall(syscall.SYS_CLONE, uintptr(r.Size), 0, 0)
+		return failure(errno)
+	case "execute descriptor": // descriptor, path and flags; there is nothing to execute, if the filter lets it come to that
+		var fd, flags int
+		if _, err := fmt.Sscan(r.Arg, &fd, &flags); err != nil {
+			return err
+		}
+		_, _, errno := syscall.RawSyscall6(sysExecveat, uintptr(fd), uintptr(unsafe.Pointer(&[]byte{0}[0])), 0, 0, uintptr(flags), 0)
+		return failure(errno)
+	case "protect":
+		page, err := syscall.Mmap(-1, 0, 4096, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+		if err != nil {
+			return nil
+		}
+		return syscall.Mprotect(page, syscall.PROT_READ|syscall.PROT_EXEC)
 	case "signal":
 		return syscall.Kill(r.Size, syscall.SIGTERM)
 	case "trace":
@@ -166,6 +191,9 @@ func try(r Request) error {
 	}
 	return fmt.Errorf("no such thing to try: %q", r.Try)
 }
+
+// sysExecveat is the number of execveat(2), which package syscall does not have.
+var sysExecveat = map[string]uintptr{"amd64": 322, "arm64": 281}[runtime.GOARCH]
 
 // regular tells files, directories and sockets from what Go's runtime opens for itself.
 func regular(stat syscall.Stat_t) bool {
