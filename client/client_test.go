@@ -312,7 +312,7 @@ func TestForgedReturns(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			verifier := &callsig.Verifier{Trust: trust, Replay: callsig.NewReplayCache(0, time.Now())}
+			verifier := &callsig.Verifier{Trust: trust, Replay: callsig.NewReplayCache(0, time.Time{})}
 			node := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				body, err := io.ReadAll(r.Body)
 				must(t, err)

@@ -223,6 +223,8 @@ func compileFailure(state *os.ProcessState, said string, err error, memory int64
 		return moduleErrorf(ReasonMalformed, "it does not compile: %s", limits.Clip(said))
 	case strings.Contains(said, "out of memory"), strings.Contains(said, "cannot allocate memory"):
 		return tooMuch("compiling it takes more than %d bytes of memory", memory)
+	case memory > 0 && strings.Contains(said, "SIGSEGV"): // where the runtime does not expect to get none
+		return tooMuch("the process that compiles it broke with its %d bytes of memory", memory)
 	case strings.Contains(said, "stack exceeds"):
 		return tooMuch("its code is nested too deeply to be compiled")
 	case status.Signaled() && used >= cpu/10*9: // the kernel's own count may be a little ahead
