@@ -38,6 +38,21 @@ func ValidDigest(s string) bool {
 // ValidCommit tells whether s is a full git commit: 40 (SHA-1) or 64 (SHA-256) hexadecimal digits in lower case.
 func ValidCommit(s string) bool { return (len(s) == 40 || len(s) == 64) && all(s, isHex) }
 
+// ValidRef tells whether s names what a pinned commit is in the history of: a branch or a tag, with or without refs/heads/
+// or refs/tags/, or HEAD, the remote's default branch. Other references are not a team's word: whoever opens a pull
+// request writes its refs/pull/<number>/head.
+func ValidRef(s string) bool {
+	if s == "" || len(s) > 255 || s[0] == '-' || s[0] == '/' || strings.Contains(s, "..") || strings.Contains(s, "//") {
+		return false
+	}
+	if strings.HasPrefix(s, "refs/") && !strings.HasPrefix(s, "refs/heads/") && !strings.HasPrefix(s, "refs/tags/") {
+		return false
+	}
+	return all(s, func(c byte) bool {
+		return isLower(c) || 'A' <= c && c <= 'Z' || isDigit(c) || strings.IndexByte("-_./+#", c) >= 0
+	})
+}
+
 func isLower(c byte) bool { return 'a' <= c && c <= 'z' }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

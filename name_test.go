@@ -47,6 +47,10 @@ func TestForms(t *testing.T) {
 		"commit": {countersign.ValidCommit,
 			[]string{hex[:40], hex},
 			[]string{"", "main", hex[:39], hex[:41], strings.ToUpper(hex), hex[:39] + "g", hex[:39] + "\n"}},
+		"ref": {countersign.ValidRef,
+			[]string{"HEAD", "main", "refs/heads/main", "refs/tags/v1.2+build#3", "release/2025_07"},
+			[]string{"", "-f", "/main", "a..b", "a//b", "refs/pull/1/head", "refs/remotes/x", "a b", "a:b", "a^", "a*",
+				"a\n", "é", "a@{1}", strings.Repeat("a", 256)}},
 	} {
 		for _, s := range c.accept {
 			if !c.valid(s) {

@@ -1,10 +1,11 @@
 """The team repositories, and the commit of each that is deployed. To release a team's change, move its pin.
 
-The remotes of the examples are repositories in this checkout, which tools/repos makes of examples/. The remote of a
-team is any URL that git can fetch.
+A commit has to be in the history of "ref", a branch or tag; without one, of the remote's HEAD. All members of an entry
+are described in bazel/pins.bzl. The remotes of the examples are repositories in this checkout, which tools/repos makes
+of examples/. The remote of a team is any URL that git can fetch.
 """
 
-load("//bazel:function_repository.bzl", "function_repository")
+load("//bazel:pins.bzl", "declare_pinned")
 
 FUNCTIONS = {
     "fx": {
@@ -27,9 +28,4 @@ FUNCTIONS = {
 
 def function_repositories():
     """Declares a repository for each entry of FUNCTIONS."""
-    for name, pin in FUNCTIONS.items():
-        function_repository(
-            name = name,
-            commit = pin["commit"],
-            remote = pin["remote"],
-        )
+    declare_pinned(FUNCTIONS)

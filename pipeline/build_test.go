@@ -56,7 +56,7 @@ func built(t *testing.T, environmentFile string, callees map[string][]string) (d
 			Name: name, Target: "@" + name + "//:" + name, Runtime: "wasm",
 			Wasm:       write(t, filepath.Join(dir, name+".wasm"), module),
 			Spec:       write(t, filepath.Join(dir, name+".hcl"), fmt.Sprintf("function %q {\n  calls = %s\n}\n", name, quoted)),
-			Repository: "https://git.example/" + name, Commit: strings.Repeat("1", 40),
+			Repository: "https://git.example/" + name, Commit: strings.Repeat("1", 40), Ref: "main",
 		})
 	}
 	manifest, err := json.Marshal(m)

@@ -27,6 +27,7 @@ type Verification struct {
 	Function        string            `json:"function"`
 	Repository      string            `json:"repository"`
 	Commit          string            `json:"commit"`
+	Ref             string            `json:"ref,omitempty"` // branch or tag whose history held the commit; "" if not attested
 	Target          string            `json:"target"`
 	Builder         string            `json:"builder"`
 	BuilderVersion  map[string]string `json:"builder_version,omitempty"`
@@ -90,7 +91,7 @@ func Verify(ctx context.Context, env *hclspec.Environment, subject string, publi
 
 // state copies what is attested.
 func (v *Verification) state(a *attest.Attestation) {
-	v.Function, v.Repository, v.Commit, v.Target = a.Function, a.Repository, a.Commit, a.Target
+	v.Function, v.Repository, v.Commit, v.Ref, v.Target = a.Function, a.Repository, a.Commit, a.Ref, a.Target
 	v.Builder, v.BuilderVersion = a.Builder.ID, a.Builder.Version
 	v.SpecDigest, v.InterfaceDigest = a.SpecDigest, a.InterfaceDigest
 	v.Key, v.KeyVersion = a.Key.String(), a.Key.Version

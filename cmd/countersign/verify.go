@@ -68,6 +68,9 @@ func printVerification(w io.Writer, v *pipeline.Verification) {
 	line("function", v.Function)
 	line("repository", v.Repository)
 	line("commit", v.Commit)
+	if v.Ref != "" {
+		line("ref", v.Ref)
+	}
 	line("target", v.Target)
 	line("builder", v.Builder)
 	for _, component := range slices.Sorted(maps.Keys(v.BuilderVersion)) {

@@ -51,7 +51,7 @@ func writeBuild(t *testing.T, specs map[string]string, environment string) (mani
 		write(name+".wasm", "")
 		write(name+".hcl", spec)
 		entries = append(entries, fmt.Sprintf(`{"name":%q,"target":"@%s//:%s","runtime":"wasm","wasm":"%s.wasm",`+
-			`"spec":"%s.hcl","repository":"https://git.example/%s","commit":"%s"}`,
+			`"spec":"%s.hcl","repository":"https://git.example/%s","commit":"%s","ref":"HEAD"}`,
 			name, name, name, name, name, name, strings.Repeat("0", 40)))
 	}
 	t.Setenv("TEST_NOMAD_ADDR", "http://nomad.example:4646")

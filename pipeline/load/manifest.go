@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -32,6 +33,7 @@ type Built struct {
 	Spec       string            `json:"spec"`             // path of the function spec
 	Repository string            `json:"repository"`       // where the source is, as pinned in repos.bzl
 	Commit     string            `json:"commit"`           // full commit of the source
+	Ref        string            `json:"ref"`              // branch or tag whose history holds Commit, as pinned; or HEAD
 }
 
 var nativePlatform = regexp.MustCompile(`^linux/(amd64|arm64)$`)
@@ -96,7 +98,7 @@ func (f *Built) check() error {
 		}
 	}
 	for _, field := range []struct{ name, value string }{
-		{"target", f.Target}, {"spec", f.Spec}, {"repository", f.Repository},
+		{"target", f.Target}, {"spec", f.Spec}, {"repository", f.Repository}, {"ref", f.Ref},
 	} {
 		if field.value == "" {
 			errs = append(errs, fmt.Errorf("%q is missing", field.name))
@@ -104,6 +106,9 @@ func (f *Built) check() error {
 	}
 	if strings.ContainsFunc(f.Repository, unicode.IsControl) || strings.Contains(f.Repository, "${") {
 		errs = append(errs, fmt.Errorf("repository %q holds control characters or ${", f.Repository))
+	}
+	if f.Ref != "" && !countersign.ValidRef(f.Ref) {
+		errs = append(errs, fmt.Errorf("ref %q is not the name of a branch or tag", f.Ref))
 	}
 	if !countersign.ValidCommit(f.Commit) {
 		errs = append(errs, fmt.Errorf("commit %q is not a full Git commit in hexadecimal", f.Commit))
@@ -140,9 +145,15 @@ func (m *Manifest) resolve(roots []string) error {
 			return path
 		}
 		for _, root := range roots {
-			if p := filepath.Join(root, path); isFile(p) {
-				return p
+			p := filepath.Join(root, path)
+			if !isFile(p) {
+				continue
 			}
+			file, err := built(p, roots)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("function %q: %w", function, err))
+			}
+			return file
 		}
 		errs = append(errs, fmt.Errorf("function %q: no file %s below %s; build it first",
 			function, path, strings.Join(roots, " or ")))
@@ -156,6 +167,36 @@ func (m *Manifest) resolve(roots []string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// outputBase finds where Bazel keeps what it fetched and built: the directory above the execroot that holds a file.
+var outputBase = regexp.MustCompile(`^(/.+?)/execroot/[^/]+/bazel-out/`)
+
+// built resolves the links of a runfiles tree, and returns the file itself. It refuses one that is neither in one of roots
+// nor among what Bazel fetched or built: what an action makes may be a link, and this process can read more than an
+// action can. /proc/self/environ is another file here than there.
+func built(path string, roots []string) (string, error) {
+	file, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	allowed := slices.Clone(roots)
+	for _, root := range roots {
+		real, err := filepath.EvalSymlinks(root)
+		if err != nil {
+			continue // a root that is not there holds nothing
+		}
+		allowed = append(allowed, real)
+		if m := outputBase.FindStringSubmatch(real + "/"); m != nil {
+			allowed = append(allowed, filepath.Join(m[1], "execroot"), filepath.Join(m[1], "external"))
+		}
+	}
+	for _, dir := range allowed {
+		if strings.HasPrefix(file, dir+"/") {
+			return file, nil
+		}
+	}
+	return "", fmt.Errorf("%s is a link to %s, which Bazel neither fetched nor built", path, file)
 }
 
 func isFile(path string) bool {

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,7 +11,7 @@ import (
 
 const goodFunction = `{"name":"quote","target":"@quote//:quote","runtime":"wasm","wasm":"quote/quote.wasm",` +
 	`"spec":"quote/function.hcl","repository":"https://git.example/quote.git",` +
-	`"commit":"0123456789abcdef0123456789abcdef01234567"}`
+	`"commit":"0123456789abcdef0123456789abcdef01234567","ref":"refs/heads/main"}`
 
 func TestParseManifest(t *testing.T) {
 	list := func(functions ...string) string { return `{"functions":[` + strings.Join(functions, ",") + `]}` }
@@ -32,6 +33,9 @@ func TestParseManifest(t *testing.T) {
 		{"platform", edit(`"runtime":"wasm"`, `"runtime":"native","native":{"plan9/386":"a"}`), "platform"},
 		{"no spec", edit(`"spec":"quote/function.hcl",`, ``), `"spec" is missing`},
 		{"commit", edit(`0123456789abcdef0123456789abcdef01234567`, `main`), "commit"},
+		{"no ref", edit(`,"ref":"refs/heads/main"`, ``), `"ref" is missing`},
+		{"ref of a pull request", edit(`refs/heads/main`, `refs/pull/1/head`), "branch or tag"},
+		{"ref with an option", edit(`refs/heads/main`, `--upload-pack=x`), "branch or tag"},
 		{"repository that a job would interpolate", edit(`git.example`, `${env.SECRET}`), "repository"},
 		{"repository of two lines", edit(`git.example`, `a\nb`), "repository"},
 	} {
@@ -52,6 +56,55 @@ func TestManifestTellsAllAtOnce(t *testing.T) {
 	for _, want := range []string{`"A"`, "neither", `"b"`, `"target" is missing`, `commit ""`, "needs a module"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not tell %q: %v", want, err)
+		}
+	}
+}
+
+// A team's action can make a link where a file is meant, and what reads the manifest can read more than an action.
+func TestReadManifestRefusesLinksElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	bin := filepath.Join(dir, "base/execroot/main/bazel-out/k8-fastbuild/bin")
+	runfiles := filepath.Join(bin, "deploy.runfiles")
+	secret := filepath.Join(dir, "home/token")
+	for _, file := range []string{
+		secret, filepath.Join(bin, "external/quote/built.wasm"), filepath.Join(dir, "base/external/quote/function.hcl"),
+		filepath.Join(dir, "base/server/password"), filepath.Join(dir, "base-of-another/x"),
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(target, path string) {
+		t.Helper()
+		os.Remove(path)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.Symlink(target, path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	manifest := filepath.Join(runfiles, "main/deploy.json")
+	if err := os.WriteFile(filepath.Join(bin, "deploy.json"), fmt.Appendf(nil, `{"functions":[%s]}`, goodFunction), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	link(filepath.Join(bin, "deploy.json"), manifest)
+	link(filepath.Join(dir, "base/external/quote/function.hcl"), filepath.Join(runfiles, "quote/function.hcl"))
+	out := filepath.Join(bin, "external/quote/quote.wasm")
+	link(out, filepath.Join(runfiles, "quote/quote.wasm"))
+
+	link(filepath.Join(bin, "external/quote/built.wasm"), out)
+	m, err := ReadManifest(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Functions[0].Wasm; got != filepath.Join(bin, "external/quote/built.wasm") {
+		t.Errorf("the module is %s, not the file that the link leads to", got)
+	}
+	for _, target := range []string{
+		secret, "/proc/self/environ", "../../../../../../../../home/token", filepath.Join(dir, "base/server/password"),
+		filepath.Join(dir, "base-of-another/x"),
+	} {
+		link(target, out)
+		if _, err := ReadManifest(manifest); err == nil || !strings.Contains(err.Error(), "neither fetched nor built") {
+			t.Errorf("a link to %s: error = %v", target, err)
 		}
 	}
 }

@@ -32,7 +32,7 @@ func publishing(t *testing.T, k *vaulttest.Keys, store artifact.Store, commitDig
 	source := &load.Source{
 		Built: load.Built{
 			Name: "quote", Target: "@quote//:quote", Runtime: hclspec.RuntimeWasm,
-			Repository: "https://git.example/quote.git", Commit: strings.Repeat(commitDigit, 40),
+			Repository: "https://git.example/quote.git", Commit: strings.Repeat(commitDigit, 40), Ref: "release",
 		},
 		Function: &hclspec.Function{Name: "quote"}, SpecSource: []byte("function \"quote\" {}\n"),
 	}
@@ -69,6 +69,9 @@ func TestSignAndPublishOnlyWhatLacks(t *testing.T) {
 		}
 		if f.Attestation.Commit != strings.Repeat(wantCommit, 40) {
 			t.Errorf("attested commit %s, want 40 times %s", f.Attestation.Commit, wantCommit)
+		}
+		if f.Attestation.Ref != "release" {
+			t.Errorf("attested ref %q, want that of the pin", f.Attestation.Ref)
 		}
 		if f.Signed != wantSigned || f.Published != wantSigned {
 			t.Errorf("result tells signed %t, published %t; want %t", f.Signed, f.Published, wantSigned)

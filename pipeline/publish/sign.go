@@ -67,7 +67,7 @@ func whyUnattested(err error) string {
 // claims is what the attestation of a function states.
 func (p *Publication) claims(f *Function, w attest.Want) attest.Claims {
 	c := attest.Claims{
-		Function: f.Name, Repository: f.Repository, Commit: f.Commit, Target: f.Target,
+		Function: f.Name, Repository: f.Repository, Commit: f.Commit, Ref: f.Ref, Target: f.Target,
 		ManifestDigest: w.ManifestDigest, SpecDigest: w.SpecDigest, InterfaceDigest: w.InterfaceDigest,
 		Builder: attest.Builder{ID: p.Builder},
 	}

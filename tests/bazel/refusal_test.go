@@ -51,59 +51,113 @@ func TestOverriddenRepositoryIsNotDeployed(t *testing.T) {
 	workspace{dir: root}.refuses(t, "is not built from a pinned commit", "build", "--nobuild", override, "//:deploy")
 }
 
-func TestFunctionRepository(t *testing.T) {
-	t.Parallel()
-	root := checkout(t)
-	remote := filepath.Join(t.TempDir(), "tea")
-	git := func(args ...string) string {
-		t.Helper()
-		args = append([]string{"-C", remote, "-c", "user.name=t", "-c", "user.email=t@t.example"}, args...)
-		return strings.TrimSpace(command(t, root, "git", args...))
-	}
-	write(t, filepath.Join(remote, "BUILD.bazel"), "exports_files(glob([\"*\"]))\n", 0o644)
-	git("init", "--quiet")
-	git("add", "--all")
-	git("commit", "--quiet", "-m", "first")
-	first := git("rev-parse", "HEAD")
-	write(t, filepath.Join(remote, "countersign_source.json"), "{}\n", 0o644)
-	git("add", "--all")
-	git("commit", "--quiet", "-m", "forged")
-	forged := git("rev-parse", "HEAD")
-	// No branch points at the first commit any more but as an ancestor.
-	dir := scratch(t, nil)
-	w := own(t, dir)
-	declare := func(remote, commit string) {
-		write(t, filepath.Join(dir, "WORKSPACE"), fmt.Sprintf(`workspace(name = "scratch")
+// tea is a remote repository of two commits on one branch, and a workspace that pins it without any other part.
+type tea struct {
+	workspace
+	root, remote  string
+	first, second string // commits
+}
+
+func newTea(t *testing.T) tea {
+	t.Helper()
+	tea := tea{root: checkout(t), remote: filepath.Join(t.TempDir(), "tea")}
+	write(t, filepath.Join(tea.remote, "BUILD.bazel"), "exports_files(glob([\"*\"]))\n", 0o644)
+	tea.git(t, "init", "--quiet")
+	tea.git(t, "add", "--all")
+	tea.git(t, "commit", "--quiet", "-m", "first")
+	tea.first = tea.git(t, "rev-parse", "HEAD")
+	write(t, filepath.Join(tea.remote, "second"), "", 0o644)
+	tea.git(t, "add", "--all")
+	tea.git(t, "commit", "--quiet", "-m", "second")
+	tea.second = tea.git(t, "rev-parse", "HEAD")
+	tea.workspace = own(t, scratch(t, nil))
+	return tea
+}
+
+func (tea tea) git(t *testing.T, args ...string) string {
+	t.Helper()
+	return team{dir: tea.remote}.git(t, args...)
+}
+
+// pins declares the repository, and has Bazel fetch it. It has to be refused with want, unless that is "".
+func (tea tea) pins(t *testing.T, remote, commit, ref, want string) {
+	t.Helper()
+	write(t, filepath.Join(tea.dir, "WORKSPACE"), fmt.Sprintf(`workspace(name = "scratch")
 local_repository(name = "countersign", path = %q)
 load("@countersign//bazel:function_repository.bzl", "function_repository")
-function_repository(name = "tea", commit = %q, remote = %q)
-`, root, commit, remote), 0o644)
+function_repository(name = "tea", commit = %q, ref = %q, remote = %q)
+`, tea.root, commit, ref, remote), 0o644)
+	if want == "" {
+		tea.must(t, "query", "@tea//:all")
+	} else {
+		tea.refuses(t, want, "query", "@tea//:all")
 	}
+}
 
-	declare(remote, first)
-	if got := w.must(t, "query", "@tea//:all-targets"); !strings.Contains(got, "@tea//:countersign_source.json") {
-		t.Errorf("the source is not recorded; there are\n%s", got)
+func TestFunctionRepository(t *testing.T) {
+	t.Parallel()
+	tea := newTea(t)
+	// No branch points at the first commit any more but as an ancestor.
+	tea.pins(t, tea.remote, tea.first, "HEAD", "")
+	fetched := filepath.Join(tea.must(t, "info", "output_base"), "external/tea")
+	want := fmt.Sprintf("{\"commit\":%q,\"ref\":\"HEAD\",\"remote\":%q}\n", tea.first, tea.remote)
+	if got := read(t, filepath.Join(fetched, "countersign_pinned/pin.json")); got != want {
+		t.Errorf("recorded pin %s, want %s", got, want)
 	}
-	base := w.must(t, "info", "output_base")
-	want := fmt.Sprintf("{\"commit\":%q,\"repository\":%q}\n", first, remote)
-	if got := read(t, filepath.Join(base, "external/tea/countersign_source.json")); got != want {
-		t.Errorf("recorded source %s, want %s", got, want)
+	if _, err := os.Stat(filepath.Join(fetched, "second")); err == nil {
+		t.Error("another commit than the pinned one was checked out")
 	}
-
 	for _, tc := range []struct{ name, remote, commit, want string }{
-		{"branch", remote, "main", "not a full commit id"},
-		{"short", remote, first[:12], "not a full commit id"},
-		{"upper case", remote, strings.ToUpper(first), "not a full commit id"},
-		{"unknown commit", remote, strings.Repeat("ab", 20), "has no commit abab"},
-		{"no such remote", remote + "-gone", first, "tea-gone"},
-		{"none below the root", "//.repos/no-such-repository", first, "tools/repos"},
-		{"option as remote", "--upload-pack=false", first, "is not a URL"},
-		{"forged source", remote, forged, "only the build may write"},
+		{"branch", tea.remote, "main", "not a full commit id"},
+		{"short", tea.remote, tea.first[:12], "not a full commit id"},
+		{"upper case", tea.remote, strings.ToUpper(tea.first), "not a full commit id"},
+		{"unknown commit", tea.remote, strings.Repeat("ab", 20), "has no commit abab"},
+		{"no such remote", tea.remote + "-gone", tea.first, "tea-gone"},
+		{"none below the root", "//.repos/no-such-repository", tea.first, "tools/repos"},
+		{"option as remote", "--upload-pack=false", tea.first, "is not a URL"},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			declare(tc.remote, tc.commit)
-			w.refuses(t, tc.want, "query", "@tea//:all")
-		})
+		t.Run(tc.name, func(t *testing.T) { tea.pins(t, tc.remote, tc.commit, "HEAD", tc.want) })
+	}
+}
+
+// A commit is the team's if a branch or tag of theirs holds it, whatever else their server gives out.
+func TestPinnedCommitIsInTheHistoryOfItsRef(t *testing.T) {
+	t.Parallel()
+	tea := newTea(t)
+	beside := func(name string) string {
+		return tea.git(t, "commit-tree", "-p", tea.first, "-m", name, tea.first+"^{tree}")
+	}
+	ofStranger, dangling, next, tagged := beside("stranger"), beside("dangling"), beside("next"), beside("tagged")
+	for _, args := range [][]string{
+		{"config", "uploadpack.allowAnySHA1InWant", "true"},
+		{"update-ref", "refs/pull/1/head", ofStranger},
+		{"update-ref", "refs/x/refs/heads/hidden", ofStranger},
+		{"update-ref", "refs/replace/" + tea.second, ofStranger},
+		{"branch", "next", next},
+		{"branch", "twice", next},
+		{"tag", "twice", next},
+		{"tag", "-a", "-m", "release", "v1", tagged},
+	} {
+		tea.git(t, args...)
+	}
+	for _, tc := range []struct{ name, commit, ref, want string }{
+		{"only in a pull request", ofStranger, "HEAD", "has no commit " + ofStranger},
+		{"pull request as ref", ofStranger, "refs/pull/1/head", "neither a branch"},
+		{"pull request as a short ref", ofStranger, "pull/1/head", "no branch or tag pull/1/head"},
+		{"end of another reference's name", ofStranger, "refs/heads/hidden", "no branch or tag refs/heads/hidden"},
+		{"dangling", dangling, "HEAD", "has no commit " + dangling},
+		{"on another branch", next, "HEAD", "has no commit " + next},
+		{"branch and tag", next, "twice", "has a branch and a tag twice"},
+		{"no such branch", next, "gone", "no branch or tag gone"},
+		{"option as ref", next, "--upload-pack=false", "is not the name of a branch"},
+		{"refspec as ref", next, "next:refs/heads/x", "is not the name of a branch"},
+		{"pattern as ref", next, "*", "is not the name of a branch"},
+		{"its branch", next, "next", ""},
+		{"its branch in full", next, "refs/heads/next", ""},
+		{"its tag", tagged, "v1", ""},
+		{"its tag among two", next, "refs/tags/twice", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) { tea.pins(t, tea.remote, tc.commit, tc.ref, tc.want) })
 	}
 }
 

@@ -85,7 +85,7 @@ func (r *Run) Manifest(t testing.TB, edit Edit, functions ...string) string {
 	var m load.Manifest
 	for _, name := range functions {
 		f := load.Built{Name: name, Target: "@" + name + "//:" + name, Runtime: "wasm", Wasm: r.WasmOf(t, name),
-			Spec: r.SpecPath(name), Repository: "//" + sources[name].dir, Commit: strings.TrimSpace(string(head))}
+			Spec: r.SpecPath(name), Repository: "//" + sources[name].dir, Commit: strings.TrimSpace(string(head)), Ref: "HEAD"}
 		if edit != nil {
 			f.Spec = edited(t, dir, name, f.Spec, edit)
 		}

@@ -2,7 +2,10 @@
 // examples/<name>. A commit's id depends on the files alone (author, dates and message are fixed), so the pins in
 // repos.bzl can be checked in, and two machines that run the command have the same commits.
 //
-// Usage: tools/repos [--update]
+// Usage: tools/repos [--update | --fetch]
+//
+// With -fetch it makes nothing, and copies the remotes of all other pins into .repos/.remotes, as far as pinned commits
+// are missing there: git's credentials are the user's, and a build has none. tools/bazel calls it so.
 //
 // It is safe to run again: a repository that holds the commit already is left alone, also with commits of yours on
 // top. It fails when a pin in repos.bzl is another commit; with -update it moves the pin.
@@ -24,6 +27,7 @@ import (
 func main() {
 	root := flag.String("root", ".", "the checkout of Countersign")
 	update := flag.Bool("update", false, "move the pins in repos.bzl to the commits that were made")
+	fetch := flag.Bool("fetch", false, "copy the remotes of pins that are not repositories of the examples")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "gitrepos: unexpected argument %q\n", flag.Arg(0))
@@ -31,7 +35,11 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *root, *update, os.Stdout); err != nil {
+	work := func() error { return run(ctx, *root, *update, os.Stdout) }
+	if *fetch {
+		work = func() error { return fetchAll(ctx, *root) }
+	}
+	if err := work(); err != nil {
 		fmt.Fprintln(os.Stderr, "gitrepos:", err)
 		os.Exit(1)
 	}

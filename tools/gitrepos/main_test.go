@@ -146,3 +146,59 @@ func TestUsersWorkIsLeftAlone(t *testing.T) {
 		t.Errorf("the user's file is now %q", text)
 	}
 }
+
+// remoteOf makes a repository with a commit on main, and one that only a pull request's reference holds.
+func remoteOf(t *testing.T) (dir, commit, foreign string) {
+	t.Helper()
+	dir = t.TempDir()
+	in := func(args ...string) string {
+		t.Helper()
+		out, err := mirror{root: dir, dir: filepath.Join(dir, ".git")}.git(t.Context(),
+			append([]string{"-c", "user.name=t", "-c", "user.email=t@t.example"}, args...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	in("init", "--quiet")
+	in("symbolic-ref", "HEAD", "refs/heads/trunk")
+	in("commit", "--quiet", "--allow-empty", "-m", "first")
+	commit = in("rev-parse", "HEAD")
+	foreign = in("commit-tree", "-p", commit, "-m", "of a stranger", commit+"^{tree}")
+	in("update-ref", "refs/pull/1/head", foreign)
+	return dir, commit, foreign
+}
+
+func TestFetchMirrorsBranchesAndTagsAlone(t *testing.T) {
+	remote, commit, foreign := remoteOf(t)
+	root := checkout(t)
+	write(t, filepath.Join(root, "repos.bzl"), "FUNCTIONS = {\n    \"shop\": {\n        \"commit\": \""+commit+
+		"\",\n        \"remote\": \""+remote+"\",\n    },\n}\n")
+	if err := fetchAll(t.Context(), root); err != nil {
+		t.Fatal(err)
+	}
+	m := mirror{root: root, dir: filepath.Join(root, mirrors, "shop")}
+	for what, args := range map[string][]string{
+		"HEAD is the remote's": {"merge-base", "--is-ancestor", commit, "HEAD"},
+		"the branch":           {"rev-parse", "--verify", "refs/heads/trunk"},
+	} {
+		if _, err := m.git(t.Context(), args...); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := m.git(t.Context(), "cat-file", "-e", foreign); err == nil {
+		t.Error("a commit of a pull request was fetched")
+	}
+	// What is there already is not asked for again: the remote may be gone, or ask for a password.
+	if err := os.RemoveAll(remote); err != nil {
+		t.Fatal(err)
+	}
+	if err := fetchAll(t.Context(), root); err != nil {
+		t.Errorf("again, without the remote: %v", err)
+	}
+	write(t, filepath.Join(root, "repos.bzl"), "FUNCTIONS = {\n    \"shop\": {\n        \"commit\": \""+commit+
+		"\",\n        \"remote\": \"--upload-pack=false\",\n    },\n}\n")
+	if err := fetchAll(t.Context(), root); err == nil {
+		t.Error("an option passed as a remote")
+	}
+}

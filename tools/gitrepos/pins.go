@@ -9,6 +9,28 @@ import (
 // pin matches an entry of FUNCTIONS in repos.bzl, as buildifier formats it: name, up to the commit, commit.
 var pin = regexp.MustCompile(`(?m)^    "([a-z0-9-]+)": \{\n        "commit": "([0-9a-f]{40}|[0-9a-f]{64})",$`)
 
+// block matches a whole entry: name, members. member matches one member that is a string.
+var (
+	block  = regexp.MustCompile(`(?ms)^    "([^"/.][^"/]*)": \{\n(.*?)^    \},$`)
+	member = regexp.MustCompile(`(?m)^        "(\w+)": "([^"\\]*)",$`)
+)
+
+// entry is what repos.bzl says of a repository.
+type entry struct{ name, commit, ref, remote string }
+
+// entries returns what is pinned, in the order of the file.
+func (p *pinFile) entries() []entry {
+	var list []entry
+	for _, b := range block.FindAllStringSubmatch(p.text, -1) {
+		members := map[string]string{"ref": "HEAD"}
+		for _, m := range member.FindAllStringSubmatch(b[2], -1) {
+			members[m[1]] = m[2]
+		}
+		list = append(list, entry{b[1], members["commit"], members["ref"], members["remote"]})
+	}
+	return list
+}
+
 // pinFile is repos.bzl.
 type pinFile struct {
 	path    string

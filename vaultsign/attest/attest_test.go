@@ -173,6 +173,32 @@ func TestUnknownPredicateFieldsAreTolerated(t *testing.T) {
 	}
 }
 
+// TestRef: attestations from before the ref was stated have none; one that is there names a branch, a tag or HEAD.
+func TestRef(t *testing.T) {
+	key, claims := newKey(t, "quote", 1), quoteClaims()
+	for ref, accepted := range map[string]bool{"": true, "HEAD": true, "refs/tags/v1": true, "main": true,
+		"refs/pull/1/head": false, "--upload-pack=x": false, "a b": false} {
+		claims.Ref = ref
+		bundle, err := Sign(context.Background(), key, claims)
+		if (err == nil) != accepted {
+			t.Errorf("signing ref %q: %v", ref, err)
+		}
+		if err == nil {
+			if a, err := Verify(bundle, ringOf(t, 1, key), quoteWant()); err != nil || a.Ref != ref {
+				t.Errorf("ref %q: %+v, %v", ref, a, err)
+			}
+		}
+	}
+	stated := payloadOf(t, sign(t, key, quoteClaims()))
+	for _, member := range []string{`"ref":""`, `"ref":7`, `"ref":null`, `"ref":"refs/pull/1/head"`, `"ref":"a","ref":"b"`} {
+		bundle := signPayload(t, key, replaced(t, stated, `"externalParameters":{`, `"externalParameters":{`+member+`,`))
+		var refusal *VerificationError
+		if _, err := Verify(bundle, ringOf(t, 1, key), quoteWant()); !errors.As(err, &refusal) || refusal.Reason != Malformed {
+			t.Errorf("%s: %v", member, err)
+		}
+	}
+}
+
 func TestExpectationWithHoles(t *testing.T) {
 	key := newKey(t, "quote", 1)
 	bundle := sign(t, key, quoteClaims())

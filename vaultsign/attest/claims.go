@@ -22,12 +22,13 @@ var (
 	scpLike   = regexp.MustCompile(`^([\w.-]+@)?[\w.-]+:[^/]`) // [user@]host:path, as git-clone(1) takes it
 )
 
-// Claims is what an attestation states about one artifact. Every field but Builder.Version is required.
+// Claims is what an attestation states about one artifact. Every field but Ref and Builder.Version is required.
 type Claims struct {
 	Function        string  // name of the function and of its key
 	Repository      string  // where git finds the source: a URL or a path; without password, query or fragment
 	Commit          string  // full commit of the source: 40 or 64 hexadecimal digits
 	Target          string  // Bazel label of what was built
+	Ref             string  // branch or tag whose history holds the commit; "" in attestations from before it was stated
 	ManifestDigest  string  // sha256:<hex> of the OCI manifest
 	Files           []File  // the WebAssembly module, or the native executables
 	SpecDigest      string  // sha256:<hex> of the function spec's bytes
@@ -57,6 +58,7 @@ func (c Claims) check() error {
 	}
 	require(countersign.ValidName(c.Function), "%.80q is not a function name", c.Function)
 	require(countersign.ValidCommit(c.Commit), "%.80q is not a full git commit", c.Commit)
+	require(c.Ref == "" || countersign.ValidRef(c.Ref), "%.80q is not the name of a branch or tag", c.Ref)
 	require(isText(c.Target), "the build target is missing or unprintable")
 	for what, digest := range map[string]string{
 		"manifest": c.ManifestDigest, "spec": c.SpecDigest, "interface": c.InterfaceDigest,

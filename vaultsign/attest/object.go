@@ -77,6 +77,14 @@ func (r *reader) text(parent object, name string) string {
 	return value
 }
 
+// optional reads a text that need not be there. One that is there must not be empty.
+func (r *reader) optional(parent object, name string) string {
+	if _, there := parent[name]; !there {
+		return ""
+	}
+	return r.text(parent, name)
+}
+
 // texts reads an optional object of strings.
 func (r *reader) texts(parent object, name string) map[string]string {
 	if _, there := parent[name]; !there {

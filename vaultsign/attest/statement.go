@@ -46,6 +46,7 @@ type (
 		Repository string `json:"repository"`
 		Commit     string `json:"commit"`
 		Target     string `json:"target"`
+		Ref        string `json:"ref,omitempty"`
 	}
 	internalParameters struct {
 		SpecDigest      string `json:"specDigest"`
@@ -81,7 +82,7 @@ func (c Claims) encode() ([]byte, error) {
 		Predicate: provenance{
 			BuildDefinition: buildDefinition{
 				BuildType:            BuildType,
-				ExternalParameters:   externalParameters{c.Function, c.Repository, c.Commit, c.Target},
+				ExternalParameters:   externalParameters{c.Function, c.Repository, c.Commit, c.Target, c.Ref},
 				InternalParameters:   internalParameters{c.SpecDigest, c.InterfaceDigest},
 				ResolvedDependencies: []resource{{URI: source, Digest: map[string]string{"gitCommit": c.Commit}}},
 			},
@@ -125,6 +126,7 @@ func decodeStatement(payload []byte) (Claims, *VerificationError) {
 		Repository:      r.text(external, "repository"),
 		Commit:          r.text(external, "commit"),
 		Target:          r.text(external, "target"),
+		Ref:             r.optional(external, "ref"),
 		SpecDigest:      r.text(internal, "specDigest"),
 		InterfaceDigest: r.text(internal, "interfaceDigest"),
 		Builder:         Builder{ID: r.text(built, "id"), Version: r.texts(built, "version")},

@@ -1,0 +1,93 @@
+"""Pins: where each function comes from, as repos.bzl says it. What a team's repository says of itself counts for nothing.
+
+An entry of FUNCTIONS in repos.bzl is a repository by its name:
+
+    "shop": {
+        "commit": "f22b4e785fb7c107d2b65e345a6fd00fa081d88b",       full commit id
+        "functions": {"cart": "//cart", "quote": "//:quote"},       optional; by default {"shop": "//:shop"}
+        "ref": "main",                                              optional; by default the remote's HEAD
+        "remote": "https://git.example.com/shop/shop.git",
+    },
+"""
+
+load("//bazel:function_repository.bzl", "DEFAULT_REF", "function_repository", "pinned_sources")
+
+_MEMBERS = ["commit", "functions", "ref", "remote"]
+_REQUIRED = ["commit", "remote"]
+
+def _split(repository, label):
+    """Returns package and name of a label within a repository."""
+    package, colon, name = label[2:].partition(":")
+    if not colon:
+        name = package.split("/")[-1]
+    if not label.startswith("//") or not name or ":" in name or "@" in label:
+        fail("repos.bzl: %r of %s is not a label such as //:quote" % (label, repository))
+    return package, name
+
+def pinned_functions(repositories):
+    """Returns what repos.bzl says of each function.
+
+    Args:
+        repositories: FUNCTIONS of repos.bzl.
+
+    Returns:
+        a dict: (repository, package, target name) -> struct of name, commit, ref and remote.
+    """
+    pins = {}
+    names = {}
+    for repository, entry in repositories.items():
+        for member in entry:
+            if member not in _MEMBERS:
+                fail("repos.bzl: %s has a member %r; there are %s" % (repository, member, ", ".join(_MEMBERS)))
+        for member in _REQUIRED:
+            if member not in entry:
+                fail("repos.bzl: %s has no %r" % (repository, member))
+        for name, label in entry.get("functions", {repository: "//:" + repository}).items():
+            if name in names:
+                fail("repos.bzl: function %s is in %s and in %s" % (name, names[name], repository))
+            names[name] = repository
+            package, target = _split(repository, label)
+            key = (repository, package, target)
+            if key in pins:
+                fail("repos.bzl: %s of %s is two functions, %s and %s" % (label, repository, pins[key].name, name))
+            pins[key] = struct(
+                name = name,
+                commit = entry["commit"],
+                ref = entry.get("ref", DEFAULT_REF),
+                remote = entry["remote"],
+            )
+    return pins
+
+def pinned_targets(repositories):
+    """Returns the labels of all functions, for a deploy target.
+
+    Args:
+        repositories: FUNCTIONS of repos.bzl.
+    """
+    return ["@%s//%s:%s" % key for key in sorted(pinned_functions(repositories))]
+
+def declare_pinned(repositories):
+    """Declares a repository for each entry, and the one that vouches for all of them. For a WORKSPACE.
+
+    Args:
+        repositories: FUNCTIONS of repos.bzl.
+    """
+    pinned_functions(repositories)
+    for name, entry in repositories.items():
+        function_repository(
+            name = name,
+            commit = entry["commit"],
+            ref = entry.get("ref", DEFAULT_REF),
+            remote = entry["remote"],
+        )
+    pinned_sources(
+        name = "countersign_pinned",
+        pins = {
+            name: json.encode({
+                "commit": entry["commit"],
+                "ref": entry.get("ref", DEFAULT_REF),
+                "remote": entry["remote"],
+            })
+            for name, entry in repositories.items()
+        },
+    )

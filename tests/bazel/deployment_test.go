@@ -1,0 +1,155 @@
+//go:build integration
+
+package bazel
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// deployment is a small workspace that deploys: the real rules, tools/bazel and settings, with a tool and Go rules that do
+// nothing, so that a build takes seconds.
+type deployment struct {
+	workspace
+	teams map[string]team
+}
+
+// team is a repository of functions in a deployment, and its pin.
+type team struct {
+	dir, commit string
+	members     map[string]string // other members of its entry in repos.bzl, as Starlark
+}
+
+func newDeployment(t *testing.T) *deployment {
+	t.Helper()
+	root := checkout(t)
+	settings := read(t, filepath.Join(root, ".bazelrc"))
+	for _, line := range []string{"build --@io_bazel_rules_go//go/config:pure\n", "build --disk_cache=~/.cache/bazel-disk\n"} {
+		settings = strings.ReplaceAll(settings, line, "")
+	}
+	dir := scratch(t, map[string]string{
+		".bazelrc": settings,
+		"WORKSPACE": `workspace(name = "countersign")
+local_repository(name = "io_bazel_rules_go", path = "rules_go")
+load("//:repos.bzl", "function_repositories")
+function_repositories()
+`,
+		"rules_go/WORKSPACE": "", "rules_go/go/BUILD.bazel": "",
+		"rules_go/go/def.bzl": "def go_library(**_):\n    pass\ndef go_binary(**_):\n    pass\ndef go_test(**_):\n    pass\n",
+		"cmd/countersign/BUILD.bazel": "load(\":tool.bzl\", \"tool\")\n" +
+			"tool(name = \"countersign\", visibility = [\"//visibility:public\"])\n",
+		"cmd/countersign/tool.bzl": `def _impl(ctx):
+    tool = ctx.actions.declare_file("countersign")
+    ctx.actions.write(tool, "#!/bin/sh\necho \"$PWD $VAULT_TOKEN $*\"\n", is_executable = True)
+    return [DefaultInfo(executable = tool)]
+tool = rule(implementation = _impl, executable = True)
+`,
+	})
+	for _, name := range []string{"BUILD.bazel", "deploy.bzl", "function.bzl", "function_repository.bzl", "pins.bzl", "repository_rules.bzl"} {
+		write(t, filepath.Join(dir, "bazel", name), read(t, filepath.Join(root, "bazel", name)), 0o644)
+	}
+	write(t, filepath.Join(dir, "tools/bazel"), read(t, filepath.Join(root, "tools/bazel")), 0o755)
+	return &deployment{own(t, dir), map[string]team{}}
+}
+
+// commit makes, or goes on with, a team's repository, and pins what was committed. A content that begins with "-> " is
+// a symbolic link.
+func (d *deployment) commit(t *testing.T, name string, files map[string]string) string {
+	t.Helper()
+	tm := team{dir: filepath.Join(d.dir, ".repos", name)}
+	if err := os.RemoveAll(tm.dir); err != nil {
+		t.Fatal(err)
+	}
+	for file, content := range files {
+		path := filepath.Join(tm.dir, file)
+		target, link := strings.CutPrefix(content, "-> ")
+		if !link {
+			write(t, path, content, 0o644)
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(target, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tm.git(t, "init", "--quiet")
+	tm.git(t, "symbolic-ref", "HEAD", "refs/heads/main")
+	tm.git(t, "add", "--all")
+	tm.git(t, "commit", "--quiet", "-m", "files")
+	tm.commit = tm.git(t, "rev-parse", "HEAD")
+	d.teams[name] = tm
+	return tm.commit
+}
+
+func (tm team) git(t *testing.T, args ...string) string {
+	t.Helper()
+	args = append([]string{"-C", tm.dir, "-c", "user.name=t", "-c", "user.email=t@t.example"}, args...)
+	return strings.TrimSpace(command(t, tm.dir, "git", args...))
+}
+
+// deploys writes repos.bzl with the teams' pins, and a deploy target of functions.
+func (d *deployment) deploys(t *testing.T, functions ...string) {
+	t.Helper()
+	var entries strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(d.teams)) {
+		members := map[string]string{"commit": strconv.Quote(d.teams[name].commit), "remote": `"//.repos/` + name + `"`}
+		maps.Copy(members, d.teams[name].members)
+		fmt.Fprintf(&entries, "    %q: {\n", name)
+		for _, member := range slices.Sorted(maps.Keys(members)) {
+			fmt.Fprintf(&entries, "        %q: %s,\n", member, members[member])
+		}
+		entries.WriteString("    },\n")
+	}
+	write(t, filepath.Join(d.dir, "repos.bzl"), "load(\"//bazel:pins.bzl\", \"declare_pinned\")\nFUNCTIONS = {\n"+entries.String()+
+		"}\ndef function_repositories():\n    declare_pinned(FUNCTIONS)\n", 0o644)
+	write(t, filepath.Join(d.dir, "BUILD.bazel"), fmt.Sprintf("load(\"//bazel:deploy.bzl\", \"deploy\")\n"+
+		"deploy(name = \"deploy\", functions = [\"%s\"])\n", strings.Join(functions, `", "`)), 0o644)
+}
+
+// pin changes members of a team's entry in repos.bzl, as Starlark.
+func (d *deployment) pin(name string, members map[string]string) {
+	tm := d.teams[name]
+	tm.members = members
+	d.teams[name] = tm
+}
+
+// manifest builds the deploy target and returns its manifest.
+func (d *deployment) manifest(t *testing.T) string {
+	t.Helper()
+	d.must(t, "build", "//:deploy")
+	return read(t, filepath.Join(d.must(t, "info", "bazel-bin"), "deploy.manifest.json"))
+}
+
+// aFunction is the BUILD file of a team that makes functions with a rule of its own, and does not run Go.
+func aFunction(names ...string) map[string]string {
+	build := "load(\":own.bzl\", \"own\")\n"
+	for _, name := range names {
+		build += fmt.Sprintf("own(name = %q, visibility = [\"//visibility:public\"])\n", name)
+	}
+	return map[string]string{"BUILD.bazel": build, "module.wasm": "x", "spec.hcl": "function \"x\" {}\n", "own.bzl": ownRule("")}
+}
+
+// ownRule is a team's own rule that returns a FunctionInfo. extra are arguments of it.
+func ownRule(extra string) string {
+	return `load("@countersign//bazel:function.bzl", "FunctionInfo")
+def _impl(ctx):
+    source = ctx.actions.declare_file(ctx.label.name + ".json")
+    ctx.actions.write(source, '{"commit":"` + strings.Repeat("dead", 10) + `","repository":"https://git.example/payments"}\n')
+    return [
+        FunctionInfo(` + extra + `native = {}, runtime = "wasm", spec = ctx.file.spec, wasm = ctx.file.wasm),
+        DefaultInfo(),
+    ]
+own = rule(implementation = _impl, attrs = {
+    "spec": attr.label(default = ":spec.hcl", allow_single_file = True),
+    "wasm": attr.label(default = ":module.wasm", allow_single_file = True),
+})
+`
+}
