@@ -223,3 +223,23 @@ func TestShimWaitsForItsGroup(t *testing.T) {
 		t.Error("the shim went on")
 	}
 }
+
+// TestLateKill has the host end a process that has ended already, when the next one is in its cgroup.
+func TestLateKill(t *testing.T) {
+	i := start(t, Options{})
+	mustWork(t, i)
+	first := i.current
+	_, err := invoke(t, i, time.Minute, request{Try: "exit", Size: 3})
+	wantCode(t, err, countersign.CodeExited, "status 3")
+	mustWork(t, i)
+	second := i.current
+	first.kill(countersign.CodeBroken)
+	first.breach("late")
+	mustWork(t, i)
+	if i.current != second {
+		t.Error("the next process was ended")
+	}
+	if failure := first.deathError(); failure.Code != countersign.CodeExited {
+		t.Errorf("the first ended with %v", failure)
+	}
+}
