@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"countersign"
@@ -33,11 +34,36 @@ type Options struct {
 	Group Group
 }
 
-// Group is where the cgroup of an instance is made: Tree.Make says what its parts mean.
+// Group is where the cgroup of an instance is made: Tree.Make says what its parts mean. Without a tree it is one of this
+// process, and the name is chosen.
 type Group struct {
 	Tree  *cgroup.Tree
 	Name  string
 	Ready string
+}
+
+// own is the tree of this process for instances that name none.
+var own = sync.OnceValues(func() (*cgroup.Tree, error) {
+	return cgroup.Open(cgroup.Owner{Kind: "own", Life: fmt.Sprintf("%d-%d", os.Getpid(), time.Now().UnixNano())})
+})
+
+var nextName atomic.Int64
+
+// makeGroup makes the instance's cgroup.
+func (i *Instance) makeGroup() (err error) {
+	g := i.options.Group
+	if g.Tree == nil {
+		if g.Tree, err = own(); err != nil {
+			return &UnsupportedError{"cgroups", err.Error()}
+		}
+		g.Name = fmt.Sprintf("%d.%s", nextName.Add(1), i.options.Function)
+	}
+	i.group, err = g.Tree.Make(g.Name, g.Ready, cgroup.Limits{Memory: i.options.Memory, Tasks: limits.Threads()})
+	if err != nil {
+		return &UnsupportedError{"cgroups", err.Error()}
+	}
+	i.tree = g.Tree
+	return nil
 }
 
 // Instance is one allocation of a native function: one sandbox, its process, made anew when it dies. It implements
@@ -47,6 +73,7 @@ type Instance struct {
 	image   *os.File // the executable, sealed in memory
 	shim    *os.File
 	slots   chan struct{}
+	tree    *cgroup.Tree
 	group   *cgroup.Group  // what the process may use, by the kernel's account
 	held    *limits.Memory // what the host holds for the function: requests, replies, output
 	stdout  *output.Stream
@@ -105,13 +132,8 @@ func (i *Instance) first() (*process, error) {
 		return nil, &ExecutableError{fmt.Sprintf("%d bytes of memory do not hold the output that waits for a reader",
 			i.options.Memory)}
 	}
-	g := i.options.Group
-	if g.Tree == nil {
-		return nil, &UnsupportedError{"cgroups", "the host has none to start it in"}
-	}
-	var err error
-	if i.group, err = g.Tree.Make(g.Name, g.Ready, cgroup.Limits{Memory: i.options.Memory, Tasks: limits.Threads()}); err != nil {
-		return nil, &UnsupportedError{"cgroups", err.Error()}
+	if err := i.makeGroup(); err != nil {
+		return nil, err
 	}
 	return startProcess(i)
 }
@@ -349,6 +371,7 @@ func (i *Instance) release() error {
 	if i.group != nil {
 		i.seen()
 		err = errors.Join(err, i.group.Remove())
+		i.tree.Tidy()
 	}
 	if err != nil {
 		return fmt.Errorf("giving back what function %q had: %w", i.options.Function, err)

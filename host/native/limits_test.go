@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/host/native/cgroup"
 	"countersign/host/runtime"
 	"countersign/host/runtime/limits"
 )
@@ -182,7 +183,7 @@ func TestGroupOfTheInstance(t *testing.T) {
 	mustWork(t, i)
 	pid := i.current.cmd.Process.Pid
 	in, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	if n := strings.Count(string(in), "/"+o.Group.Name+"\n"); err != nil || n == 0 {
+	if n := strings.Count(string(in), ".probe\n"); err != nil || n == 0 {
 		t.Errorf("the process is in %s, %v", in, err)
 	}
 	if err := i.Close(context.Background()); err != nil {
@@ -198,7 +199,11 @@ func TestGroupOfTheInstance(t *testing.T) {
 
 // TestNoGroupNoStart starts nothing where the limits can't be enforced.
 func TestNoGroupNoStart(t *testing.T) {
-	for name, g := range map[string]Group{"no tree": {}, "no name": {Tree: tree}, "a name that leads out": {Tree: tree, Name: "../out"}} {
+	tree, err := cgroup.Open(cgroup.Owner{Kind: "test", Life: "1-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, g := range map[string]Group{"no name": {Tree: tree}, "a name that leads out": {Tree: tree, Name: "../out"}} {
 		t.Run(name, func(t *testing.T) {
 			o := named("probe", limits.Limits{Memory: 64 << 20})
 			o.Shim, o.Group = shim, g
