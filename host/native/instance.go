@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"countersign"
@@ -32,38 +31,6 @@ type Options struct {
 	runtime.Options
 	Shim  string // executable whose main runs Shim for ShimCommand; "" is the program itself
 	Group Group
-}
-
-// Group is where the cgroup of an instance is made: Tree.Make says what its parts mean. Without a tree it is one of this
-// process, and the name is chosen.
-type Group struct {
-	Tree  *cgroup.Tree
-	Name  string
-	Ready string
-}
-
-// own is the tree of this process for instances that name none.
-var own = sync.OnceValues(func() (*cgroup.Tree, error) {
-	return cgroup.Open(cgroup.Owner{Kind: "own", Life: fmt.Sprintf("%d-%d", os.Getpid(), time.Now().UnixNano())})
-})
-
-var nextName atomic.Int64
-
-// makeGroup makes the instance's cgroup.
-func (i *Instance) makeGroup() (err error) {
-	g := i.options.Group
-	if g.Tree == nil {
-		if g.Tree, err = own(); err != nil {
-			return &UnsupportedError{"cgroups", err.Error()}
-		}
-		g.Name = fmt.Sprintf("%d.%s", nextName.Add(1), i.options.Function)
-	}
-	i.group, err = g.Tree.Make(g.Name, g.Ready, cgroup.Limits{Memory: i.options.Memory, Tasks: limits.Threads()})
-	if err != nil {
-		return &UnsupportedError{"cgroups", err.Error()}
-	}
-	i.tree = g.Tree
-	return nil
 }
 
 // Instance is one allocation of a native function: one sandbox, its process, made anew when it dies. It implements
