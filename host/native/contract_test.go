@@ -9,7 +9,7 @@ import (
 
 func TestContract(t *testing.T) {
 	contract.Test(t, func(tb testing.TB, o runtime.Options) runtime.Instance {
-		i, err := Start(contractGuest, Options{Options: o, Shim: shim, Group: group()})
+		i, err := Start(contractGuest, Options{Options: o, Shim: shim})
 		if err != nil {
 			tb.Fatal(err)
 		}

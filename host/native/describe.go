@@ -12,9 +12,9 @@ import (
 )
 
 // Describe returns the interface document of an executable, which it runs in a sandbox for at most limits.DescribeTime.
-// shim and group are as in Options.
-func Describe(ctx context.Context, executable []byte, shim string, group Group) ([]byte, error) {
-	i, err := Start(executable, Options{Shim: shim, Group: group,
+// shim is as in Options.
+func Describe(ctx context.Context, executable []byte, shim string) ([]byte, error) {
+	i, err := Start(executable, Options{Shim: shim,
 		Options: runtime.Options{Function: "function", Limits: limits.Limits{Memory: limits.DescribeMemory}}})
 	if err != nil {
 		return nil, err

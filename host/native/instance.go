@@ -33,13 +33,6 @@ type Options struct {
 	Group Group
 }
 
-// Group is where the cgroup of an instance is made: Tree.Make says what its parts mean.
-type Group struct {
-	Tree  *cgroup.Tree
-	Name  string
-	Ready string
-}
-
 // Instance is one allocation of a native function: one sandbox, its process, made anew when it dies. It implements
 // runtime.Instance.
 type Instance struct {
@@ -47,6 +40,7 @@ type Instance struct {
 	image   *os.File // the executable, sealed in memory
 	shim    *os.File
 	slots   chan struct{}
+	tree    *cgroup.Tree
 	group   *cgroup.Group  // what the process may use, by the kernel's account
 	held    *limits.Memory // what the host holds for the function: requests, replies, output
 	stdout  *output.Stream
@@ -105,13 +99,8 @@ func (i *Instance) first() (*process, error) {
 		return nil, &ExecutableError{fmt.Sprintf("%d bytes of memory do not hold the output that waits for a reader",
 			i.options.Memory)}
 	}
-	g := i.options.Group
-	if g.Tree == nil {
-		return nil, &UnsupportedError{"cgroups", "the host has none to start it in"}
-	}
-	var err error
-	if i.group, err = g.Tree.Make(g.Name, g.Ready, cgroup.Limits{Memory: i.options.Memory, Tasks: limits.Threads()}); err != nil {
-		return nil, &UnsupportedError{"cgroups", err.Error()}
+	if err := i.makeGroup(); err != nil {
+		return nil, err
 	}
 	return startProcess(i)
 }
@@ -349,6 +338,7 @@ func (i *Instance) release() error {
 	if i.group != nil {
 		i.seen()
 		err = errors.Join(err, i.group.Remove())
+		i.tree.Tidy()
 	}
 	if err != nil {
 		return fmt.Errorf("giving back what function %q had: %w", i.options.Function, err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/host/native/cgroup"
 	"countersign/host/runtime"
 	"countersign/host/runtime/limits"
 )
@@ -182,7 +183,7 @@ func TestGroupOfTheInstance(t *testing.T) {
 	mustWork(t, i)
 	pid := i.current.cmd.Process.Pid
 	in, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	if n := strings.Count(string(in), "/"+o.Group.Name+"\n"); err != nil || n == 0 {
+	if n := strings.Count(string(in), ".probe\n"); err != nil || n == 0 {
 		t.Errorf("the process is in %s, %v", in, err)
 	}
 	if err := i.Close(context.Background()); err != nil {
@@ -198,7 +199,11 @@ func TestGroupOfTheInstance(t *testing.T) {
 
 // TestNoGroupNoStart starts nothing where the limits can't be enforced.
 func TestNoGroupNoStart(t *testing.T) {
-	for name, g := range map[string]Group{"no tree": {}, "no name": {Tree: tree}, "a name that leads out": {Tree: tree, Name: "../out"}} {
+	tree, err := cgroup.Open(cgroup.Owner{Kind: "test", Life: "1-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, g := range map[string]Group{"no name": {Tree: tree}, "a name that leads out": {Tree: tree, Name: "../out"}} {
 		t.Run(name, func(t *testing.T) {
 			o := named("probe", limits.Limits{Memory: 64 << 20})
 			o.Shim, o.Group = shim, g
@@ -221,5 +226,25 @@ func TestShimWaitsForItsGroup(t *testing.T) {
 	defer read.Close()
 	if err := await(read); err == nil {
 		t.Error("the shim went on")
+	}
+}
+
+// TestLateKill has the host end a process that has ended already, when the next one is in its cgroup.
+func TestLateKill(t *testing.T) {
+	i := start(t, Options{})
+	mustWork(t, i)
+	first := i.current
+	_, err := invoke(t, i, time.Minute, request{Try: "exit", Size: 3})
+	wantCode(t, err, countersign.CodeExited, "status 3")
+	mustWork(t, i)
+	second := i.current
+	first.kill(countersign.CodeBroken)
+	first.breach("late")
+	mustWork(t, i)
+	if i.current != second {
+		t.Error("the next process was ended")
+	}
+	if failure := first.deathError(); failure.Code != countersign.CodeExited {
+		t.Errorf("the first ended with %v", failure)
 	}
 }

@@ -12,12 +12,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"countersign"
-	"countersign/host/native/cgroup"
 	"countersign/host/runtime"
 	"countersign/host/runtime/limits"
 )
@@ -27,8 +25,6 @@ import (
 var (
 	probe, contractGuest []byte
 	shim                 string
-	tree                 *cgroup.Tree
-	groups               atomic.Int64
 )
 
 func TestMain(m *testing.M) {
@@ -60,25 +56,8 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	// Where these can't be made the tests fail, as native functions do.
-	owner, err := cgroup.OwnerOf(dir, fmt.Sprint(os.Getpid()))
-	if err == nil {
-		tree, err = cgroup.Open(owner)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "cgroups for the guests:", err)
-		return 1
-	}
-	code := m.Run()
-	if err := tree.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, "a cgroup is left:", err)
-		return 1
-	}
-	return code
+	return m.Run()
 }
-
-// group is one that no other test has.
-func group() Group { return Group{Tree: tree, Name: fmt.Sprintf("test-%d", groups.Add(1))} }
 
 func build(dir, pkg, file string) error {
 	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, pkg)
@@ -95,12 +74,12 @@ func limited(l limits.Limits) Options { return named("", l) }
 
 // named are the options of a function with a name and limits.
 func named(function string, l limits.Limits) Options {
-	return Options{Options: runtime.Options{Function: function, Limits: l}, Group: group()}
+	return Options{Options: runtime.Options{Function: function, Limits: l}}
 }
 
 func start(t testing.TB, o Options) *Instance {
 	t.Helper()
-	o.Function, o.Shim, o.Group = "probe", shim, group()
+	o.Function, o.Shim = "probe", shim
 	if o.Memory == 0 {
 		o.Memory = 64 << 20
 	}
@@ -318,7 +297,7 @@ func TestCalls(t *testing.T) {
 }
 
 func TestDescribe(t *testing.T) {
-	doc, err := Describe(context.Background(), probe, shim, group())
+	doc, err := Describe(context.Background(), probe, shim)
 	for _, want := range []string{`"function":"probe"`, `"other":"sha256:`} {
 		if err != nil || !bytes.Contains(doc, []byte(want)) {
 			t.Errorf("got %s, %v, without %s", doc, err, want)

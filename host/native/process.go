@@ -42,6 +42,7 @@ type process struct {
 	killedBy countersign.Code // why the host or the kernel killed it, or ""
 	ooms     int64            // how often the kernel had ended earlier processes of the group for want of memory
 	noThread bool             // it was refused a thread
+	ended    bool             // it was waited for
 	died     chan struct{}    // closed when it has ended and everything is accounted for
 }
 
@@ -172,7 +173,7 @@ func (p *process) account() {
 	if err == nil && usage.OOMs > p.ooms && (p.killedBy == "" || p.killedBy == countersign.CodeBroken) {
 		p.killedBy = countersign.CodeOutOfMemory
 	}
-	p.noThread = err == nil && usage.Refused > 0
+	p.noThread, p.ended = err == nil && usage.Refused > 0, true
 	p.mu.Unlock()
 	p.owner.mu.Lock()
 	defer p.owner.mu.Unlock()
@@ -186,8 +187,17 @@ func (p *process) disconnected(err error) {
 	select {
 	case <-p.died:
 	case <-timer.C:
-		p.breach("it closed its connection: %v", err)
+		if !p.gone() {
+			p.breach("it closed its connection: %v", err)
+		}
 	}
+}
+
+// gone tells whether the process has ended, although that may not be accounted for yet.
+func (p *process) gone() bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return errors.Is(err, unix.ECHILD) || err == nil && info.Signo != 0
 }
 
 // confirm makes sure that the process runs the function: a shim that was killed can't say why.
@@ -222,10 +232,13 @@ func startError(err error) error {
 // kill ends the process, for the reason that calls under way are told.
 func (p *process) kill(reason countersign.Code) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return // the cgroup is the next process's
+	}
 	if p.killedBy == "" {
 		p.killedBy = reason
 	}
-	p.mu.Unlock()
 	// The first takes with it all that is in the PID namespace, the second all that is in the cgroup. They fail when the
 	// process has ended already, which is what is wanted.
 	_ = p.cmd.Process.Kill()
@@ -273,7 +286,9 @@ func (p *process) deathError() *countersign.CallError {
 // breach kills a process that broke the calling convention.
 func (p *process) breach(format string, args ...any) {
 	p.mu.Lock()
-	p.lastWord = fmt.Sprintf(format, args...)
+	if !p.ended {
+		p.lastWord = fmt.Sprintf(format, args...)
+	}
 	p.mu.Unlock()
 	p.kill(countersign.CodeBroken)
 }

@@ -70,10 +70,11 @@ func (c *connection) transmit() {
 		select {
 		case m := <-c.outgoing:
 			buffers := net.Buffers{m.head, m.body}
-			if _, err := buffers.WriteTo(c.conn); err != nil && !errors.Is(err, net.ErrClosed) {
-				c.process.kill(countersign.CodeUnavailable)
-			}
+			_, err := buffers.WriteTo(c.conn)
 			m.end()
+			if err != nil && !errors.Is(err, net.ErrClosed) {
+				c.process.disconnected(err)
+			}
 		case <-c.gone:
 			return
 		}

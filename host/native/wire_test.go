@@ -68,6 +68,9 @@ func (w wired) get(frames ...[]byte) error {
 // reply reads what the function is answered next.
 func (w wired) reply() (uint32, frame.Reply) {
 	w.t.Helper()
+	if err := w.function.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		w.t.Fatal(err)
+	}
 	var length [4]byte
 	if _, err := io.ReadFull(w.function, length[:]); err != nil {
 		w.t.Fatal(err)

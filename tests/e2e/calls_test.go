@@ -7,8 +7,14 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +22,7 @@ import (
 	vault "github.com/hashicorp/vault/api"
 
 	"countersign"
+	"countersign/host/runtime/limits"
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/issue"
@@ -108,6 +115,31 @@ func TestNative(t *testing.T) {
 	out, code := command(t, "", "verify", "hasher")
 	if code != 0 || !strings.Contains(out, "VERIFIED") {
 		t.Errorf("verify: exit code %d\n%s", code, out)
+	}
+	confined(t, running(t, "hasher").ID)
+}
+
+// confined looks at the cgroups of a native function's allocation: there is a process in it, under the spec's limits.
+func confined(t *testing.T, allocation string) {
+	t.Helper()
+	var found []string
+	for _, pattern := range []string{"memory/countersign/*/%s.*/memory.limit_in_bytes", "pids/countersign/*/%s.*/pids.max",
+		"nomad.slice/*/%s.*/memory.max", "nomad.slice/*/%s.*/pids.max"} {
+		files, err := filepath.Glob("/sys/fs/cgroup/" + fmt.Sprintf(pattern, allocation))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			limit, err := os.ReadFile(file)
+			pids, err2 := os.ReadFile(filepath.Join(filepath.Dir(file), "cgroup.procs"))
+			if err := errors.Join(err, err2); err != nil || len(pids) == 0 {
+				t.Errorf("%s: processes %q, %v", file, pids, err)
+			}
+			found = append(found, strings.TrimSpace(string(limit)))
+		}
+	}
+	if want := []string{"134217728", strconv.Itoa(limits.Threads())}; !slices.Equal(found, want) {
+		t.Errorf("the limits are %q, want %q", found, want)
 	}
 }
 

@@ -74,17 +74,10 @@ func top(h hierarchy) string {
 func (t *Tree) prepare(h hierarchy) (string, error) {
 	above := top(h)
 	own := filepath.Join(above, t.owner.dir())
-	var err error
-	for range 5 { // another process that leaves may remove what is empty
-		if err = t.make(above); err == nil {
-			err = t.make(own)
+	for _, dir := range []string{above, own} {
+		if err := t.mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+			return "", refused(dir, err)
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-	}
-	if err != nil {
-		return "", refused(own, err)
 	}
 	if h.v2 {
 		for _, dir := range []string{h.mount, above, own} {
@@ -94,13 +87,6 @@ func (t *Tree) prepare(h hierarchy) (string, error) {
 		}
 	}
 	return own, nil
-}
-
-func (t *Tree) make(dir string) error {
-	if err := t.mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
 }
 
 // enable hands controllers of a version 2 group to those below it.
@@ -143,19 +129,15 @@ func (t *Tree) Make(name, ready string, l Limits) (*Group, error) {
 
 func (t *Tree) makeOwn(g *Group, name string) error {
 	for _, h := range t.at.distinct() {
-		own, err := t.prepare(h)
-		if err != nil {
-			return err
-		}
-		dir := filepath.Join(own, name)
-		err = t.mkdir(dir)
-		if errors.Is(err, fs.ErrExist) {
-			if err = removeGroup(place{dir, h.v2}); err == nil {
-				err = t.mkdir(dir)
+		var dir string
+		var err error
+		for range 5 { // what is empty may be removed meanwhile, by Tidy or by another process that leaves
+			if dir, err = t.makeIn(h, name); !errors.Is(err, fs.ErrNotExist) {
+				break
 			}
 		}
 		if err != nil {
-			return refused(dir, err)
+			return err
 		}
 		for _, controller := range t.at.controllers(h) {
 			if controller == memoryController {
@@ -166,6 +148,25 @@ func (t *Tree) makeOwn(g *Group, name string) error {
 		}
 	}
 	return nil
+}
+
+// makeIn makes the directory of a group in one hierarchy.
+func (t *Tree) makeIn(h hierarchy, name string) (string, error) {
+	own, err := t.prepare(h)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(own, name)
+	err = t.mkdir(dir)
+	if errors.Is(err, fs.ErrExist) {
+		if err = removeGroup(place{dir, h.v2}); err == nil {
+			err = t.mkdir(dir)
+		}
+	}
+	if err != nil {
+		return "", refused(dir, err)
+	}
+	return dir, nil
 }
 
 // Sweep ends and removes what other owners of the same kind have left. alive tells by an owner's Life whether it still
@@ -187,6 +188,14 @@ func (t *Tree) Sweep(alive func(life string) bool) error {
 	return errors.Join(errs...)
 }
 
+// Tidy removes the tree's own directories, if no group is in them.
+func (t *Tree) Tidy() {
+	for _, h := range t.at.distinct() {
+		_ = rmdir(filepath.Join(top(h), t.owner.dir()))
+		_ = rmdir(top(h))
+	}
+}
+
 // Close removes what is left of the tree, with everything in it.
 func (t *Tree) Close() error {
 	var errs []error
@@ -195,8 +204,8 @@ func (t *Tree) Close() error {
 		if _, err := os.Stat(own); err == nil {
 			errs = append(errs, removeBelow(own, h.v2))
 		}
-		_ = unix.Rmdir(top(h)) // when this was the last owner
 	}
+	t.Tidy()
 	return errors.Join(errs...)
 }
 
