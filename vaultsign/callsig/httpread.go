@@ -23,7 +23,9 @@ func readCall(r *http.Request, body []byte) (*SignedCall, error) {
 	call.Deadline = time.UnixMilli(f.integer(fieldDeadline))
 	call.ID = f.str(fieldID)
 	if f.has(fieldTraceparent) {
-		call.Traceparent = f.text(fieldTraceparent)
+		if call.Traceparent = f.text(fieldTraceparent); call.Traceparent == "" { // it would pass for left out
+			f.fail(refuse(ReasonMalformed, "bad traceparent"))
+		}
 	}
 	if f.has(fieldHops) {
 		call.Hops = int(f.integer(fieldHops))

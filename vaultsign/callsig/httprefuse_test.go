@@ -73,6 +73,8 @@ func TestVerifyRequestRefuses(t *testing.T) {
 		"ID not covered":           {input(` "countersign-id"`, ``), ReasonMissingComponent},
 		"hops not covered":         {set(HeaderHops, "1"), ReasonMissingComponent},
 		"traceparent not covered":  {set("Traceparent", "x"), ReasonMissingComponent},
+		"traceparent empty":        {set("Traceparent", ""), ReasonMalformed},
+		"traceparent of spaces":    {set("Traceparent", " \t"), ReasonMalformed},
 		"explain not covered":      {set(HeaderExplain, "?1"), ReasonMissingComponent},
 		"explain is false":         {set(HeaderExplain, "?0"), ReasonMalformed},
 		"explain is empty":         {set(HeaderExplain, ""), ReasonMalformed},
