@@ -16,6 +16,7 @@ import (
 	vault "github.com/hashicorp/vault/api"
 
 	"countersign"
+	"countersign/cluster"
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/issue"
@@ -296,7 +297,13 @@ func clientIdentity(t *testing.T, name string, ttl time.Duration) *identity.Iden
 	if err != nil {
 		t.Fatal(err)
 	}
-	self, err := issue.Client(t.Context(), vaultClient(t), "pki", id, ttl)
+	token, err := cluster.PersonToken(t.Context(), env.Dir, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := vaultClient(t)
+	v.SetToken(token)
+	self, err := issue.Client(t.Context(), v, "pki", id, ttl)
 	if err != nil {
 		t.Fatal(err)
 	}
