@@ -122,7 +122,7 @@ func TestNobodyButFunctionsMayCallTax(t *testing.T) {
 func TestUnknownFunction(t *testing.T) {
 	deploy(t, "chaos")
 	node := nodeOf(t, "chaos")
-	out, code := command(t, "", "call", "-node", node, "nobody", `{}`)
+	out, code := command(t, "", "call", "-any-node", "-node", node, "nobody", `{}`)
 	if code != 1 || !strings.Contains(out, string(countersign.CodeUnknownFunction)) {
 		t.Errorf("exit code %d, output %q; want %s", code, out, countersign.CodeUnknownFunction)
 	}

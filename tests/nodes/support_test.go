@@ -198,7 +198,7 @@ func clientIdentity(t testing.TB, name string) (*identity.Identity, *identity.Bu
 func newClient(t testing.TB, name string, addresses ...string) *client.Client {
 	t.Helper()
 	self, trust := clientIdentity(t, name)
-	return &client.Client{Identity: self, Trust: trust, Explain: true,
+	return &client.Client{Identity: self, Trust: trust, Explain: true, AnyNode: true,
 		Nodes: func(context.Context, string) ([]string, error) { return addresses, nil }}
 }
 
