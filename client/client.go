@@ -30,17 +30,22 @@ type Client struct {
 	// Nodes returns the addresses (host:port) of nodes that run a function, best first.
 	Nodes func(ctx context.Context, function string) ([]string, error)
 	// Plain sends calls over HTTP without TLS. Calls and returns are signed all the same, but anybody on the way can read
-	// them. Without it, a node that does not speak TLS, or shows no function's certificate, is not called.
+	// them. Without it, a node that does not speak TLS, or does not show the certificate of the function that is called, is
+	// not called: only a node that Nomad placed the function on has one.
 	Plain bool
+	// AnyNode also calls nodes that do not run the function and pass calls on. The certificate of any function is taken
+	// then: whoever holds one, and is on the way, can read calls and returns, and neither change nor answer them.
+	AnyNode bool
 	// Explain asks for the hops below each call.
 	Explain bool
 	// Idempotent says that the functions may execute a call twice: then it is made again at the next node when the
 	// connection breaks before the return is there.
 	Idempotent bool
 
-	once      sync.Once
-	transport *http.Transport
-	verifier  callsig.Verifier // of returns; remembers certificates
+	once       sync.Once
+	mu         sync.Mutex
+	transports map[identity.ID]*http.Transport // by whose certificate nodes have to show; the zero ID is any function's
+	verifier   callsig.Verifier                // of returns; remembers certificates
 }
 
 // Answer is a verified return.
@@ -149,8 +154,7 @@ func (c *Client) callNode(ctx context.Context, node, function string, body []byt
 
 // exchange sends the request and fills in what the verified return says.
 func (c *Client) exchange(request *http.Request, signed *callsig.SignedCall, function string, answer *Answer) error {
-	c.once.Do(c.connect)
-	response, err := c.transport.RoundTrip(request)
+	response, err := c.transport(signed.Call.Callee).RoundTrip(request)
 	if err != nil {
 		return notAnswered(function, request.URL.Host, err)
 	}

@@ -100,12 +100,12 @@ func TestCallsUseTLS(t *testing.T) {
 	w := newWorld(t)
 	var got *http.Request
 	see := func(r *http.Request) { got = r }
-	node := w.node(w.identity("function/other"), see)
+	node := w.node(w.identity("function/quote"), see)
 	address := node.Listener.Addr().String()
 	c := w.client(address)
 	answer, err := c.Call(t.Context(), "quote", []byte(`{"a":1}`))
 	must(t, err)
-	if string(answer.Body) != `{"a":1}` || got.TLS == nil || got.ProtoMajor != 2 || got.TLS.ServerName != "" {
+	if string(answer.Body) != `{"a":1}` || got.TLS == nil || got.ProtoMajor != 2 || got.TLS.ServerName != "quote" {
 		t.Errorf("answer %s by %s over TLS %v", answer.Body, got.Proto, got.TLS != nil)
 	}
 	if answer.Call.Call.Authority != address || !strings.Contains(got.Header.Get("Signature-Input"), `"@authority"`) {
@@ -118,6 +118,38 @@ func TestCallsUseTLS(t *testing.T) {
 	must(t, err)
 	if string(answer.Body) != `{}` || got.TLS != nil {
 		t.Errorf("answer %s over TLS %v", answer.Body, got.TLS != nil)
+	}
+}
+
+// TestNodeOfAnotherFunction has a node with the certificate of a function that is not called: whoever holds that one would
+// read calls and returns.
+func TestNodeOfAnotherFunction(t *testing.T) {
+	w := newWorld(t)
+	node := w.node(w.identity("function/other"), func(*http.Request) { t.Error("the node was called") })
+	address := node.Listener.Addr().String()
+	_, err := w.client(address).Call(t.Context(), "quote", []byte(`{}`))
+	var refused *identity.CertificateError
+	if !errors.As(err, &refused) || refused.Reason != identity.ReasonWrongID || !strings.Contains(err.Error(), "-any-node") {
+		t.Errorf("error %v; want a refusal that tells of -any-node", err)
+	}
+	good := w.node(w.identity("function/quote"), func(*http.Request) {})
+	if _, err := w.client(address, good.Listener.Addr().String()).Call(t.Context(), "quote", []byte(`{}`)); err != nil {
+		t.Errorf("another node: %v", err)
+	}
+	// Nor is a connection used that was made for a call of the other function.
+	c := w.client(address)
+	if _, err := c.transport(w.identity("function/other").ID()).DialTLSContext(t.Context(), "tcp", address); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Call(t.Context(), "quote", []byte(`{}`)); !errors.As(err, &refused) {
+		t.Errorf("error %v; want a refusal", err)
+	}
+	var got *http.Request
+	passing := w.node(w.identity("function/other"), func(r *http.Request) { got = r })
+	c = w.client(passing.Listener.Addr().String())
+	c.AnyNode = true
+	if _, err := c.Call(t.Context(), "quote", []byte(`{}`)); err != nil || got.TLS.ServerName != "" {
+		t.Errorf("any node: %v", err)
 	}
 }
 

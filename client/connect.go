@@ -17,9 +17,27 @@ const (
 	idleTimeout    = 60 * time.Second
 )
 
-// connect makes the transport, which keeps connections.
-func (c *Client) connect() {
-	c.verifier.Trust = func() *identity.Bundle { return c.Trust }
+// transport returns what keeps connections to nodes that may take calls of a function. One that was made for another
+// function is never used: its node showed another certificate.
+func (c *Client) transport(callee identity.ID) *http.Transport {
+	c.once.Do(func() {
+		c.transports = map[identity.ID]*http.Transport{}
+		c.verifier.Trust = func() *identity.Bundle { return c.Trust }
+	})
+	if c.AnyNode || c.Plain {
+		callee = identity.ID{}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.transports[callee] == nil {
+		c.transports[callee] = c.connect(callee)
+	}
+	return c.transports[callee]
+}
+
+// connect makes a transport that verifies whose certificate a node shows: the callee's, or, if that is nobody, any
+// function's.
+func (c *Client) connect(callee identity.ID) *http.Transport {
 	dialer := &net.Dialer{Timeout: connectTimeout}
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dialer.DialContext(ctx, network, address)
@@ -28,18 +46,21 @@ func (c *Client) connect() {
 		}
 		return conn, nil
 	}
-	c.transport = &http.Transport{DialContext: dial, ForceAttemptHTTP2: true, DisableCompression: true,
+	transport := &http.Transport{DialContext: dial, ForceAttemptHTTP2: true, DisableCompression: true,
 		IdleConnTimeout: idleTimeout}
-	c.transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+	transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 		defer cancel()
 		raw, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		// Any function may vouch for the node: the return tells who answered. No server name is sent, so that the node
-		// chooses one that it runs.
-		config := identity.TLSConfig(func() *identity.Bundle { return c.Trust }, ofFunction)
+		accept := ofFunction
+		if !callee.IsZero() {
+			accept = identity.Only(callee)
+		}
+		config := identity.TLSConfig(func() *identity.Bundle { return c.Trust }, accept)
+		config.ServerName = callee.Name() // asks for the certificate; without one the node chooses
 		config.NextProtos = []string{"h2", "http/1.1"}
 		secure := tls.Client(raw, config)
 		if err := secure.HandshakeContext(ctx); err != nil {
@@ -48,12 +69,16 @@ func (c *Client) connect() {
 		}
 		return secure, nil
 	}
+	return transport
 }
 
 // Close closes connections that are not in use.
 func (c *Client) Close() {
-	c.once.Do(c.connect)
-	c.transport.CloseIdleConnections()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.transports {
+		t.CloseIdleConnections()
+	}
 }
 
 // ofFunction accepts the certificates of functions.
@@ -70,13 +95,17 @@ type notConnectedError struct{ err error }
 func (e *notConnectedError) Error() string { return e.err.Error() }
 func (e *notConnectedError) Unwrap() error { return e.err }
 
-// notAnswered says why a node did not answer: only if there was no connection may another node be asked. That the node
-// shows a wrong certificate is a refusal, which no other node makes good.
+// notAnswered says why a node did not answer: only if there was no connection may another node be asked, or if the node
+// shows that it runs something else. Any other wrong certificate is a refusal, which no other node makes good.
 func notAnswered(function, node string, err error) error {
 	var refused *identity.CertificateError
 	var plain tls.RecordHeaderError
 	var unconnected *notConnectedError
 	switch {
+	case errors.As(err, &refused) && refused.Reason == identity.ReasonWrongID && refused.ID.Kind() == identity.KindFunction:
+		// Maybe the function stopped there a moment ago. Nothing was sent.
+		return &UnreachableError{Function: function, Err: fmt.Errorf("%s does not show that it runs the function (-any-node "+
+			"calls nodes that pass calls on, and lets whoever holds a function's certificate read along): %w", node, err)}
 	case errors.As(err, &refused):
 		return fmt.Errorf("calling function %q at %s: the node is refused: %w", function, node, err)
 	case errors.As(err, &plain):

@@ -31,7 +31,11 @@ const (
 	pkiRole        = "function"
 	authMount      = "jwt-nomad"
 	functionRole   = "countersign-function" // JWT role and policy of a function's allocation
-	operatorPolicy = "countersign-operator" // policy of the pipeline and of people
+	pipelinePolicy = "countersign-pipeline"
+	operatorPolicy = "countersign-operator"
+	personPolicy   = "countersign-person"
+	clientRole     = "client"                // PKI role of people and programs outside
+	developerRole  = "countersign-developer" // token role: who uses a local cluster is all of these
 	audience       = "vault.io"
 
 	loopback = "127.0.0.1"

@@ -277,4 +277,19 @@ func TestPoliciesGiveNoMore(t *testing.T) {
 			t.Errorf("the operator's policy has %q", forbidden)
 		}
 	}
+	for name, has := range map[string]struct{ rules, not string }{
+		"operator signs":   {operatorRules, transitMount + "/sign"},
+		"operator calls":   {operatorRules, pkiMount},
+		"pipeline rotates": {pipelineRules, "/rotate"},
+		"pipeline retires": {pipelineRules, "/config"},
+		"pipeline calls":   {pipelineRules, pkiMount},
+		"person signs":     {personRules, transitMount},
+	} {
+		if strings.Contains(has.rules, has.not) {
+			t.Errorf("%s: the policy has %q", name, has.not)
+		}
+	}
+	if strings.Count(pipelineRules, `"exportable" = [false]`) != 1 || strings.Count(operatorRules, "allowed_parameters") != 1 {
+		t.Error("keys can be made to leave Vault")
+	}
 }

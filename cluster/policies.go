@@ -20,20 +20,19 @@ path "%s/keys/%s" {
 `, pkiMount, pkiRole, transitMount, metadata(accessor, "nomad_job_id"))
 }
 
-// operatorRules are what the pipeline and people may do: make, read, use and rotate the functions' keys, and be
-// certified as a client. Keys can't be exported, deleted or trimmed, and nobody can become a function.
-const operatorRules = `
+// pipelineRules are what a deploy may do: make keys whose private half cannot leave Vault, read and use them. It cannot
+// change a key, and nobody calls functions with it.
+const pipelineRules = `
 path "` + transitMount + `/keys" {
   capabilities = ["list"]
 }
 path "` + transitMount + `/keys/+" {
   capabilities = ["create", "read", "update"]
-}
-path "` + transitMount + `/keys/+/rotate" {
-  capabilities = ["update"]
-}
-path "` + transitMount + `/keys/+/config" {
-  capabilities = ["update"]
+  allowed_parameters = {
+    "type" = []
+    "exportable" = [false]
+    "allow_plaintext_backup" = [false]
+  }
 }
 path "` + transitMount + `/sign/*" {
   capabilities = ["update"]
@@ -41,7 +40,34 @@ path "` + transitMount + `/sign/*" {
 path "` + transitMount + `/verify/*" {
   capabilities = ["update"]
 }
-path "` + pkiMount + `/sign/client" {
+`
+
+// operatorRules are what those who look after keys may do: read and rotate them, and retire versions. A key can't be made
+// to leave Vault, nothing can be signed, and nobody can become a function or a client.
+const operatorRules = `
+path "` + transitMount + `/keys" {
+  capabilities = ["list"]
+}
+path "` + transitMount + `/keys/+" {
+  capabilities = ["read"]
+}
+path "` + transitMount + `/keys/+/rotate" {
+  capabilities = ["update"]
+}
+path "` + transitMount + `/keys/+/config" {
+  capabilities = ["update"]
+  allowed_parameters = {
+    "min_decryption_version" = []
+    "min_encryption_version" = []
+    "auto_rotate_period" = []
+  }
+}
+`
+
+// personRules are what somebody who calls functions may do: be certified as the client that the role of the certificate
+// authority says, which is the name of his entity and no other.
+const personRules = `
+path "` + pkiMount + `/sign/` + clientRole + `" {
   capabilities = ["update"]
 }
 `

@@ -2,11 +2,7 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
-	"os"
 )
 
 // Lifetimes in Vault.
@@ -17,11 +13,11 @@ const (
 	clientCertLife   = "1h"
 	clientCertMax    = "8h"
 	functionLogin    = "1h"
-	operatorPeriod   = "720h" // a token that is not used for a month ends; the next Up makes another
+	developerPeriod  = "720h" // a token that is not used for a month ends; the next Up makes another
 )
 
 // setUpVault makes everything in Vault that does not need Nomad, changing nothing that is as it should be, and
-// returns the operator's token.
+// returns the token of whoever uses the cluster.
 func (u *bringUp) setUpVault(ctx context.Context) (token string, err error) {
 	keys, err := u.dir.keys()
 	if err != nil {
@@ -36,7 +32,8 @@ func (u *bringUp) setUpVault(ctx context.Context) (token string, err error) {
 		return "", fmt.Errorf("JWT logins of Vault: %w", err)
 	}
 	for name, policy := range map[string]string{
-		functionRole: functionPolicy(accessor), operatorPolicy: operatorRules,
+		functionRole: functionPolicy(accessor), pipelinePolicy: pipelineRules, operatorPolicy: operatorRules,
+		personPolicy: personRules,
 	} {
 		if err := client.put(ctx, "/v1/sys/policies/acl/"+name, map[string]string{"policy": policy}, nil); err != nil {
 			return "", fmt.Errorf("policy %s of Vault: %w", name, err)
@@ -45,8 +42,8 @@ func (u *bringUp) setUpVault(ctx context.Context) (token string, err error) {
 	if err := setUpPKI(ctx, client, u.state.TrustDomain, accessor); err != nil {
 		return "", fmt.Errorf("certificate authority in Vault: %w", err)
 	}
-	if token, err = u.operatorToken(ctx, client); err != nil {
-		return "", fmt.Errorf("operator's token of Vault: %w", err)
+	if token, err = u.developerToken(ctx, client); err != nil {
+		return "", fmt.Errorf("token of Vault for %s: %w", LocalName(), err)
 	}
 	return token, nil
 }
@@ -111,9 +108,11 @@ func setUpPKI(ctx context.Context, client rest, trustDomain, accessor string) er
 			"require_cn": true, "allowed_domains": metadata(accessor, "nomad_job_id"), "allowed_domains_template": true,
 			"allow_bare_domains": true, "allow_glob_domains": false, "enforce_hostnames": true,
 		},
-		"client": {
-			"allowed_uri_sans": fmt.Sprintf("spiffe://%s/client/*", trustDomain),
-			"ttl":              clientCertLife, "max_ttl": clientCertMax, "require_cn": false,
+		clientRole: {
+			// The name of an entity is an administrator's to give: no login method makes one of what a user claims.
+			"allowed_uri_sans":          fmt.Sprintf("spiffe://%s/client/{{identity.entity.name}}", trustDomain),
+			"allowed_uri_sans_template": true,
+			"ttl":                       clientCertLife, "max_ttl": clientCertMax, "require_cn": false,
 		},
 	}
 	for name, role := range roles {
@@ -165,41 +164,4 @@ func (u *bringUp) setUpLogins(ctx context.Context) (err error) {
 	}
 	step.Done("Vault accepts Nomad's workload identities")
 	return nil
-}
-
-// operatorToken returns a token with the operator's policy: the one that was made before, renewed, or a new one.
-func (u *bringUp) operatorToken(ctx context.Context, client rest) (string, error) {
-	path := u.dir.path("secrets", "operator.json")
-	var kept struct {
-		Token string `json:"token"`
-	}
-	if data, err := os.ReadFile(path); err == nil && json.Unmarshal(data, &kept) == nil && kept.Token != "" {
-		err := client.put(ctx, "/v1/auth/token/renew", map[string]string{"token": kept.Token}, nil)
-		var refused *statusError
-		if err == nil || !errors.As(err, &refused) {
-			return kept.Token, err
-		}
-		switch refused.code {
-		case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound: // it has ended
-		default:
-			return "", err
-		}
-	}
-	var answer struct {
-		Auth struct {
-			Token string `json:"client_token"`
-		}
-	}
-	err := client.put(ctx, "/v1/auth/token/create-orphan", map[string]any{
-		"display_name": "operator", "policies": []string{operatorPolicy}, "period": operatorPeriod,
-	}, &answer)
-	if err != nil {
-		return "", err
-	}
-	kept.Token = answer.Auth.Token
-	data, err := json.Marshal(kept)
-	if err == nil {
-		err = writeFile(path, append(data, '\n'), 0o600)
-	}
-	return kept.Token, err
 }

@@ -70,6 +70,17 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestHostEnvironment: of the plugin's variables a host gets few, and none that leads to a secret or runs a program.
+func TestHostEnvironment(t *testing.T) {
+	for _, entry := range hostEnvironment(func(name string) (string, bool) { return "x", true }) {
+		switch name, _, _ := strings.Cut(entry, "="); name {
+		case "COUNTERSIGN_CLUSTER", "SSL_CERT_FILE", "SSL_CERT_DIR":
+		default:
+			t.Errorf("a host gets %s", name)
+		}
+	}
+}
+
 func TestCheckTask(t *testing.T) {
 	for artifact, ok := range map[string]bool{
 		"registry/fn/quote@" + digest:                  true,

@@ -33,6 +33,7 @@ type callOptions struct {
 	node           string
 	timeout        time.Duration
 	explain, plain bool
+	anyNode        bool
 	named          bool // -as was given
 }
 
@@ -41,6 +42,8 @@ func (o *callOptions) flags(fs *flag.FlagSet) {
 	fs.StringVar(&o.node, "node", "", "`host:port` of the node to ask (default: those that Consul knows)")
 	fs.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long to wait for the return")
 	fs.BoolVar(&o.explain, "explain", false, "show what was verified on the way, to standard error")
+	fs.BoolVar(&o.anyNode, "any-node", false, "also call nodes that do not run the function, and pass calls on: "+
+		"whoever holds a function's certificate can then read along")
 	fs.BoolVar(&o.plain, "plain", false, "call over HTTP without TLS: signed all the same, but readable on the way")
 }
 
@@ -67,7 +70,8 @@ func call(ctx context.Context, s streams, args []string) error {
 		return o.late(ctx, err)
 	}
 	nodes := func(ctx context.Context, function string) ([]string, error) { return o.nodes(ctx, s.err, function) }
-	c := &client.Client{Identity: self.Identity, Trust: self.Trust, Nodes: nodes, Explain: o.explain, Plain: o.plain}
+	c := &client.Client{Identity: self.Identity, Trust: self.Trust, Nodes: nodes, Explain: o.explain, Plain: o.plain,
+		AnyNode: o.anyNode}
 	defer c.Close()
 	answer, err := c.Call(ctx, rest[0], body)
 	if answer != nil && o.explain {

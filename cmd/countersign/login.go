@@ -10,8 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
-	"regexp"
-	"strings"
 	"time"
 
 	vault "github.com/hashicorp/vault/api"
@@ -159,19 +157,13 @@ func logout(_ context.Context, s streams, args []string) error {
 	return err
 }
 
-var notInName = regexp.MustCompile(`[^a-z0-9-]+`)
-
-// clientName is the login name of the person who calls, in the form of a client identity.
+// clientName is the client that the person who calls is, unless -as says otherwise.
 func clientName() string {
 	u, err := user.Current()
 	if err != nil {
-		return "operator"
+		return identity.ClientNameOf("")
 	}
-	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(u.Username), "-"), "-")
-	if name == "" || name[0] < 'a' {
-		return "operator"
-	}
-	return name
+	return identity.ClientNameOf(u.Username)
 }
 
 func envOr(name, value string) string {

@@ -40,6 +40,12 @@ func TestIdentities(t *testing.T) {
 	digest := map[string]string{"input": "AAAA"}
 	const own, other, client = "spiffe://countersign.local/function/tax", "spiffe://countersign.local/function/fx",
 		"spiffe://countersign.local/client/alice"
+	me := "spiffe://countersign.local/client/" + cluster.LocalName()
+	alice, err := cluster.PersonToken(t.Context(), dir, "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pipeline, keeper := tokenOf(t, env, "countersign-pipeline"), tokenOf(t, env, "countersign-operator")
 	for _, c := range []struct {
 		name, token, method, path string
 		body                      any
@@ -60,7 +66,32 @@ func TestIdentities(t *testing.T) {
 		{"operator lists", env.VaultToken, "LIST", "transit/keys", nil, 200},
 		{"operator sets the floor", env.VaultToken, "PUT", "transit/keys/tax/config",
 			map[string]int{"min_decryption_version": 2}, 200},
-		{"operator as a client", env.VaultToken, "PUT", "pki/sign/client", csr(t, client), 200},
+		{"developer as the own client", env.VaultToken, "PUT", "pki/sign/client", csr(t, me), 200},
+		{"developer as another client", env.VaultToken, "PUT", "pki/sign/client", csr(t, client), 400},
+		{"developer makes a key that can leave", env.VaultToken, "PUT", "transit/keys/evil", map[string]any{"type": "ecdsa-p256",
+			"exportable": true}, 403},
+		{"developer makes a key that can be backed up", env.VaultToken, "PUT", "transit/keys/evil", map[string]any{
+			"allow_plaintext_backup": true}, 403},
+		{"developer lets a key leave", env.VaultToken, "PUT", "transit/keys/tax/config", map[string]any{"exportable": true}, 403},
+		{"developer lets a key be deleted", env.VaultToken, "PUT", "transit/keys/tax/config", map[string]any{
+			"deletion_allowed": true, "min_decryption_version": 1}, 403},
+		{"alice as herself", alice, "PUT", "pki/sign/client", csr(t, client), 200},
+		{"alice as another client", alice, "PUT", "pki/sign/client", csr(t, me), 400},
+		{"alice as several", alice, "PUT", "pki/sign/client", csr(t, client, me), 400},
+		{"alice signs an artifact", alice, "PUT", "transit/sign/tax", digest, 403},
+		{"alice reads a key", alice, "GET", "transit/keys/tax", nil, 403},
+		{"pipeline signs", pipeline, "PUT", "transit/sign/tax", digest, 200},
+		{"pipeline makes a key", pipeline, "PUT", "transit/keys/new", map[string]any{"type": "ecdsa-p256", "exportable": false,
+			"allow_plaintext_backup": false}, 200},
+		{"pipeline makes a key that can leave", pipeline, "PUT", "transit/keys/evil", map[string]any{"exportable": true}, 403},
+		{"pipeline rotates", pipeline, "PUT", "transit/keys/tax/rotate", nil, 403},
+		{"pipeline retires versions", pipeline, "PUT", "transit/keys/tax/config", map[string]int{"min_decryption_version": 2}, 403},
+		{"pipeline as a client", pipeline, "PUT", "pki/sign/client", csr(t, client), 403},
+		{"who looks after keys rotates", keeper, "PUT", "transit/keys/fx/rotate", nil, 200},
+		{"who looks after keys signs", keeper, "PUT", "transit/sign/tax", digest, 403},
+		{"who looks after keys makes one", keeper, "PUT", "transit/keys/other", map[string]any{"type": "ecdsa-p256"}, 403},
+		{"who looks after keys lets one leave", keeper, "PUT", "transit/keys/fx/config", map[string]any{"exportable": true}, 403},
+		{"who looks after keys as a client", keeper, "PUT", "pki/sign/client", csr(t, client), 403},
 		{"operator's client as a function", env.VaultToken, "PUT", "pki/sign/client", csr(t, own), 400},
 		{"operator as a function", env.VaultToken, "PUT", "pki/sign/function", csr(t, own), 403},
 		{"operator exports a key", env.VaultToken, "GET", "transit/export/signing-key/tax", nil, 403},
@@ -78,6 +109,19 @@ func TestIdentities(t *testing.T) {
 	}
 	checkCertificate(t, env, function, own)
 	down(t, dir, true)
+}
+
+// tokenOf makes a token with one policy.
+func tokenOf(t *testing.T, env *cluster.Env, policy string) string {
+	t.Helper()
+	var answer struct {
+		Auth struct {
+			Token string `json:"client_token"`
+		} `json:"auth"`
+	}
+	must(t, http.MethodPut, env.VaultAddr+"/v1/auth/token/create", rootToken(t, env.Dir),
+		map[string]any{"policies": []string{policy}, "no_default_policy": true}, &answer)
+	return answer.Auth.Token
 }
 
 // login logs in with a workload identity.

@@ -22,6 +22,7 @@ import (
 	vault "github.com/hashicorp/vault/api"
 
 	"countersign"
+	"countersign/cluster"
 	"countersign/host/runtime/limits"
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
@@ -153,7 +154,7 @@ func TestNobodyButFunctionsMayCallTax(t *testing.T) {
 func TestUnknownFunction(t *testing.T) {
 	deploy(t, "chaos")
 	node := nodeOf(t, "chaos")
-	out, code := command(t, "", "call", "-node", node, "nobody", `{}`)
+	out, code := command(t, "", "call", "-any-node", "-node", node, "nobody", `{}`)
 	if code != 1 || !strings.Contains(out, string(countersign.CodeUnknownFunction)) {
 		t.Errorf("exit code %d, output %q; want %s", code, out, countersign.CodeUnknownFunction)
 	}
@@ -328,7 +329,13 @@ func clientIdentity(t *testing.T, name string, ttl time.Duration) *identity.Iden
 	if err != nil {
 		t.Fatal(err)
 	}
-	self, err := issue.Client(t.Context(), vaultClient(t), "pki", id, ttl)
+	token, err := cluster.PersonToken(t.Context(), env.Dir, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := vaultClient(t)
+	v.SetToken(token)
+	self, err := issue.Client(t.Context(), v, "pki", id, ttl)
 	if err != nil {
 		t.Fatal(err)
 	}

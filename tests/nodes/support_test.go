@@ -17,6 +17,7 @@ import (
 	vault "github.com/hashicorp/vault/api"
 
 	"countersign/client"
+	"countersign/cluster"
 	"countersign/tests/harness"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/issue"
@@ -173,7 +174,11 @@ func clientIdentity(t testing.TB, name string) (*identity.Identity, *identity.Bu
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.SetToken(env.VaultToken)
+	token, err := cluster.PersonToken(t.Context(), env.Dir, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.SetToken(token)
 	id, err := identity.ClientID(env.TrustDomain, name)
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +198,7 @@ func clientIdentity(t testing.TB, name string) (*identity.Identity, *identity.Bu
 func newClient(t testing.TB, name string, addresses ...string) *client.Client {
 	t.Helper()
 	self, trust := clientIdentity(t, name)
-	return &client.Client{Identity: self, Trust: trust, Explain: true,
+	return &client.Client{Identity: self, Trust: trust, Explain: true, AnyNode: true,
 		Nodes: func(context.Context, string) ([]string, error) { return addresses, nil }}
 }
 
