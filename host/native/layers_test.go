@@ -218,3 +218,19 @@ func TestCallsOutsideOfACall(t *testing.T) {
 		c.serving.Wait()
 	}
 }
+
+// TestCallsOfAFunctionAreBounded has a function with as many calls under way as it may have, and one on each stream.
+func TestCallsOfAFunctionAreBounded(t *testing.T) {
+	c := newConnection(&process{owner: &Instance{}}, nil)
+	c.asked[1] = &question{ctx: t.Context(), in: &countersign.Invocation{}}
+	c.calling[9] = func() {}
+	if err := c.serve(9, frame.Call{Parent: 1, Callee: "other"}); err == nil {
+		t.Error("two calls on one stream are no breach of the convention")
+	}
+	for n := range uint32(limits.Calls) {
+		c.calling[100+n] = func() {}
+	}
+	if err := c.serve(10, frame.Call{Parent: 1, Callee: "other"}); err == nil {
+		t.Errorf("%d calls are under way, and one more is made", len(c.calling))
+	}
+}
