@@ -225,3 +225,13 @@ func TestHostLogIsMovedAside(t *testing.T) {
 		t.Errorf("the last line of an empty log: %q", got)
 	}
 }
+
+// TestBindIsOneAddress has hosts whose port would be open on every address of the node.
+func TestBindIsOneAddress(t *testing.T) {
+	for bind, fits := range map[string]bool{"192.0.2.1": true, "0.0.0.0": false, "::": false, "node.example": false} {
+		err := check(hostConfig(pluginConfig{Bind: bind}))
+		if refused := err != nil && strings.Contains(err.Error(), "bind "); refused == fits {
+			t.Errorf("%s: %v", bind, err)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/host/calls"
 	"countersign/host/control"
 	"countersign/router"
 	"countersign/vaultsign/identity"
@@ -139,5 +140,27 @@ func TestTokensWithoutIssuers(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer a.b.c")
 	if p := do(t, n.speaking(t, "1", "", nil), r).problem(t); p.Code != countersign.CodeUnverified {
 		t.Errorf("answered with %+v", p)
+	}
+}
+
+// TestPresentsValidCertificates has an instance whose certificate could not be renewed.
+func TestPresentsValidCertificates(t *testing.T) {
+	f := newFixture(t)
+	m := f.run("quote", open, running(echo))
+	in, err := New(f.config)
+	must(t, err)
+	if self, err := in.presenting("quote"); err != nil || self != m.Identity() {
+		t.Errorf("an instance: %v", err)
+	}
+	g := newFixture(t)
+	_, old := g.ca.Certify(t, functionID(t, "quote"), time.Now().Add(-time.Hour), time.Now().Add(-time.Minute))
+	g.calls.Add(g.calls.Prepare(calls.InstanceConfig{Allocation: "a", Spec: m.Spec(), SVID: old.ID(),
+		Identity: func() *identity.Identity { return old }}), echo)
+	in, err = New(g.config)
+	must(t, err)
+	for _, name := range []string{"quote", "a.quote", ""} {
+		if self, err := in.presenting(name); err == nil {
+			t.Errorf("%q: %s presents itself with a certificate that has expired", name, self.ID())
+		}
 	}
 }

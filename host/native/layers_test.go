@@ -1,6 +1,7 @@
 package native
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -10,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"countersign"
 	"countersign/host/runtime"
+	"countersign/host/runtime/frame"
 	"countersign/host/runtime/limits"
 
 	"golang.org/x/sys/unix"
@@ -181,5 +184,53 @@ func TestMemoryFileIsSealed(t *testing.T) {
 		if change() == nil {
 			t.Errorf("it can be %s", what)
 		}
+	}
+}
+
+// TestAnswersThatNobodyAskedFor has a function answer on a stream of its own choice.
+func TestAnswersThatNobodyAskedFor(t *testing.T) {
+	c := newConnection(nil, nil)
+	if err := c.handle(frame.AppendReply(nil, 7, frame.Reply{Body: []byte("1")})); err == nil {
+		t.Error("it is no breach of the convention")
+	}
+}
+
+// TestCallsOutsideOfACall has a function make calls while it describes itself, and for a call that it never got.
+func TestCallsOutsideOfACall(t *testing.T) {
+	called := false
+	caller := callerFunc(func(context.Context, *countersign.Invocation, string, []byte) ([]byte, error) {
+		called = true
+		return nil, nil
+	})
+	c := newConnection(&process{owner: &Instance{options: Options{Options: runtime.Options{Caller: caller}}}}, nil)
+	c.asked[1] = &question{ctx: t.Context()} // describe
+	for _, parent := range []uint32{1, 2} {
+		if err := c.serve(9, frame.Call{Parent: parent, Callee: "other", Body: []byte("1")}); err != nil {
+			t.Fatal(err)
+		}
+		_, rest, err := frame.ParseHeader((<-c.outgoing)[4:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reply, err := frame.ParseReply(rest); err != nil || reply.Code != string(countersign.CodeCanceled) || called {
+			t.Errorf("parent %d: %+v, %v; called %v", parent, reply, err, called)
+		}
+		c.serving.Wait()
+	}
+}
+
+// TestCallsOfAFunctionAreBounded has a function with as many calls under way as it may have, and one on each stream.
+func TestCallsOfAFunctionAreBounded(t *testing.T) {
+	c := newConnection(&process{owner: &Instance{}}, nil)
+	c.asked[1] = &question{ctx: t.Context(), in: &countersign.Invocation{}}
+	c.calling[9] = func() {}
+	if err := c.serve(9, frame.Call{Parent: 1, Callee: "other"}); err == nil {
+		t.Error("two calls on one stream are no breach of the convention")
+	}
+	for n := range uint32(limits.Calls) {
+		c.calling[100+n] = func() {}
+	}
+	if err := c.serve(10, frame.Call{Parent: 1, Callee: "other"}); err == nil {
+		t.Errorf("%d calls are under way, and one more is made", len(c.calling))
 	}
 }

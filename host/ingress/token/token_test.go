@@ -335,3 +335,26 @@ func TestAlgorithmsOfTokens(t *testing.T) {
 		}
 	}
 }
+
+// TestForgedTokens has tokens that name a key of their issuer, which did not sign them.
+func TestForgedTokens(t *testing.T) {
+	i, key := newIssuer(t), ecKey(t)
+	i.publish(map[string]crypto.Signer{"1": key})
+	v := verifierOf(t, Config{Issuer: i.URL, Audience: "countersign"})
+	good, other := i.token(jose.ES256, key, "1", nil), i.token(jose.ES256, key, "1", map[string]any{"sub": "admin"})
+	g, o := strings.Split(good, "."), strings.Split(other, ".")
+	if _, err := v.Verify(t.Context(), good); err != nil {
+		t.Fatal(err)
+	}
+	for name, raw := range map[string]string{
+		"another key":       i.token(jose.ES256, ecKey(t), "1", nil),
+		"another payload":   strings.Join([]string{g[0], o[1], g[2]}, "."),
+		"another signature": strings.Join([]string{g[0], g[1], o[2]}, "."),
+		"no signature":      strings.Join([]string{g[0], g[1], ""}, "."),
+	} {
+		var refused *Error
+		if caller, err := v.Verify(t.Context(), raw); !errors.As(err, &refused) {
+			t.Errorf("%s: %v, %v", name, caller, err)
+		}
+	}
+}

@@ -108,7 +108,7 @@ func (c *check) add(line string) error {
 	if kind := line[0]; strings.IndexByte("-+!> ", kind) >= 0 {
 		c.hunk = append(c.hunk, hunkLine{kind, strings.TrimSpace(line[1:])})
 		if kind == '!' && switched(line[1:], "") == "" {
-			return errors.New("only a condition, or a statement of one line, can be left out by !")
+			return errors.New("only a condition, or a statement of one line, can be left out")
 		}
 		return nil
 	}
