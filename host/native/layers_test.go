@@ -1,8 +1,11 @@
 package native
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -190,7 +193,8 @@ func TestMemoryFileIsSealed(t *testing.T) {
 // TestAnswersThatNobodyAskedFor has a function answer on a stream of its own choice.
 func TestAnswersThatNobodyAskedFor(t *testing.T) {
 	c := newConnection(nil, nil)
-	if err := c.handle(frame.AppendReply(nil, 7, frame.Reply{Body: []byte("1")})); err == nil {
+	reply := frame.AppendReply(nil, 7, frame.Reply{Body: []byte("1")})
+	if err := c.handle(bufio.NewReader(bytes.NewReader(reply)), int64(len(reply))); err == nil {
 		t.Error("it is no breach of the convention")
 	}
 }
@@ -202,14 +206,16 @@ func TestCallsOutsideOfACall(t *testing.T) {
 		called = true
 		return nil, nil
 	})
-	c := newConnection(&process{owner: &Instance{options: Options{Options: runtime.Options{Caller: caller}}}}, nil)
+	owner := &Instance{options: Options{Options: runtime.Options{Caller: caller}}, held: limits.NewMemory(1<<20, nil)}
+	c := newConnection(&process{owner: owner}, nil)
 	c.asked[1] = &question{ctx: t.Context()} // describe
 	for _, parent := range []uint32{1, 2} {
-		if err := c.serve(9, frame.Call{Parent: parent, Callee: "other", Body: []byte("1")}); err != nil {
-			t.Fatal(err)
-		}
-		_, rest, err := frame.ParseHeader((<-c.outgoing)[4:])
-		if err != nil {
+		served := make(chan error, 1)
+		go func() {
+			served <- c.serve(9, frame.Call{Parent: parent, Callee: "other", Body: []byte("1")}, take(owner.held, 1))
+		}()
+		_, rest, err := frame.ParseHeader((<-c.outgoing).head[4:])
+		if err := errors.Join(err, <-served); err != nil {
 			t.Fatal(err)
 		}
 		if reply, err := frame.ParseReply(rest); err != nil || reply.Code != string(countersign.CodeCanceled) || called {
@@ -221,16 +227,23 @@ func TestCallsOutsideOfACall(t *testing.T) {
 
 // TestCallsOfAFunctionAreBounded has a function with as many calls under way as it may have, and one on each stream.
 func TestCallsOfAFunctionAreBounded(t *testing.T) {
-	c := newConnection(&process{owner: &Instance{}}, nil)
+	owner := &Instance{held: limits.NewMemory(1<<20, nil)}
+	c := newConnection(&process{owner: owner}, nil)
 	c.asked[1] = &question{ctx: t.Context(), in: &countersign.Invocation{}}
 	c.calling[9] = func() {}
-	if err := c.serve(9, frame.Call{Parent: 1, Callee: "other"}); err == nil {
+	if err := c.serve(9, frame.Call{Parent: 1, Callee: "other"}, take(owner.held, 1)); err == nil {
 		t.Error("two calls on one stream are no breach of the convention")
+	}
+	if c.crowded() {
+		t.Error("one call is as many as it may have")
 	}
 	for n := range uint32(limits.Calls) {
 		c.calling[100+n] = func() {}
 	}
-	if err := c.serve(10, frame.Call{Parent: 1, Callee: "other"}); err == nil {
-		t.Errorf("%d calls are under way, and one more is made", len(c.calling))
+	if !c.crowded() {
+		t.Errorf("%d calls are under way, and one more would be made", len(c.calling))
+	}
+	if held := owner.held.Used(); held != 0 {
+		t.Errorf("%d bytes are held for calls that were not made", held)
 	}
 }
