@@ -10,6 +10,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/hashicorp/vault/api"
 )
 
@@ -57,7 +58,11 @@ func newRealIssuer(t *testing.T, algorithm string) *realIssuer {
 	must(t, err)
 	r.client = role.Data["client_id"].(string)
 	r.logIn(name)
-	r.issuer = claimedIssuer(r.token())
+	jws, err := jose.ParseSignedCompact(r.token(), algorithms)
+	must(t, err)
+	c, err := parseClaims(jws.UnsafePayloadWithoutVerification())
+	must(t, err)
+	r.issuer = c.Issuer
 	return r
 }
 
