@@ -79,7 +79,7 @@ func TestCallsThatAreHeld(t *testing.T) {
 			goruntime.GC()
 			var before goruntime.MemStats
 			goruntime.ReadMemStats(&before)
-			got, err := invoke(t, i, time.Minute, request{Try: try, Size: 100})
+			got, err := invoke(t, i, 5*time.Minute, request{Try: try, Size: 30})
 			if err != nil || !got.OK {
 				t.Fatalf("got %+v, %v", got, err)
 			}
