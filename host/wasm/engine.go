@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 
 	"countersign/host/runtime"
 	"countersign/host/runtime/frame"
@@ -173,7 +174,7 @@ func Describe(ctx context.Context, module []byte) ([]byte, error) {
 	return doc, nil
 }
 
-// checkPrivate refuses a directory that others can write to.
+// checkPrivate refuses a directory that is another user's, or that others can write to.
 func checkPrivate(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -181,6 +182,10 @@ func checkPrivate(dir string) error {
 	}
 	if !info.IsDir() {
 		return fmt.Errorf("the compilation cache %s is not a directory", dir)
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); !ok || int(owner.Uid) != os.Geteuid() {
+		return fmt.Errorf("the compilation cache %s does not belong to the user of this process, and its content is executed: "+
+			"remove it, or run chown once you know what is in there", dir)
 	}
 	if info.Mode().Perm()&0o022 != 0 {
 		return fmt.Errorf("the compilation cache %s can be written by others (%v): its content is executed, "+

@@ -215,6 +215,19 @@ func TestEngineKeepsCompiledCode(t *testing.T) {
 	}
 }
 
+func TestEngineRefusesAnothersCache(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a directory to somebody else")
+	}
+	dir := t.TempDir()
+	if err := os.Chown(dir, 65534, -1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewEngine(dir); err == nil || !strings.Contains(err.Error(), "does not belong") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestEngineRefusesSharedCache(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o777); err != nil {
