@@ -329,6 +329,13 @@ func TestNothingRunsWithoutAKey(t *testing.T) {
 	quote, tax := f.instance("quote"), f.callee("tax")
 	good := tax.Identity()
 	_, ended := f.ca.Certify(t, function(t, "tax"), time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour))
+	var during atomic.Pointer[func()] // what happens during a call
+	nothing := func() {}
+	during.Store(&nothing)
+	tax.run = func(context.Context, *callsig.Call) (callsig.Return, error) {
+		(*during.Load())()
+		return callsig.Return{Status: 200}, nil
+	}
 	p := f.pool()
 	_, err := f.call(p, quote, tax, "x")
 	must(t, err)
@@ -340,18 +347,14 @@ func TestNothingRunsWithoutAKey(t *testing.T) {
 		t.Errorf("after its end: %v, executed %d times; want a refusal", err, tax.runs.Load())
 	}
 	tax.self.Store(good)
-	tax.run = func(context.Context, *callsig.Call) (callsig.Return, error) {
-		tax.self.Store(ended) // a renewal that went wrong
-		return callsig.Return{Status: 200}, nil
-	}
+	renewal := func() { tax.self.Store(ended) } // that went wrong
+	during.Store(&renewal)
 	if _, err = f.call(p, quote, tax, "x"); err != nil {
 		t.Errorf("replaced by a worse one during the call: %v", err)
 	}
 	tax.self.Store(good)
-	tax.run = func(context.Context, *callsig.Call) (callsig.Return, error) {
-		late.Store(3) // the clock is set
-		return callsig.Return{Status: 200}, nil
-	}
+	set := func() { late.Store(3) } // the clock
+	during.Store(&set)
 	_, err = p.Call(t.Context(), quote, f.target(tax), func(terms Terms) callsig.Call {
 		call := callOf(quote, good.ID(), "x")(terms)
 		call.Deadline = time.Now().Add(500 * time.Millisecond)
@@ -361,7 +364,7 @@ func TestNothingRunsWithoutAKey(t *testing.T) {
 		t.Errorf("no key during the call: %v; want that there is no answer", err)
 	}
 	late.Store(0)
-	tax.run = nil
+	during.Store(&nothing)
 	if _, err = f.call(p, quote, tax, "x"); err != nil || f.server.Open() != 1 {
 		t.Errorf("afterwards: %v, %d connections; want that the connection is still there", err, f.server.Open())
 	}
