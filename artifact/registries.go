@@ -68,7 +68,7 @@ func (r Registries) Open(ref Reference) (Store, error) {
 		}
 		login = credentials.Credential(logins)
 	}
-	return open(ref, r.PlainHTTP, login, r.hosts())
+	return open(ref, transport, r.PlainHTTP, login, r.hosts())
 }
 
 // permits tells whether a reference is below an entry.

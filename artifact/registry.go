@@ -18,6 +18,8 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/credentials"
 	"oras.land/oras-go/v2/registry/remote/retry"
+
+	"countersign/patience"
 )
 
 // Store is one repository of artifacts: in a registry, in a directory (oras.land/oras-go/v2/content/oci) or in memory.
@@ -27,7 +29,7 @@ type Store = oras.GraphTarget
 // of `docker login`: in $DOCKER_CONFIG, or below the user's home directory; a process that has neither, as a service
 // may, goes without. Nothing is asked over the network yet.
 //
-// It is for whoever deploys, with his own logins; a node uses Registries.
+// It is for whoever deploys, with his own logins and little patience; a node uses Registries.
 func Open(ref Reference, plainHTTP bool) (Store, error) {
 	var login auth.CredentialFunc
 	if _, err := os.UserHomeDir(); err == nil || os.Getenv("DOCKER_CONFIG") != "" {
@@ -37,7 +39,8 @@ func Open(ref Reference, plainHTTP bool) (Store, error) {
 		}
 		login = credentials.Credential(logins)
 	}
-	return open(ref, plainHTTP, login, nil)
+	patient := &patience.Transport{Base: transport, Server: "registry at " + ref.Registry}
+	return open(ref, patient, plainHTTP, login, nil)
 }
 
 // transport is shared, and with it its connections.
@@ -49,12 +52,13 @@ var transport = func() http.RoundTripper {
 }()
 
 // open returns a store whose requests go to some hosts only; nil is any.
-func open(ref Reference, plainHTTP bool, login auth.CredentialFunc, hosts map[string]bool) (Store, error) {
+func open(ref Reference, base http.RoundTripper, plainHTTP bool, login auth.CredentialFunc, hosts map[string]bool) (
+	Store, error) {
 	repository, err := remote.NewRepository(ref.Registry + "/" + ref.Repository)
 	if err != nil {
 		return nil, fmt.Errorf("opening the repository of %s: %w", ref, err)
 	}
-	client := &auth.Client{Client: &http.Client{Transport: retry.NewTransport(fence{transport, hosts, plainHTTP})},
+	client := &auth.Client{Client: &http.Client{Transport: retry.NewTransport(fence{base, hosts, plainHTTP})},
 		Cache: auth.NewCache(), Credential: login}
 	client.SetUserAgent("countersign")
 	repository.Client, repository.PlainHTTP = client, plainHTTP

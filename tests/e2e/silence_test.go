@@ -33,12 +33,15 @@ func pause(t *testing.T, words ...string) (resume func()) {
 // TestSilentServers deploys while a server is silent: the deploy says for whom it waits, and gives up.
 func TestSilentServers(t *testing.T) {
 	deploy(t, "chaos")
-	for _, words := range [][]string{{"vault", "server"}, {"nomad", "agent"}, {"consul", "agent"}} {
+	for _, words := range [][]string{{"vault", "server"}, {"nomad", "agent"}, {"consul", "agent"}, {"registry", "serve"}} {
 		name := strings.ToUpper(words[0][:1]) + words[0][1:]
+		if words[0] == "registry" {
+			name = words[0]
+		}
 		resume := pause(t, words...)
 		out, code := command(t, "", "deploy", "-manifest", h.Manifest(t, nil, "chaos"), "-jobs-dir", t.TempDir())
 		resume()
-		for _, want := range []string{"waiting for " + name + " at http://", "s more", "was silent for 10s"} {
+		for _, want := range []string{"waiting for " + name + " at ", "s more", "was silent for 10s"} {
 			if code == 0 || !strings.Contains(out, want) {
 				t.Errorf("%s is silent: exit code %d, want %q\n%s", name, code, want, out)
 			}
