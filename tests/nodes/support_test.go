@@ -146,7 +146,7 @@ func place(t testing.TB, function string, nodes ...int) {
 		names = append(names, env.Nodes[n-1].Name)
 	}
 	count := len(nodes)
-	job.TaskGroups[0].Count = &count
+	job.TaskGroups[0].Count, job.TaskGroups[0].Scaling = &count, nil // also fewer than the spec permits
 	job.Constraints = append(job.Constraints, nomad.NewConstraint("${node.unique.name}", "set_contains_any", strings.Join(names, ",")),
 		nomad.NewConstraint("", "distinct_hosts", "true"))
 	if _, _, err := nomadClient(t).Jobs().Register(job, nil); err != nil {
