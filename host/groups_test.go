@@ -38,7 +38,7 @@ func TestHostRemovesWhatAKilledOneLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	function := exec.Command("sleep", "1000")
+	function := exec.Command("sleep", "60")
 	if err := function.Start(); err != nil {
 		t.Fatal(err)
 	}
