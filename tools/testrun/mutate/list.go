@@ -162,21 +162,24 @@ func mutate(source string, checks ...check) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		come := "" // what is put before the next line
 		for _, l := range c.hunk {
 			switch l.kind {
 			case '+':
-				changed[at] = l.text + "\n" + changed[at]
+				come += l.text + "\n"
 				continue
 			case '>':
-				changed[at] = fmt.Sprintf("if %s(%q) { %s }\n", switchName, c.name, l.text) + changed[at]
+				come += fmt.Sprintf("if %s(%q) { %s }\n", switchName, c.name, l.text)
 				continue
 			case '-':
 				changed[at] = ""
 			case '!':
 				changed[at] = switched(changed[at], c.name)
 			}
+			changed[at], come = come+changed[at], ""
 			at++
 		}
+		changed[at] = come + changed[at]
 	}
 	return strings.Join(changed, "\n"), nil
 }

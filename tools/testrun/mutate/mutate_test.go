@@ -67,7 +67,8 @@ why: four
 file: a/a.go
 test: ./a TestFour
 -return n != 4
-+return true
++yes := true
++return yes
 
 check: noted
 why: what nobody knows of
