@@ -357,12 +357,33 @@ agent_prefix "" { policy = "read" }`
 	b.watcher.Want("tax")
 	b.wait("tax")
 	b.write(allow("tax", "quote"))
+	b.write(allow("*", "other")) // a part of the intentions would not do
 	b.register("tax", "t1", "r1", api.HealthPassing)
 	b.becomes("quote", "tax", "t1")
+	b.becomes("other", "tax", "t1")
 	b.eventually(5*time.Second, "every query is answered", func() bool { return b.watcher.Age() == 0 })
 	_, _, err = b.watcher.coordinatesQuery().ask(t.Context(), (&api.QueryOptions{}).WithContext(t.Context()))
 	if err != nil {
 		t.Error(err)
+	}
+
+	// A token that may read some intentions only, so that a denial could be among the others.
+	few, _, err := b.client.ACL().PolicyCreate(&api.ACLPolicy{Name: "some", Rules: `service "quote" {
+  policy     = "read"
+  intentions = "read"
+}
+node_prefix "" { policy = "read" }
+agent_prefix "" { policy = "read" }`}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	some, _, err := b.client.ACL().TokenCreate(&api.ACLToken{Policies: []*api.ACLLink{{ID: few.ID}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var part router.Router[noInstance]
+	if err := b.watch(Config{Changed: part.Update, Token: some.SecretID}).Wait(shortly(t)); err == nil || !strings.Contains(err.Error(), "may not read all intentions") {
+		t.Errorf("with a part of the intentions: %v; want that it is not enough", err)
 	}
 
 	var refused router.Router[noInstance]
