@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -20,22 +21,23 @@ type groups struct {
 
 // openGroups finds the cgroups of this machine, and removes those of hosts of this data directory that are gone: a host
 // that was killed took its functions with it, but not their groups.
-func (h *Host) openGroups() {
+func openGroups(dataDir string, log *slog.Logger) groups {
+	var g groups
 	life, err := lifeOf(os.Getpid())
 	if err == nil {
 		var owner cgroup.Owner
-		if owner, err = cgroup.OwnerOf(h.config.DataDir, life); err == nil {
-			h.groups.tree, err = cgroup.Open(owner)
+		if owner, err = cgroup.OwnerOf(dataDir, life); err == nil {
+			g.tree, err = cgroup.Open(owner)
 		}
 	}
 	if err != nil {
-		h.groups.absent = err
-		h.log.Warn("native functions can't run on this node", "error", err)
-		return
+		log.Warn("native functions can't run on this node", "error", err)
+		return groups{absent: err}
 	}
-	if err := h.groups.tree.Sweep(livesOn); err != nil {
-		h.log.Error("what an earlier host left could not be removed", "error", err)
+	if err := g.tree.Sweep(livesOn); err != nil {
+		log.Error("what an earlier host left could not be removed", "error", err)
 	}
+	return g
 }
 
 // lifeOf names a process, and no later one with its process ID.
@@ -58,23 +60,21 @@ func livesOn(life string) bool {
 	return err == nil && now == life
 }
 
-// closeGroups removes the host's own directories, when its tasks have ended.
-func (h *Host) closeGroups() {
-	if h.groups.tree == nil {
-		return
+// close removes the host's own directories, when its tasks have ended.
+func (g groups) close() error {
+	if g.tree == nil {
+		return nil
 	}
-	if err := h.groups.tree.Close(); err != nil {
-		h.log.Error("removing the cgroups of this host", "error", err)
-	}
+	return g.tree.Close()
 }
 
-// group is that of the task to start. Local clusters know theirs by the allocation's ID, which the name begins with.
-func (s *start) group() (native.Group, error) {
-	if s.host.groups.absent != nil {
+// of is that of the task to start. Local clusters know theirs by the allocation's ID, which the name begins with.
+func (g groups) of(r control.StartRequest) (native.Group, error) {
+	if g.absent != nil {
 		return native.Group{}, fmt.Errorf("native functions can't run on this node, which can't limit their memory and threads; "+
-			"use runtime = \"wasm\" here: %w", s.host.groups.absent)
+			"use runtime = \"wasm\" here: %w", g.absent)
 	}
-	return native.Group{Tree: s.host.groups.tree, Name: groupName(s.request), Ready: s.request.CgroupPath}, nil
+	return native.Group{Tree: g.tree, Name: groupName(r), Ready: r.CgroupPath}, nil
 }
 
 // groupName tells the tasks of one host from each other.

@@ -77,7 +77,7 @@ func TestNativeWithoutGroups(t *testing.T) {
 	f := newFixture(t)
 	f.host.groups = groups{absent: &cgroup.UnsupportedError{Detail: "no cgroup hierarchy"}}
 	s := &start{host: f.host}
-	_, err := s.group()
+	_, err := s.host.groups.of(s.request)
 	failure := s.failure(err)
 	if failure.Kind != control.Invalid || !strings.Contains(failure.Message, "no cgroup hierarchy") ||
 		!strings.Contains(failure.Message, `runtime = "wasm"`) {

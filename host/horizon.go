@@ -22,20 +22,6 @@ type horizon struct {
 	reached int64 // at the start
 }
 
-// remember prepares the memory of calls. It must be asked before the data directory is filled: that is how a host whose
-// directory is new is told from one whose predecessor left no horizon, and may have accepted any call.
-func (h *Host) remember() error {
-	now := time.Now()
-	kept, err := openHorizon(h.config.DataDir, now)
-	if err != nil {
-		return err
-	}
-	h.replay = callsig.ResumeReplayCache(replayEntries, now, kept)
-	// On a link nobody but the caller's own host can bring a call again, which can sign another one as well.
-	h.linked = callsig.ResumeReplayCache(replayEntries, now, nil)
-	return nil
-}
-
 // openHorizon reads the horizon of a data directory. Where it can't be known what was accepted before now, all is taken
 // for accepted that can have been.
 func openHorizon(dir string, now time.Time) (*horizon, error) {

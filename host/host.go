@@ -29,6 +29,10 @@ const idleTime = 2 * time.Minute
 // from other hosts and outside. Memory is taken as they come, about 40 bytes each.
 const replayEntries = 1 << 22
 
+// startTime is how long a start may take, from logging in to the first sandbox: a large module takes a minute or two to
+// compile on a node with nothing to spare.
+const startTime = 5 * time.Minute
+
 // Host runs the functions of one node. It implements control.Backend.
 type Host struct {
 	ctx    context.Context // ends when the host stops
@@ -89,9 +93,23 @@ func New(ctx context.Context, config control.HostConfig, log *slog.Logger) (*Hos
 	if err := h.watch(); err != nil {
 		return nil, err
 	}
-	h.openGroups()
+	h.groups = openGroups(config.DataDir, log)
 	h.idle = time.AfterFunc(idleTime, h.cancel)
 	return h, nil
+}
+
+// remember prepares the memory of calls. It must be asked before the data directory is filled: that is how a host whose
+// directory is new is told from one whose predecessor left no horizon, and may have accepted any call.
+func (h *Host) remember() error {
+	now := time.Now()
+	kept, err := openHorizon(h.config.DataDir, now)
+	if err != nil {
+		return err
+	}
+	h.replay = callsig.ResumeReplayCache(replayEntries, now, kept)
+	// On a link nobody but the caller's own host can bring a call again, which can sign another one as well.
+	h.linked = callsig.ResumeReplayCache(replayEntries, now, nil)
+	return nil
 }
 
 // Info implements control.Backend.

@@ -23,10 +23,6 @@ import (
 	"countersign/vaultsign/identity/issue"
 )
 
-// startTime is how long a start may take, from logging in to the first sandbox: a large module takes a minute or two to
-// compile on a node with nothing to spare.
-const startTime = 5 * time.Minute
-
 // start is one start in the making: the steps of Start fill it in, in order.
 type start struct {
 	host    *Host
@@ -108,7 +104,7 @@ func (s *start) instance(ctx context.Context, stdout, stderr io.Writer) (runtime
 		Limits: limits.Limits{Memory: s.spec.Resources.Memory, Concurrency: s.spec.Resources.Concurrency,
 			MaxReply: s.spec.Call.MaxResponse}}
 	if s.spec.Runtime == hclspec.RuntimeNative {
-		group, err := s.group()
+		group, err := s.host.groups.of(s.request)
 		if err != nil {
 			return nil, err
 		}

@@ -74,5 +74,7 @@ func (h *Host) stopAll() {
 		wg.Go(func() { h.end(ctx, t) })
 	}
 	wg.Wait()
-	h.closeGroups()
+	if err := h.groups.close(); err != nil {
+		h.log.Error("removing the cgroups of this host", "error", err)
+	}
 }
