@@ -19,14 +19,15 @@ func TestAStartHasADeadline(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	identity := filepath.Join(t.TempDir(), "identity")
+	dir := t.TempDir()
+	identity := filepath.Join(dir, "identity")
 	if err := os.WriteFile(identity, []byte("a.b.c"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	h := newFixture(t).host
 	h.config.Vault = control.Vault{Address: "http://" + silent.Addr().String(), AuthMount: "jwt", AuthRole: "role", PKIMount: "pki", PKIRole: "role", TransitMount: "transit"}
 	h.startTime = 50 * time.Millisecond
-	_, err = h.Start(context.Background(), control.StartRequest{TaskID: "task", AllocID: "alloc", Function: "quote", IdentityFile: identity})
+	_, err = h.Start(context.Background(), control.StartRequest{TaskID: "task", AllocID: "alloc", Function: "quote", AllocDir: dir, IdentityFile: identity})
 	if err == nil || !strings.Contains(err.Error(), "it was not done after 50ms") {
 		t.Errorf("got %v", err)
 	}

@@ -183,7 +183,7 @@ func TestARecordIsNotBelieved(t *testing.T) {
 		"calls":     {func(quote *release.Function) { quote.Calls = nil }, nil, "other interfaces"},
 		"artifact": {func(quote *release.Function) {
 			quote.Artifact = strings.Replace(quote.Artifact, "quote", "tax", 1)
-		}, nil, "attestation"},
+		}, nil, `titled as those of "quote"`},
 		"retired": {nothing, func(k *vaulttest.Keys) { k.Rotate(); k.Retire(2) }, string(attest.VersionRetired)},
 	} {
 		t.Run(name, func(t *testing.T) {
