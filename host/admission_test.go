@@ -70,7 +70,7 @@ type published struct {
 // publish puts an artifact with a spec into the cache of a host. attestation makes its attestation, or none.
 func publish(t *testing.T, spec string, attestation func(p *published, c attest.Claims) []byte) *published {
 	t.Helper()
-	p := &published{fixture: newFixtureFrom(t, newAuthority(t), control.HostConfig{PlainHTTP: true}), key: newArtifactKey(t, "quote")}
+	p := &published{fixture: newFixtureFrom(t, newAuthority(t), control.HostConfig{PlainHTTP: true, Registry: control.Registry{Allow: []string{"127.0.0.1:1"}}}), key: newArtifactKey(t, "quote")}
 	p.vault.status, p.vault.floor = http.StatusOK, 1
 	store, err := oci.New(t.TempDir())
 	must(t, err)

@@ -117,6 +117,10 @@ func TestNative(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "VERIFIED") {
 		t.Errorf("verify: exit code %d\n%s", code, out)
 	}
+	// A process that panicked, or was stopped, is replaced when the next call comes.
+	if out, code := call(t, "hasher", `{"text":"a","rounds":1}`); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
 	confined(t, running(t, "hasher").ID)
 }
 
