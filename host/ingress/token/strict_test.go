@@ -152,7 +152,7 @@ func TestUnfitKeys(t *testing.T) {
 	one := append([]byte{1}, zero[1:]...)
 	other, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	must(t, err)
-	for _, k := range []any{ed25519.PublicKey(zero), ed25519.PublicKey(one), other.Public()} {
+	for _, k := range []any{ed25519.PublicKey(zero), ed25519.PublicKey(one), other.Public(), []byte("a secret of all who verify"), ecKey(t), nil} {
 		if isFit(jose.JSONWebKey{Key: k}) {
 			t.Errorf("%v is used", k)
 		}

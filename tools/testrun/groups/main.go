@@ -60,7 +60,7 @@ var all = []group{
 	{"bazel", []string{"tools/integration", "bazel"}, computes},
 	{"unit", []string{"tools/unit"}, computes},
 	{"lint", []string{"tools/lint/run"}, computes},
-	{"mutants", []string{"tools/mutate", "-changed", "auto"}, computes},
+	{"mutants", []string{"tools/mutate", "-changed", "auto", "-budget", "3m"}, computes},
 }
 
 func main() {

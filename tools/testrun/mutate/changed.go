@@ -14,12 +14,12 @@ import (
 // byItself is the base that stands for what this branch is to bring, see baseOf.
 const byItself = "auto"
 
-// touched returns the checks that differ from base themselves, or whose file or tests do. It takes all if the base is
-// not there, as in a clone without history: what can't be told apart is run.
+// touched returns the checks that differ from base themselves, or whose file or tests do, and the commit that base means.
+// If this is not known, as in a clone without history, it is "" and all are taken: what can't be told apart is run.
 func touched(ctx context.Context, all []check, lists, base string) ([]check, string, error) {
 	if base == byItself {
 		if base = baseOf(ctx); base == "" {
-			return all, "this clone does not tell since when", nil
+			return all, "", nil
 		}
 	}
 	if _, err := git(ctx, "rev-parse", "--verify", "--quiet", base+"^{commit}"); err != nil {
@@ -36,7 +36,7 @@ func touched(ctx context.Context, all []check, lists, base string) ([]check, str
 	list := slices.DeleteFunc(slices.Clone(all), func(c check) bool {
 		return before[c.text] && !slices.ContainsFunc(files, c.isTouchedBy)
 	})
-	return list, "since " + base, nil
+	return list, base, nil
 }
 
 // isTouchedBy tells whether a changed file is the check's or belongs to the package of one of its tests.

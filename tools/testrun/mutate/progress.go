@@ -69,13 +69,21 @@ func (p *progress) show() {
 
 func (p *progress) clear() { p.says("") }
 
-// end prints the result and tells whether every mutant was killed.
-func (p *progress) end(total int, since string, took time.Duration) bool {
+// end prints the result and tells whether every mutant that was judged was killed. of says which checks were taken, and
+// left what was not begun of them, "" if all were.
+func (p *progress) end(of, left string, took time.Duration) bool {
 	took = took.Round(100 * time.Millisecond)
-	if len(p.bad) > 0 {
+	if left != "" {
+		fmt.Fprintln(p.w, left)
+	}
+	switch {
+	case len(p.bad) > 0:
 		fmt.Fprintf(p.w, "FAIL\t%d of %d mutants survived, %d are broken, %s\n", p.bad[survived], p.all, p.bad[broken], took)
 		return false
+	case left != "":
+		fmt.Fprintf(p.w, "ok  \t%d of %d mutants were judged, and killed (%s), %s\n", p.done, p.all, of, took)
+	default:
+		fmt.Fprintf(p.w, "ok  \tall of %d mutants were killed (%s), %s\n", p.all, of, took)
 	}
-	fmt.Fprintf(p.w, "ok  \tall of %d mutants were killed (%s; %d in the lists), %s\n", p.all, since, total, took)
 	return true
 }
