@@ -65,12 +65,16 @@ func TestSources(t *testing.T) {
 	}
 	s := newShares(2)
 	a, b := sourceOf("10.0.0.1:1"), sourceOf("10.0.0.2:1")
-	if !s.take(a) || !s.take(a) || s.take(a) || !s.take(b) {
-		t.Error("each source has a share of two")
+	for i, from := range []source{a, a, a, b} {
+		if got := s.take(from); got != (i != 2) {
+			t.Errorf("take %d: %t; each source has a share of two", i, got)
+		}
 	}
 	s.give(a)
-	if !s.take(a) || s.take(a) {
-		t.Error("what is given back can be taken again")
+	for i := range 2 {
+		if got := s.take(a); got != (i == 0) {
+			t.Errorf("%t; what is given back can be taken again, once", got)
+		}
 	}
 	s.give(a)
 	s.give(a)

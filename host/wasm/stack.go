@@ -22,6 +22,8 @@ const (
 	// stackSlack is how many bytes below the bottom may be written: the code that leaves compiled code for the host saves
 	// a few registers before it has looked at the bottom.
 	stackSlack = 16 << 10
+
+	_ = uint(stackSpace - stackCeiling) // does not compile if it is shorter
 )
 
 // callStack is the stack that the compiled code of one sandbox runs on: address space, of which the top is accessible.
