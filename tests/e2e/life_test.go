@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	nomad "github.com/hashicorp/nomad/api"
+
 	"countersign/cluster"
 )
 
@@ -87,18 +89,18 @@ func answers(t *testing.T) bool {
 	return code == 0
 }
 
-// undisturbed fails the test unless allocation and host are what they were and the task was never restarted.
-func undisturbed(t *testing.T, allocation string, host []int) {
+// undisturbed fails the test unless allocation and host are what they were and the task was not restarted since.
+func undisturbed(t *testing.T, before *nomad.Allocation, host []int) {
 	t.Helper()
 	a := running(t, "chaos")
-	if a.ID != allocation {
-		t.Errorf("allocation %s became %s", allocation, a.ID)
+	if a.ID != before.ID {
+		t.Errorf("allocation %s became %s", before.ID, a.ID)
 	}
 	if now := hosts(t); len(now) != 1 || now[0] != host[0] {
 		t.Errorf("host %v became %v", host, now)
 	}
-	if n := a.TaskStates["chaos"].Restarts; n != 0 {
-		t.Errorf("the task was restarted %d times", n)
+	if was, n := before.TaskStates["chaos"].Restarts, a.TaskStates["chaos"].Restarts; n != was {
+		t.Errorf("the task was restarted %d times, %d of them before", n, was)
 	}
 }
 
@@ -106,7 +108,7 @@ func undisturbed(t *testing.T, allocation string, host []int) {
 // plugin finds it again.
 func TestFunctionsSurviveTheirPlugin(t *testing.T) {
 	deploy(t, "chaos")
-	allocation, host, plugin := running(t, "chaos").ID, hosts(t), plugins(t)
+	allocation, host, plugin := running(t, "chaos"), hosts(t), plugins(t)
 	kill(t, plugin)
 	for range 10 {
 		if !answers(t) {
@@ -125,7 +127,7 @@ func TestFunctionsSurviveTheirPlugin(t *testing.T) {
 // TestFunctionsSurviveTheAgent kills the Nomad agent; a new one finds the function as it was.
 func TestFunctionsSurviveTheAgent(t *testing.T) {
 	deploy(t, "chaos")
-	allocation, host := running(t, "chaos").ID, hosts(t)
+	allocation, host := running(t, "chaos"), hosts(t)
 	kill(t, processes(t, "nomad", "agent"))
 	if !answers(t) {
 		t.Error("the function does not answer while the agent is away")
@@ -138,7 +140,7 @@ func TestFunctionsSurviveTheAgent(t *testing.T) {
 	env = again
 	eventually(t, "the agent has its allocation again", func() bool {
 		a := running(t, "chaos")
-		return a.ID == allocation && a.TaskStates["chaos"].State == "running"
+		return a.ID == allocation.ID && a.TaskStates["chaos"].State == "running"
 	})
 	undisturbed(t, allocation, host)
 	if !answers(t) {
