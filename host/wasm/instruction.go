@@ -15,6 +15,8 @@ const (
 type instruction struct {
 	op   byte
 	bulk bool // it works on as much as its topmost operand says
+
+	index uint32 // of a call and of a reference to a function: which one
 }
 
 // instruction passes over one instruction with its immediates (core specification 2.0, section 5.4). What the host
@@ -26,7 +28,9 @@ func (d *decoder) instruction() instruction {
 	case op == opBlock || op == opLoop || op == opIf:
 		d.skipNumber() // block type: a one-byte type or a type index
 	case op <= 0x01, op == opElse, op == opEnd, op == opReturn, op == 0x1a, op == 0x1b, op >= 0x45 && op <= 0xc4, op == 0xd1:
-	case op == opBr, op == opBrIf, op == opCall, op >= 0x20 && op <= 0x26, op == 0x3f, op == opMemoryGrow, op == opRefFunc:
+	case op == opCall, op == opRefFunc:
+		in.index = d.u32()
+	case op == opBr, op == opBrIf, op >= 0x20 && op <= 0x26, op == 0x3f, op == opMemoryGrow:
 		d.u32()
 	case op == opBrTable:
 		for range d.u32() {
