@@ -151,8 +151,8 @@ func (m *module) readTypes() {
 		if d.byte() != 0x60 {
 			panic(malformed("a type is not a function type"))
 		}
-		params := d.bytes(d.count(maxArity, "parameters of one type"))
-		results := d.bytes(d.count(maxArity, "results of one type"))
+		params := d.valueTypes(maxArity, "parameters of one type")
+		results := d.valueTypes(maxArity, "results of one type")
 		m.types = append(m.types, signature{params, results})
 		if total += len(params) + len(results); total > maxArities {
 			panic(tooMuch("its types have more than %d parameters and results", maxArities))

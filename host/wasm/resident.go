@@ -30,8 +30,11 @@ func (m *module) readTables() {
 		return
 	}
 	for range d.count(maxTables, "tables") {
-		d.byte() // element type
+		d.valueType()
 		flags := d.byte()
+		if flags > 1 {
+			panic(malformed("the size of a table is of the unknown kind %d", flags))
+		}
 		m.resident.table += uint64(d.u32())
 		if flags&1 != 0 {
 			d.u32()
@@ -49,7 +52,7 @@ func (m *module) readGlobals() {
 	}
 	m.globals = d.count(maxGlobals, "globals")
 	for range m.globals {
-		d.byte() // type
+		d.valueType()
 		d.byte() // whether it can change
 		m.expression(&d)
 	}
@@ -74,8 +77,12 @@ func (m *module) readElements() {
 			}
 			m.expression(&d)
 		}
-		if flags&3 != 0 {
-			d.byte() // type of the elements
+		switch {
+		case flags&3 == 0: // they are functions
+		case flags&4 != 0:
+			d.valueType()
+		case d.byte() != 0:
+			panic(malformed("the elements of a segment are of an unknown kind"))
 		}
 		n := d.count(maxElements, "elements of one segment")
 		for range n {

@@ -195,7 +195,7 @@ func (w *weaver) body(dst, body []byte, sig signature) []byte {
 	groupsStart := d.pos
 	for range groups {
 		variables += uint64(d.u32())
-		d.byte()
+		d.valueType()
 	}
 	if variables > maxLocals {
 		panic(tooMuch("a function has %d variables, more than %d", variables, maxLocals))
