@@ -91,6 +91,51 @@ func (d *decoder) skipNumber() {
 	panic(malformed("a number is out of range"))
 }
 
+// valueType reads a type that has one byte. The compiler also knows types of several bytes, of later versions of the
+// specification; who takes one for the other reads other code than the compiler does.
+func (d *decoder) valueType() byte {
+	switch t := d.byte(); t {
+	case typeI32, typeI64, 0x7d, 0x7c, 0x7b, 0x70, 0x6f: // f32, f64, v128, funcref, externref
+		return t
+	default:
+		panic(malformed("the type %#x is not one that functions may use", t))
+	}
+}
+
+// valueTypes reads a vector of such types, of which there may be at most so many.
+func (d *decoder) valueTypes(most uint32, what string) []byte {
+	n := d.count(most, what)
+	types := d.data[d.pos:min(d.pos+int(n), len(d.data))]
+	for range n {
+		d.valueType()
+	}
+	return types
+}
+
+// zero passes over the index of the one memory. The compiler takes it for one byte.
+func (d *decoder) zero() {
+	if d.byte() != 0 {
+		panic(malformed("it uses a memory that is not its first"))
+	}
+}
+
+// blockType passes over the type of a block: none, a type of one byte, or the index of a type.
+func (d *decoder) blockType() {
+	switch first := d.byte(); {
+	case first == blockEmpty:
+	case first < 0x40:
+	case first < 0x80:
+		d.pos--
+		d.valueType()
+	default: // an index is a positive number, the sign of which is in its last byte
+		d.pos--
+		d.u32()
+		if d.data[d.pos-1]&0x40 != 0 {
+			panic(malformed("a block has an unknown type"))
+		}
+	}
+}
+
 func (d *decoder) name() string { return string(d.bytes(d.u32())) }
 
 func appendU32(dst []byte, v uint32) []byte {

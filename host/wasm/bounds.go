@@ -9,6 +9,7 @@ const (
 	maxArity      = 1_000   // parameters of a type, and results
 	maxArities    = 100_000 // parameters and results of all types
 	maxImports    = 1_000
+	maxImportName = 256 // bytes of a module's name, or of a function's, in an import
 	maxFunctions  = 250_000
 	maxTables     = 100
 	maxTable      = 1 << 20 // elements of all tables
@@ -18,6 +19,9 @@ const (
 	maxElements   = 1 << 20 // of all segments
 	maxData       = 100_000 // segments; Go's linker makes as many as that
 	maxExpression = 4       // instructions of a constant expression; the specification knows one and its end
+
+	maxCode      = 2 * maxModule // bytes of all code after it was rewritten
+	maxVariables = 16 << 20      // of all functions: each is a byte in the host when the module is read
 
 	maxBody    = 4 << 20 // bytes of one function's code
 	maxLocals  = 50_000  // variables of one function, parameters included

@@ -51,8 +51,7 @@ func compile(args []string, from io.Reader) error {
 	if err := restrict(memory, seconds); err != nil {
 		return err
 	}
-	// What the host added to the module makes it at most twice as long.
-	module, err := io.ReadAll(io.LimitReader(from, 8*maxModule))
+	module, err := io.ReadAll(io.LimitReader(from, maxModule+maxCode))
 	if err != nil {
 		return fmt.Errorf("reading the module: %w", err)
 	}

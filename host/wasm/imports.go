@@ -3,6 +3,7 @@ package wasm
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"time"
 
 	"countersign"
@@ -104,4 +105,19 @@ func hostReadReply(ctx context.Context, mod api.Module, stack []uint64) {
 	memory.Write(to, p.head)
 	memory.Write(to+uint32(len(p.head)), p.body)
 	s.dropPending()
+}
+
+// randomNumbers is the source of a sandbox's random numbers. It fails when the sandbox is to stop: one WASI call can ask
+// for gigabytes.
+type randomNumbers struct{ *sandbox }
+
+// randomPiece is how many bytes of random numbers are made before it is looked whether to stop.
+const randomPiece = 1 << 20
+
+// Read implements io.Reader.
+func (r randomNumbers) Read(p []byte) (int, error) {
+	if r.isHalted() {
+		return 0, r.ended()
+	}
+	return rand.Read(p[:min(len(p), randomPiece)])
 }

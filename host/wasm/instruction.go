@@ -15,6 +15,8 @@ const (
 type instruction struct {
 	op   byte
 	bulk bool // it works on as much as its topmost operand says
+
+	index uint32 // of a call and of a reference to a function: which one
 }
 
 // instruction passes over one instruction with its immediates (core specification 2.0, section 5.4). What the host
@@ -24,10 +26,14 @@ func (d *decoder) instruction() instruction {
 	in := instruction{op: op}
 	switch {
 	case op == opBlock || op == opLoop || op == opIf:
-		d.skipNumber() // block type: a one-byte type or a type index
+		d.blockType()
 	case op <= 0x01, op == opElse, op == opEnd, op == opReturn, op == 0x1a, op == 0x1b, op >= 0x45 && op <= 0xc4, op == 0xd1:
-	case op == opBr, op == opBrIf, op == opCall, op >= 0x20 && op <= 0x26, op == 0x3f, op == opMemoryGrow, op == opRefFunc:
+	case op == opCall, op == opRefFunc:
+		in.index = d.u32()
+	case op == opBr, op == opBrIf, op >= 0x20 && op <= 0x26:
 		d.u32()
+	case op == 0x3f, op == opMemoryGrow:
+		d.zero()
 	case op == opBrTable:
 		for range d.u32() {
 			d.u32()
@@ -37,9 +43,13 @@ func (d *decoder) instruction() instruction {
 		d.u32()
 		d.u32()
 	case op == opSelectTyped:
-		d.bytes(d.u32())
-	case op == opI32Const, op == 0x42, op == opRefNil:
+		if len(d.valueTypes(1, "types of one select")) != 1 {
+			panic(malformed("a select is of no type"))
+		}
+	case op == opI32Const, op == 0x42:
 		d.skipNumber()
+	case op == opRefNil:
+		d.valueType()
 	case op == opF32:
 		d.bytes(4)
 	case op == opF64:
@@ -59,11 +69,22 @@ func (d *decoder) misc() (bulk bool) {
 	switch op := d.u32(); op {
 	case 0, 1, 2, 3, 4, 5, 6, 7: // saturating conversions
 		return false
-	case 8, 10, 12, 14: // memory.init, memory.copy, table.init, table.copy
+	case 8: // memory.init
+		d.u32()
+		d.zero()
+		return true
+	case 10: // memory.copy
+		d.zero()
+		d.zero()
+		return true
+	case 11: // memory.fill
+		d.zero()
+		return true
+	case 12, 14: // table.init, table.copy
 		d.u32()
 		d.u32()
 		return true
-	case 11, 17: // memory.fill, table.fill
+	case 17: // table.fill
 		d.u32()
 		return true
 	case 9, 13, 16: // data.drop, elem.drop, table.size
@@ -74,9 +95,14 @@ func (d *decoder) misc() (bulk bool) {
 	}
 }
 
-// simd passes over an instruction with the prefix 0xfd.
+// simd passes over an instruction with the prefix 0xfd. Its number may have any length, and more than 8 bits, by the
+// specification; the compiler takes one byte for it and another, where that is not enough, for a nop. So it must be that.
 func (d *decoder) simd() {
-	switch op := d.u32(); {
+	op := d.byte()
+	if op >= 0x80 && d.byte() != 1 {
+		panic(malformed("the number of the instruction 0xfd %#x is not one that functions may use", op))
+	}
+	switch {
 	case op <= 11, op == 92, op == 93: // loads and stores
 		d.u32()
 		d.u32()
@@ -88,7 +114,5 @@ func (d *decoder) simd() {
 		d.u32()
 		d.u32()
 		d.byte()
-	case op > 275:
-		panic(malformed("the instruction 0xfd %d is not one that functions may use", op))
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+
+	"countersign/host/runtime/limits"
 )
 
 // ModuleError says why a module can't be run. It will not change by trying again.
@@ -35,7 +37,7 @@ func (e *ModuleError) Error() string {
 func (e *ModuleError) Unrunnable() {}
 
 func moduleErrorf(reason ModuleReason, format string, args ...any) *ModuleError {
-	return &ModuleError{Reason: reason, Detail: fmt.Sprintf(format, args...)}
+	return &ModuleError{Reason: reason, Detail: limits.Clip(fmt.Sprintf(format, args...))}
 }
 
 // pageSize is the size of a page of WebAssembly memory, in bytes.
@@ -149,8 +151,8 @@ func (m *module) readTypes() {
 		if d.byte() != 0x60 {
 			panic(malformed("a type is not a function type"))
 		}
-		params := d.bytes(d.count(maxArity, "parameters of one type"))
-		results := d.bytes(d.count(maxArity, "results of one type"))
+		params := d.valueTypes(maxArity, "parameters of one type")
+		results := d.valueTypes(maxArity, "results of one type")
 		m.types = append(m.types, signature{params, results})
 		if total += len(params) + len(results); total > maxArities {
 			panic(tooMuch("its types have more than %d parameters and results", maxArities))
@@ -171,7 +173,8 @@ func (m *module) readImports() {
 		return
 	}
 	for range d.count(maxImports, "imports") {
-		from, name := d.name(), d.name()
+		from := string(d.bytes(d.count(maxImportName, "bytes of a name in an import")))
+		name := string(d.bytes(d.count(maxImportName, "bytes of a name in an import")))
 		if kind := d.byte(); kind != 0 {
 			panic(moduleErrorf(ReasonImport, "it imports %q from %q, which is not a function", name, from))
 		}
@@ -220,7 +223,7 @@ func (m *module) checkExports() error {
 	if _, ok := m.exports[exportHandle]; !ok {
 		if other := m.otherVersion(); other != "" {
 			return moduleErrorf(ReasonABIVersion, "it exports %q; this host speaks version 1 alone: "+
-				"build it with a matching SDK", other)
+				"build it with a matching SDK", limits.Clip(other))
 		}
 	}
 	if _, ok := m.exports[exportStop]; ok {

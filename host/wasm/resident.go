@@ -30,8 +30,11 @@ func (m *module) readTables() {
 		return
 	}
 	for range d.count(maxTables, "tables") {
-		d.byte() // element type
+		d.valueType()
 		flags := d.byte()
+		if flags > 1 {
+			panic(malformed("the size of a table is of the unknown kind %d", flags))
+		}
 		m.resident.table += uint64(d.u32())
 		if flags&1 != 0 {
 			d.u32()
@@ -49,9 +52,9 @@ func (m *module) readGlobals() {
 	}
 	m.globals = d.count(maxGlobals, "globals")
 	for range m.globals {
-		d.byte() // type
+		d.valueType()
 		d.byte() // whether it can change
-		d.expression()
+		m.expression(&d)
 	}
 	m.resident.globals = uint64(m.globals)
 }
@@ -72,17 +75,21 @@ func (m *module) readElements() {
 			if flags&2 != 0 {
 				d.u32()
 			}
-			d.expression()
+			m.expression(&d)
 		}
-		if flags&3 != 0 {
-			d.byte() // type of the elements
+		switch {
+		case flags&3 == 0: // they are functions
+		case flags&4 != 0:
+			d.valueType()
+		case d.byte() != 0:
+			panic(malformed("the elements of a segment are of an unknown kind"))
 		}
 		n := d.count(maxElements, "elements of one segment")
 		for range n {
 			if flags&4 != 0 {
-				d.expression()
+				m.expression(&d)
 			} else {
-				d.u32()
+				m.refer(d.u32())
 			}
 		}
 		if m.resident.elements += uint64(n); m.resident.elements > maxElements {
@@ -97,11 +104,21 @@ func (m *module) readData() {
 	}
 }
 
+// refer refuses a reference to a function of the host: see safepoint.go.
+func (m *module) refer(function uint32) {
+	if function < m.imported {
+		panic(moduleErrorf(ReasonImport, "it puts the imported function %d into a table or a global: put one there that calls it", function))
+	}
+}
+
 // expression passes over a constant expression.
-func (d *decoder) expression() {
+func (m *module) expression(d *decoder) {
 	for range maxExpression {
-		if d.instruction().op == opEnd {
+		switch in := d.instruction(); in.op {
+		case opEnd:
 			return
+		case opRefFunc:
+			m.refer(in.index)
 		}
 	}
 	panic(tooMuch("a constant expression has more than %d instructions", maxExpression))

@@ -9,6 +9,10 @@ package wasm
 // starts a goroutine per call. Go's compiler makes a loop of every function that calls another, so that option made a
 // small call 2.6 times as slow; counting costs a few percent.
 //
+// One call of the host can take as long as many thousand rounds: it works on as much of the function's memory as it is
+// told to. So after each such call it is looked whether to end, and the host's functions can be called by nothing else:
+// a module that puts one into a table is refused.
+//
 // The compiler's time grows faster than the number of blocks that a function falls into, so that counting must not add
 // many: a loop that nothing goes back to becomes a block, and a count adds two.
 
@@ -57,18 +61,24 @@ func (m *module) instrument() (binary []byte, err error) {
 		fuel:      m.globals,
 		stop:      m.globals + 1,
 		safepoint: m.imported + uint32(len(m.functions)),
+		halt:      m.imported + uint32(len(m.functions)) + 1,
 	}
 	code := w.code()
 	globals := extendVector(m.sections[sectionGlobal], w.global(roundsPerSafepoint))
 	name := append(appendU32(nil, uint32(len(exportStop))), exportStop...)
+	ours := appendU32(nil, uint32(len(m.types))) // the type of what is added
 	sections := map[byte][]byte{
 		sectionType:     extendVector(m.sections[sectionType], []byte{0x60, 0, 0}),
-		sectionFunction: extendVector(m.sections[sectionFunction], appendU32(nil, uint32(len(m.types)))),
+		sectionFunction: extendVector(extendVector(m.sections[sectionFunction], ours), ours),
 		sectionGlobal:   extendVector(globals, w.global(0)),
 		sectionExport:   extendVector(m.sections[sectionExport], appendU32(append(name, 3), w.stop)),
 		sectionCode:     code,
 	}
-	binary = append(make([]byte, 0, len(code)*2), "\x00asm\x01\x00\x00\x00"...)
+	size := 0
+	for _, payload := range m.sections {
+		size += len(payload)
+	}
+	binary = append(make([]byte, 0, size+len(code)), "\x00asm\x01\x00\x00\x00"...)
 	for _, id := range sectionOrder {
 		payload, ok := sections[id]
 		if !ok {
@@ -88,6 +98,8 @@ type weaver struct {
 	*module
 	fuel, stop uint32 // globals
 	safepoint  uint32 // function
+	halt       uint32 // function
+	variables  uint64 // of all functions; see maxVariables
 	work       uint64 // see maxWork
 }
 
@@ -102,19 +114,23 @@ func (w *weaver) code() []byte {
 	if uint64(count) != uint64(len(w.functions)) {
 		panic(malformed("it declares %d functions and defines %d", len(w.functions), count))
 	}
-	out := appendU32(make([]byte, 0, len(d.data)*3/2), count+1)
+	out := appendU32(make([]byte, 0, len(d.data)*3/2), count+2)
 	var body []byte
 	for i := range count {
 		body = w.body(body[:0], d.bytes(d.u32()), w.types[w.functions[i]])
 		out = appendU32(out, uint32(len(body)))
-		out = append(out, body...)
+		if out = append(out, body...); len(out) > maxCode {
+			panic(tooMuch("with what counts its rounds its code has more than %d bytes", maxCode))
+		}
 	}
 	if !d.done() {
 		panic(malformed("its code is longer than its functions"))
 	}
-	body = w.safepointBody()
-	out = appendU32(out, uint32(len(body)))
-	return append(out, body...)
+	for _, body := range [][]byte{w.safepointBody(), w.haltBody()} {
+		out = appendU32(out, uint32(len(body)))
+		out = append(out, body...)
+	}
+	return out
 }
 
 // orEmpty is an empty vector where there is no section.
@@ -131,7 +147,12 @@ func (w *weaver) safepointBody() []byte {
 	b = appendI32(append(b, opI32Const), roundsPerSafepoint)
 	b = appendU32(append(b, opGlobalSet), w.fuel)
 	b = append(b, opI32Const, 0, opMemoryGrow, 0, opDrop)
-	b = appendU32(append(b, opGlobalGet), w.stop)
+	return append(b, w.haltBody()[1:]...)
+}
+
+// haltBody looks whether it is to stop.
+func (w *weaver) haltBody() []byte {
+	b := appendU32([]byte{0, opGlobalGet}, w.stop) // no locals
 	return append(b, opIf, blockEmpty, opUnreachable, opEnd, opEnd)
 }
 
@@ -174,10 +195,13 @@ func (w *weaver) body(dst, body []byte, sig signature) []byte {
 	groupsStart := d.pos
 	for range groups {
 		variables += uint64(d.u32())
-		d.byte()
+		d.valueType()
 	}
 	if variables > maxLocals {
 		panic(tooMuch("a function has %d variables, more than %d", variables, maxLocals))
+	}
+	if w.variables += variables; w.variables > maxVariables {
+		panic(tooMuch("its functions have more than %d variables together", maxVariables))
 	}
 	scan := w.scan(&decoder{data: body, pos: d.pos}, sig)
 	scan.weigh(&w.work, variables)
@@ -219,6 +243,10 @@ func (w *weaver) weave(dst []byte, d *decoder, scan *bodyScan, length uint32) []
 			dst = w.round(dst, size)
 			copied = d.pos
 			loops = loops[1:]
+		case in.op == opCall && in.index < w.imported:
+			dst = append(dst, d.data[copied:d.pos]...)
+			dst = appendU32(append(dst, opCall), w.halt)
+			copied = d.pos
 		}
 		if d.done() {
 			return append(dst, d.data[copied:]...)

@@ -3,7 +3,6 @@ package wasm
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"math"
 	"sync"
@@ -115,7 +114,7 @@ func (i *Instance) newSandbox(ctx context.Context) (*sandbox, error) {
 	s.stdout = output.Lines{To: i.stdout, Halted: s.isHalted}
 	s.stderr = output.Lines{To: i.stderr, Halted: s.isHalted, See: s.listen}
 	config := wazero.NewModuleConfig().WithName("").WithArgs(i.options.Function).WithStartFunctions().
-		WithStdout(&s.stdout).WithStderr(&s.stderr).WithRandSource(rand.Reader).
+		WithStdout(&s.stdout).WithStderr(&s.stderr).WithRandSource(randomNumbers{s}).
 		WithSysWalltime().WithSysNanotime().WithNanosleep(s.sleep)
 	mod, err := i.runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, s.linear), i.compiled, config)
 	if err != nil {
