@@ -5,7 +5,6 @@ package client
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/strictjson"
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
 )
@@ -172,7 +172,7 @@ func (c *Client) exchange(request *http.Request, signed *callsig.SignedCall, fun
 	}
 	answer.Body = answer.Return.Return.Body
 	if c.Explain && answer.Return.Return.Explain != "" {
-		if err := json.Unmarshal([]byte(answer.Return.Return.Explain), &answer.Hops); err != nil {
+		if err := strictjson.DecodeOpen([]byte(answer.Return.Return.Explain), &answer.Hops); err != nil {
 			return fmt.Errorf("reading %s of a verified return: %w", callsig.HeaderExplain, err)
 		}
 	}

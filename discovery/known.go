@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/google/renameio/v2"
+
+	"countersign/strictjson"
 )
 
 const (
@@ -68,5 +70,5 @@ func (k Known) read() (map[string][]string, error) {
 		return nil, err
 	}
 	var all map[string][]string
-	return all, json.Unmarshal(text, &all)
+	return all, strictjson.Decode(text, &all)
 }

@@ -17,6 +17,7 @@ import (
 
 	"countersign/client"
 	"countersign/discovery"
+	"countersign/terminal"
 	"countersign/vaultsign/callsig"
 )
 
@@ -199,6 +200,9 @@ func explain(w io.Writer, c *client.Client, a *client.Answer) {
 	row := func(caller, callee, algorithm, key, verified string, took time.Duration) {
 		if len(key) > 12 {
 			key = key[:12] + "…"
+		}
+		for _, text := range []*string{&caller, &callee, &algorithm, &key, &verified} { // hops below are what hosts say
+			*text = terminal.Printable(*text)
 		}
 		fmt.Fprintf(tw, "%s → %s\t%s\t%s\t%s\t%s\n", shortID(caller), shortID(callee), algorithm, key, verified, took)
 	}

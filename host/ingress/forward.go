@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +18,7 @@ import (
 	"countersign/host/problem"
 	"countersign/host/retry"
 	"countersign/router"
+	"countersign/strictjson"
 	"countersign/vaultsign/identity"
 )
 
@@ -230,7 +230,7 @@ func refusalIn(response *http.Response) *countersign.CallError {
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, forwardProblem))
 	var p problem.Document
-	if err != nil || json.Unmarshal(body, &p) != nil || p.Code != code {
+	if err != nil || strictjson.DecodeOpen(body, &p) != nil || p.Code != code {
 		p.Detail = fmt.Sprintf("the node that runs it answered %d", response.StatusCode)
 	}
 	return &countersign.CallError{Code: code, Reason: p.Detail}

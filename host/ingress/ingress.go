@@ -95,6 +95,10 @@ type Server struct {
 	shares *shares // of the slots
 	bodies *room   // bytes of request bodies in memory
 
+	requests      *room   // a place for each request that is being answered, calls included
+	requestShares *shares // of these
+	scrapes       *shares // of the readings of metrics
+
 	openTimeout                    time.Duration // of a connection
 	maxOpening, maxConnections     int
 	openingShare, connectionsShare int
@@ -106,7 +110,8 @@ func New(config Config) (*Server, error) {
 	in := &Server{config: config, log: config.Log, node: config.Node, mux: http.NewServeMux(), names: map[string]bool{}, address: map[string]bool{},
 		retry: retry.Policy{Telemetry: config.Telemetry, Log: config.Log}, links: config.Node.ServeLink,
 		bodies: newRoom(maxBodies), openTimeout: openTimeout, maxOpening: maxOpening, maxConnections: maxConnections,
-		openingShare: openingShare, connectionsShare: connectionsShare}
+		openingShare: openingShare, connectionsShare: connectionsShare,
+		requests: newRoom(maxRequests), requestShares: newShares(requestsShare), scrapes: newShares(scrapesShare)}
 	in.route = in.routeFromOutside
 	most := config.Ingress.MaxCalls
 	if most <= 0 {
@@ -125,7 +130,7 @@ func New(config Config) (*Server, error) {
 	in.mux.HandleFunc("/call/{function}", in.serveNoCall)
 	in.mux.HandleFunc("/", in.serveNothing)
 	in.mux.HandleFunc("GET /v1/health/{allocation}", in.serveHealth)
-	in.mux.Handle("/v1/metrics", config.Telemetry.Handler())
+	in.mux.HandleFunc("/v1/metrics", in.serveMetrics(config.Telemetry.Handler()))
 	in.http = in.newServer()
 	return in, nil
 }
@@ -201,8 +206,23 @@ func (in *Server) isOwn(authority string) bool { return in.names[authority] }
 // load balancer.
 func (in *Server) isAddress(authority string) bool { return in.address[authority] }
 
-// serve bounds how many fields a request may have, and lets the mux go on.
+// serve bounds how many requests there are at a time. One that is too many is cut off: an answer to it would have to wait
+// until it is read.
 func (in *Server) serve(w http.ResponseWriter, r *http.Request) {
+	release, ok := in.enter(r)
+	if !ok {
+		panic(http.ErrAbortHandler)
+	}
+	defer release()
+	if !isCall(r) {
+		setWriteDeadline(w)
+	}
+	in.answer(w, r)
+	flush(w, r)
+}
+
+// answer bounds how many fields a request may have, and lets the mux go on.
+func (in *Server) answer(w http.ResponseWriter, r *http.Request) {
 	fields := 0
 	for _, lines := range r.Header {
 		fields += len(lines)

@@ -49,6 +49,7 @@ type replayShard struct {
 	mu       sync.Mutex
 	current  map[nonceKey]struct{}
 	previous map[nonceKey]struct{}
+	newest   [2]int64  // Unix seconds: when the latest call in current and in previous was created
 	since    time.Time // when current was begun
 	unknown  int64     // Unix seconds: calls created before may have been seen, and it is not known which
 }
@@ -122,6 +123,7 @@ func (c *ReplayCache) claim(keyID string, sig *Signature, now time.Time) error {
 		return refuse(ReasonReplayCacheFull, "more calls than this node can remember; try again in a minute")
 	}
 	s.current[key] = struct{}{}
+	s.newest[0] = max(s.newest[0], sig.Created)
 	return nil
 }
 
@@ -142,23 +144,26 @@ func (c *ReplayCache) raise(created int64) error {
 	return nil
 }
 
-// turn begins a new generation when the current one has lasted long enough, and drops the one before. A dropped nonce
-// was claimed before the current generation began, so its call was created at most ClockSkew after that; as long as the
-// clock goes forward, no fresh call is that old.
+// turn begins a new generation when the current one has lasted long enough, and drops the one before: from then on, what
+// is not later than the latest call in it is refused. As long as the clock goes forward no fresh call is that old. The
+// calls say how old they are, and not this clock, which may have been turned back since, and may be put right again.
 func (s *replayShard) turn(now time.Time) {
 	age := now.Sub(s.since)
 	if age < remember {
 		return
 	}
-	if len(s.previous) > 0 {
-		s.unknown = max(s.unknown, s.since.Unix()+skewSeconds+1)
-	}
-	s.previous = s.current
+	s.drop(s.previous, s.newest[1])
+	s.previous, s.newest[1] = s.current, s.newest[0]
 	if age >= 2*remember {
-		if len(s.current) > 0 {
-			s.unknown = max(s.unknown, s.since.Add(remember).Unix()+skewSeconds+1)
-		}
+		s.drop(s.previous, s.newest[1])
 		s.previous = nil
 	}
-	s.current, s.since = map[nonceKey]struct{}{}, now
+	s.current, s.newest[0], s.since = map[nonceKey]struct{}{}, 0, now
+}
+
+// drop notes that the nonces of a generation are not known any more, of which the latest call was created at newest.
+func (s *replayShard) drop(generation map[nonceKey]struct{}, newest int64) {
+	if len(generation) > 0 {
+		s.unknown = max(s.unknown, newest+1)
+	}
 }

@@ -88,6 +88,28 @@ func TestReplayCacheRefusesWhatItCannotKnow(t *testing.T) {
 	wantReason(t, claimAt(c, "n", start), ReasonExpired)
 }
 
+// TestReplayCacheWithAClockThatWasAhead has a call that was created, and accepted, by clocks that were ahead, and comes
+// again when the clocks, which were put right meanwhile, get to that time.
+func TestReplayCacheWithAClockThatWasAhead(t *testing.T) {
+	start := time.Now()
+	for _, ahead := range []time.Duration{3 * remember, 10 * remember, time.Hour} {
+		for _, step := range []time.Duration{remember, 2*remember + time.Second} {
+			c := ResumeReplayCache(0, start, nil)
+			sig := &Signature{Nonce: "n", Created: start.Add(ahead).Unix()}
+			must(t, c.claim("key", sig, start))
+			for at := step; at <= ahead; at += step {
+				for i := range 500 { // in all shards; some of these are refused
+					_ = claimAt(c, itoa(int64(at))+"."+itoa(int64(i)), start.Add(at))
+				}
+			}
+			if c.claim("key", sig, start.Add(ahead)) == nil {
+				t.Errorf("a call of clocks that were %v ahead was accepted twice", ahead)
+			}
+			must(t, claimAt(c, "n", start.Add(ahead+time.Second)))
+		}
+	}
+}
+
 func TestReplayCacheConcurrently(t *testing.T) {
 	start := time.Now()
 	c := ResumeReplayCache(0, start, nil)

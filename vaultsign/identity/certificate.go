@@ -1,10 +1,13 @@
 package identity
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -142,12 +145,33 @@ func subjectOf(c *x509.Certificate) (ID, error) {
 	if len(c.URIs) != 1 {
 		return ID{}, refuse(ReasonProfile, ID{}, "it has %d URI names; want exactly one", len(c.URIs))
 	}
-	if len(c.DNSNames)+len(c.EmailAddresses)+len(c.IPAddresses) != 0 {
-		return ID{}, refuse(ReasonProfile, ID{}, "it has names beside its URI")
+	names, err := alternativeNames(c)
+	if err != nil || names != 1 {
+		return ID{}, &CertificateError{Reason: ReasonProfile, Message: "it has names beside its URI", Err: err}
 	}
 	id, err := ParseID(c.URIs[0].String())
 	if err != nil {
 		return ID{}, &CertificateError{Reason: ReasonProfile, Message: "its URI name is not a SPIFFE ID", Err: err}
 	}
 	return id, nil
+}
+
+// subjectAltName is the extension that holds a certificate's names (RFC 5280 section 4.2.1.6).
+var subjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+
+// alternativeNames counts the names of a certificate of whatever kind: crypto/x509 passes over kinds that it does not know,
+// such as otherName, which to other readers is a user of a directory.
+func alternativeNames(c *x509.Certificate) (n int, err error) {
+	for _, extension := range c.Extensions {
+		if !extension.Id.Equal(subjectAltName) {
+			continue
+		}
+		var names []asn1.RawValue
+		rest, err := asn1.Unmarshal(extension.Value, &names)
+		if err != nil || len(rest) > 0 {
+			return 0, fmt.Errorf("reading its names: %w", cmp.Or(err, errors.New("something follows them")))
+		}
+		n += len(names)
+	}
+	return n, nil
 }

@@ -149,6 +149,17 @@ func wantReason(t *testing.T, err error, want Reason) {
 	}
 }
 
+// names gives a certificate its URI and one more name, of a kind that crypto/x509 does not make (RFC 5280 section 4.2.1.6).
+func names(kind byte, text string) func(*x509.Certificate) {
+	const own = "spiffe://example.test/function/tax"
+	list := append([]byte{0x86, byte(len(own))}, own...)
+	list = append(append(list, kind, byte(len(text))), text...)
+	value := append([]byte{0x30, byte(len(list))}, list...)
+	return func(c *x509.Certificate) {
+		c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: value}}
+	}
+}
+
 func TestVerify(t *testing.T) {
 	now := time.Now()
 	authority, stranger := newCA(t, now), newCA(t, now)
@@ -192,7 +203,11 @@ func TestVerify(t *testing.T) {
 		"email": {func(c *x509.Certificate) {
 			c.EmailAddresses = []string{"a@a.test"}
 		}, authority, nil, ReasonProfile},
-		"no key usage": {func(c *x509.Certificate) { c.KeyUsage = 0 }, authority, nil, ReasonProfile},
+		// URI, and a user principal name as otherName; then a registered ID; then a directory name.
+		"other name":     {names(0xa0, "\x06\x0a\x2b\x06\x01\x04\x01\x82\x37\x14\x02\x03\xa0\x07\x0c\x05admin"), authority, nil, ReasonProfile},
+		"registered ID":  {names(0x88, "\x2a\x03"), authority, nil, ReasonProfile},
+		"directory name": {names(0xa4, "\x30\x00"), authority, nil, ReasonProfile},
+		"no key usage":   {func(c *x509.Certificate) { c.KeyUsage = 0 }, authority, nil, ReasonProfile},
 		"may sign certificates": {func(c *x509.Certificate) {
 			c.KeyUsage |= x509.KeyUsageCertSign
 		}, authority, nil, ReasonProfile},

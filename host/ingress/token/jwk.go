@@ -48,7 +48,8 @@ func isForTokens(text []byte) bool {
 func isFit(k jose.JSONWebKey) bool {
 	switch public := k.Key.(type) {
 	case *rsa.PublicKey:
-		return public.N.BitLen() >= minRSABits
+		size := public.N.BitLen()
+		return size >= minRSABits && size <= maxRSABits && public.N.Bit(0) == 1 && public.E >= 3 && public.E%2 == 1
 	case *ecdsa.PublicKey:
 		return public.Curve == elliptic.P256()
 	case ed25519.PublicKey:

@@ -27,7 +27,8 @@ const (
 	maxKeys       = 64               // of one issuer
 	maxRedirects  = 5
 	minRSABits    = 2048
-	maxCandidates = 8 // keys that a token without a key ID is tried with
+	maxRSABits    = 8192 // more take long to verify with, as in crypto/tls
+	maxCandidates = 8    // keys that a token without a key ID is tried with
 )
 
 // keySet holds one issuer's public keys. If the issuer is away, those that were fetched last are used.

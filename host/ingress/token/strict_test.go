@@ -6,10 +6,12 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -152,13 +154,20 @@ func TestUnfitKeys(t *testing.T) {
 	one := append([]byte{1}, zero[1:]...)
 	other, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	must(t, err)
-	for _, k := range []any{ed25519.PublicKey(zero), ed25519.PublicKey(one), other.Public(), []byte("a secret of all who verify"), ecKey(t), nil} {
+	good, err := rsa.GenerateKey(rand.Reader, 2048)
+	must(t, err)
+	even, huge := new(big.Int).Sub(good.N, big.NewInt(1)), new(big.Int).SetBit(good.N, 16384, 1)
+	for _, k := range []any{ed25519.PublicKey(zero), ed25519.PublicKey(one), other.Public(), &rsa.PublicKey{N: good.N, E: 1},
+		&rsa.PublicKey{N: good.N, E: 2}, &rsa.PublicKey{N: good.N, E: -1}, &rsa.PublicKey{N: even, E: 3}, &rsa.PublicKey{N: huge, E: 3},
+		[]byte("a secret of all who verify"), ecKey(t), nil} {
 		if isFit(jose.JSONWebKey{Key: k}) {
 			t.Errorf("%v is used", k)
 		}
 	}
-	if !isFit(jose.JSONWebKey{Key: ecKey(t).Public()}) {
-		t.Error("a P-256 key is not used")
+	for _, k := range []any{ecKey(t).Public(), &good.PublicKey} {
+		if !isFit(jose.JSONWebKey{Key: k}) {
+			t.Errorf("%T is not used", k)
+		}
 	}
 }
 
