@@ -105,6 +105,45 @@ func TestLayersInAnotherOrder(t *testing.T) {
 	}
 }
 
+// TestLayersThatNoFunctionHas has manifests that are as the format wants, but for what one of their layers is.
+func TestLayersThatNoFunctionHas(t *testing.T) {
+	_, parts, err := quote().pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents := []ocispec.Descriptor{parts[2].descriptor, parts[3].descriptor}
+	on := func(platform string) ocispec.Descriptor {
+		return newBlob(TypeNative, []byte("x"), map[string]string{AnnotationPlatform: platform}).descriptor
+	}
+	edited := func(edit func(*ocispec.Descriptor)) ocispec.Descriptor {
+		d := on("linux/amd64")
+		edit(&d)
+		return d
+	}
+	for name, tt := range map[string]struct {
+		layers []ocispec.Descriptor
+		ok     bool
+	}{
+		"as it must be":      {[]ocispec.Descriptor{on("linux/amd64"), on("linux/arm64")}, true},
+		"another type":       {[]ocispec.Descriptor{on("linux/amd64"), newBlob("application/x", []byte("x"), nil).descriptor}, false},
+		"another platform":   {[]ocispec.Descriptor{on("linux/amd64"), on("linux/riscv64")}, false},
+		"no platform":        {[]ocispec.Descriptor{on("linux/amd64"), on("")}, false},
+		"a platform twice":   {[]ocispec.Descriptor{on("linux/amd64"), on("linux/amd64")}, false},
+		"another digest":     {[]ocispec.Descriptor{edited(func(d *ocispec.Descriptor) { d.Digest = digest.SHA512.FromString("x") })}, false},
+		"a path as digest":   {[]ocispec.Descriptor{edited(func(d *ocispec.Descriptor) { d.Digest = "sha256:../../etc/passwd" })}, false},
+		"nothing":            {[]ocispec.Descriptor{edited(func(d *ocispec.Descriptor) { d.Size = 0 })}, false},
+		"more than a file":   {[]ocispec.Descriptor{edited(func(d *ocispec.Descriptor) { d.Size = MaxFile + 1 })}, false},
+		"the largest file":   {[]ocispec.Descriptor{edited(func(d *ocispec.Descriptor) { d.Size = MaxFile })}, true},
+		"no executable":      {nil, false},
+		"a module beside it": {[]ocispec.Descriptor{on("linux/amd64"), newBlob(TypeWasm, []byte("x"), nil).descriptor}, false},
+	} {
+		src := newJSON(t, manifestOf("quote", append(tt.layers, documents...)))
+		if _, err := parseManifest("it", src); (err == nil) != tt.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func newJSON(t *testing.T, value any) []byte {
 	t.Helper()
 	src, err := json.Marshal(value)

@@ -2,6 +2,7 @@ package strictjson
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,19 @@ func TestDecode(t *testing.T) {
 	}
 	if err := Decode([]byte(`{"Hidden":"a"}`), &d); err == nil {
 		t.Error("a field that is no member was accepted")
+	}
+}
+
+// TestShape refuses unknown members by itself, wherever they are.
+func TestShape(t *testing.T) {
+	for _, value := range []Object{{"x": "y"}, {"inner": Object{"x": nil}}, {"more": []any{Object{"x": nil}}}, {"by_name": Object{"a": Object{"x": nil}}},
+		{"pointer": Object{"x": nil}}} {
+		if err := (shape{}).check(value, reflect.TypeFor[document]()); err == nil || !strings.Contains(err.Error(), `"x"`) {
+			t.Errorf("%v: %v", value, err)
+		}
+		if err := (shape{open: true}).check(value, reflect.TypeFor[document]()); err != nil {
+			t.Errorf("%v in an open document: %v", value, err)
+		}
 	}
 }
 

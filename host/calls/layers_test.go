@@ -256,12 +256,17 @@ func TestSessionsOfEndedAllocations(t *testing.T) {
 func TestSessionsAreReplacedInTime(t *testing.T) {
 	c := newCaller(t)
 	to, _ := c.near(hclspec.Function{})
+	own := to.config.Identity
 	_, soon := c.ca.Certify(t, to.config.SVID, time.Now().Add(-time.Hour), time.Now().Add(renewBefore/2))
 	to.config.Identity = func() *identity.Identity { return soon }
 	first, err := c.node.sessions.between(c.Instance, to, time.Now().Add(time.Second))
 	must(t, err)
-	if again, err := c.node.sessions.between(c.Instance, to, time.Now().Add(time.Second)); err != nil || again == first {
-		t.Errorf("a session that ends in %s is used: %v", time.Until(first.caller.Expires()), err)
+	to.config.Identity = own // renewed
+	if again, err := c.node.sessions.between(c.Instance, to, time.Now().Add(time.Second)); err != nil || again != first {
+		t.Errorf("a session that outlives the call is replaced: %v", err)
+	}
+	if again, err := c.node.sessions.between(c.Instance, to, time.Now().Add(renewBefore)); err != nil || again == first {
+		t.Errorf("a session that ends in %s is used for a call of %s: %v", time.Until(first.caller.Expires()), renewBefore, err)
 	}
 }
 

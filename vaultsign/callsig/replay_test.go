@@ -86,6 +86,15 @@ func TestReplayCacheRefusesWhatItCannotKnow(t *testing.T) {
 		must(t, claimAt(c, itoa(int64(i)), start.Add(3*remember)))
 	}
 	wantReason(t, claimAt(c, "n", start), ReasonExpired)
+	// The same for a nonce that is dropped with calls all the time.
+	c = ResumeReplayCache(0, start, nil)
+	must(t, claimAt(c, "n", start))
+	for _, later := range []time.Duration{0, remember, 2 * remember} {
+		for i := range 2000 { // every shard has one of them
+			must(t, claimAt(c, later.String()+itoa(int64(i)), start.Add(later)))
+		}
+	}
+	wantReason(t, claimAt(c, "n", start), ReasonExpired)
 }
 
 // TestReplayCacheWithAClockThatWasAhead has a call that was created, and accepted, by clocks that were ahead, and comes

@@ -108,6 +108,19 @@ func TestTimesThatAreNone(t *testing.T) {
 	}
 }
 
+// TestClaimsOfAnotherIssuer has claims that are good but for the issuer whose key verified them.
+func TestClaimsOfAnotherIssuer(t *testing.T) {
+	now := time.Now()
+	config := Config{Issuer: "https://id.example", Audience: "countersign"}
+	for issuer, ok := range map[string]bool{config.Issuer: true, "https://ID.example": false, "": false} {
+		c, err := parseClaims(fmt.Appendf(nil, `{"iss":%q,"aud":"countersign","sub":"alice","exp":%d}`, issuer, now.Add(time.Hour).Unix()))
+		must(t, err)
+		if caller, err := c.check(config, now); (err == nil) != ok {
+			t.Errorf("%q: %v, %v", issuer, caller, err)
+		}
+	}
+}
+
 // TestKeysForSomethingElse has keys that their own members keep from verifying tokens.
 func TestKeysForSomethingElse(t *testing.T) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
@@ -235,6 +248,29 @@ func TestKeysOverPlainHTTP(t *testing.T) {
 	for _, address := range []string{"http://127.0.0.1:1/", "http://127.3.2.1/", "http://[::1]:1/", "http://localhost:1/", "https://keys.example"} {
 		if _, err := New([]Config{{Issuer: "id", JWKSURL: address, Audience: "x"}}); err != nil {
 			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+// TestWhereKeysMayComeFrom has answers that name another address, as discovery and redirects do.
+func TestWhereKeysMayComeFrom(t *testing.T) {
+	for _, tt := range []struct {
+		from, next string
+		ok         bool
+	}{
+		{"https://id.example/", "https://keys.example/", true},
+		{"http://127.0.0.1:1/", "http://127.0.0.1:2/", true},
+		{"http://127.0.0.1:1/", "https://keys.example/", true},
+		{"http://127.0.0.1:1/", "http://keys.example/", false},
+		{"https://id.example/", "http://127.0.0.1/", false},
+		{"https://id.example/", "http://keys.example/", false},
+		{"https://id.example/", "https://user@keys.example/", false},
+		{"https://id.example/", "file:///etc/passwd", false},
+		{"https://id.example/", "/keys", false},
+		{"https://id.example/", "", false},
+	} {
+		if err := checkNext(tt.from, tt.next); (err == nil) != tt.ok {
+			t.Errorf("from %s to %q: %v", tt.from, tt.next, err)
 		}
 	}
 }
