@@ -208,10 +208,14 @@ func TestNameInUse(t *testing.T) {
 
 func TestNamesThatAreRefused(t *testing.T) {
 	tree := open(t, newKind(t), "1-1")
+	defer tree.Close()
 	for _, name := range []string{"", ".", "..", "a/b", "../a", "/a", ".hidden"} {
 		var refused *UnsupportedError
 		if g, err := tree.Make(name, "", Limits{Memory: 64 << 20, Tasks: 100}); !errors.As(err, &refused) {
 			t.Errorf("%q: got %v, %v", name, g, err)
+			if g != nil {
+				t.Log(g.Remove()) // it may be anywhere
+			}
 		}
 	}
 }
