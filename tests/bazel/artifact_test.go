@@ -54,7 +54,7 @@ func TestSameDigestsAnywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	there := build(t, own(t, elsewhere), "--disk_cache="+filepath.Join(cache, "countersign/bazel-elsewhere"))
+	there := build(t, own(t, elsewhere), "--disk_cache="+filepath.Join(cache, "bazel/elsewhere"))
 
 	for _, a := range artifacts {
 		if here[a] != there[a] {
