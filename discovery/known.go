@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -63,9 +62,6 @@ func (k Known) read() (map[string][]string, error) {
 		return nil, errors.New("not a file of known nodes")
 	}
 	text, err := os.ReadFile(k.File)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ type watch struct {
 	mu           sync.Mutex
 	ended        bool
 	timer        *time.Timer // ends the request
-	notice       *time.Timer // tells about it; nil if nobody is to be told, or was
+	notice       *time.Timer // tells about it; nil if nobody is to be told
 }
 
 // keptBack is for how long a server may keep an answer back because it was asked to.
