@@ -239,7 +239,6 @@ func TestSpoiltCodeIsMadeAnew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		patient(next)
 		i, err := next.Load(context.Background(), fixedReply("{}").encode(), named("spoilt", limits.Limits{Memory: 64 << 20}))
 		if err != nil {
 			t.Fatal(err)

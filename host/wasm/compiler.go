@@ -45,11 +45,15 @@ const (
 	indexDir = "modules"
 )
 
+// executable is that of the process which compiles; it calls Compile when its first argument is CompileCommand. Only tests
+// change it.
+var executable = "/proc/self/exe"
+
 // compiler fills the directory of compiled code.
 type compiler struct {
 	dir        string
-	executable string // which calls Compile when its first argument is CompileCommand
-	memory     int64  // instead of compileMemory, for tests; 0: as much as there is
+	executable string
+	memory     int64 // instead of compileMemory, for tests; 0: as much as there is
 	cpu        time.Duration
 	slots      chan struct{}
 
@@ -76,7 +80,7 @@ func newCompiler(dir string) (*compiler, error) {
 			_ = os.RemoveAll(path)
 		}
 	}
-	return &compiler{dir: dir, executable: "/proc/self/exe", memory: compileMemory, cpu: compileCPU,
+	return &compiler{dir: dir, executable: executable, memory: compileMemory, cpu: compileCPU,
 		slots: make(chan struct{}, compileSlots), busy: map[[sha256.Size]byte]chan struct{}{}}, nil
 }
 

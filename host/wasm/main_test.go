@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +23,9 @@ var (
 	contractGuest []byte
 	engine        *Engine
 )
+
+// raceDetector tells whether the tests run under it.
+var raceDetector bool
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == CompileCommand {
@@ -50,39 +52,21 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if engine, err = NewEngine(compiledCode(dir)); err != nil {
+	if raceDetector {
+		// It makes compiling ten times slower, and needs more memory than the bounds leave.
+		executable = filepath.Join(dir, "compiler")
+		build := exec.Command("go", "test", "-c", "-o", executable, ".")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "building the compiler: %v\n%s", err, out)
+			return 1
+		}
+	}
+	if engine, err = NewEngine(filepath.Join(dir, "cache")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer engine.Close(context.Background())
-	patient(engine)
 	return m.Run()
-}
-
-// patient lets an engine compile as long as it takes, on a machine that is busy or under the race detector, which needs
-// more memory and time than anything that is tested here.
-func patient(e *Engine) { e.compiler.memory, e.compiler.cpu = 0, time.Hour }
-
-// compiledCode is where the guests' code is kept for later runs, since compiling takes minutes under the race detector;
-// TestEngineKeepsCompiledCode compiles every time. The directory is of one version of the compiler, which a test binary
-// does not know. Where there is no such place, as in Bazel's sandbox, it goes below scratch.
-func compiledCode(scratch string) string {
-	other := filepath.Join(scratch, "cache")
-	mod, err := os.ReadFile(filepath.Join("..", "..", "go.mod"))
-	cache, err2 := os.UserCacheDir()
-	_, version, found := strings.Cut(string(mod), "github.com/tetratelabs/wazero v")
-	if err != nil || err2 != nil || !found {
-		return other
-	}
-	version, _, _ = strings.Cut(version, "\n")
-	dir := filepath.Join(cache, "countersign", "test-wasm", version)
-	if files, _ := filepath.Glob(filepath.Join(dir, "*", "*")); len(files) > 64 { // of guests of the past
-		_ = os.RemoveAll(dir)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return other
-	}
-	return dir
 }
 
 func buildGuest(pkg, file string) ([]byte, error) {
