@@ -17,24 +17,25 @@ type Code string
 
 // The codes of a failed call. Refusals (nothing was executed) come first.
 const (
-	CodeBadRequest      Code = "bad_request"       // the call is malformed
-	CodeUnknownFunction Code = "unknown_function"  // no such function, or none that the caller may see
-	CodeNotPermitted    Code = "not_permitted"     // the caller's spec does not list the callee, or it has no ingress
-	CodeUnverified      Code = "unverified"        // a signature, certificate, digest or attestation does not verify
-	CodeExpired         Code = "expired"           // outside the signature's or the certificate's time
-	CodeReplayed        Code = "replayed"          // the call's nonce was seen before
-	CodeTooLarge        Code = "too_large"         // request or reply over its limit
-	CodeLoop            Code = "loop"              // hop limit reached
-	CodeUnavailable     Code = "unavailable"       // no healthy instance could be reached
-	CodeOverloaded      Code = "overloaded"        // no free slot before the deadline
-	CodeDeadline        Code = "deadline_exceeded" // the deadline passed; the function was stopped
-	CodeCanceled        Code = "canceled"          // the caller went away
-	CodePanicked        Code = "panicked"          // the function panicked
-	CodeOutOfMemory     Code = "out_of_memory"     // the function needed more memory than its spec gives
-	CodeExited          Code = "exited"            // the function ended its own instance
-	CodeBroken          Code = "broken"            // the function broke the calling convention
-	CodeFailed          Code = "failed"            // the function itself returned an error
-	CodeInternal        Code = "internal"          // a fault of the platform
+	CodeBadRequest        Code = "bad_request"        // the call is malformed
+	CodeUnknownFunction   Code = "unknown_function"   // no such function, or none that the caller may see
+	CodeNotPermitted      Code = "not_permitted"      // the caller's spec does not list the callee, or it has no ingress
+	CodeInterfaceMismatch Code = "interface_mismatch" // caller and callee were built with interfaces that do not fit
+	CodeUnverified        Code = "unverified"         // a signature, certificate, digest or attestation does not verify
+	CodeExpired           Code = "expired"            // outside the signature's or the certificate's time
+	CodeReplayed          Code = "replayed"           // the call's nonce was seen before
+	CodeTooLarge          Code = "too_large"          // request or reply over its limit
+	CodeLoop              Code = "loop"               // hop limit reached
+	CodeUnavailable       Code = "unavailable"        // no healthy instance could be reached
+	CodeOverloaded        Code = "overloaded"         // no free slot before the deadline
+	CodeDeadline          Code = "deadline_exceeded"  // the deadline passed; the function was stopped
+	CodeCanceled          Code = "canceled"           // the caller went away
+	CodePanicked          Code = "panicked"           // the function panicked
+	CodeOutOfMemory       Code = "out_of_memory"      // the function needed more memory than its spec gives
+	CodeExited            Code = "exited"             // the function ended its own instance
+	CodeBroken            Code = "broken"             // the function broke the calling convention
+	CodeFailed            Code = "failed"             // the function itself returned an error
+	CodeInternal          Code = "internal"           // a fault of the platform
 )
 
 // CallError is the error of a call that was refused or failed.

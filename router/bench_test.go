@@ -130,7 +130,7 @@ func TestRouteAllocatesNothing(t *testing.T) {
 			everything.Nodes[key] = n
 		}
 		var r testRouter
-		r.Add(&running{"old", "tax", 0})
+		r.Add(&running{id: "old", function: "tax", inFlight: 0})
 		s := services(100)
 		s.Chains = append(s.Chains, everything)
 		s.Intentions = append(s.Intentions, Intention{Source: "quote", Destination: "*", Allow: true})
@@ -166,7 +166,7 @@ func TestConcurrentUse(t *testing.T) {
 	var wg sync.WaitGroup
 	for worker := range 4 {
 		wg.Go(func() {
-			in := &running{fmt.Sprintf("function3-%d", worker), "function3", 0}
+			in := &running{id: fmt.Sprintf("function3-%d", worker), function: "function3", inFlight: 0}
 			for i := range 300 {
 				switch c, err := r.Route(&Query{Caller: "quote", Callee: fmt.Sprintf("function%d", i%20)}); {
 				case err != nil:

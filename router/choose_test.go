@@ -9,7 +9,7 @@ import (
 )
 
 func TestSameHostFirst(t *testing.T) {
-	here, there := &running{"here", "tax", 100}, listed("there", "here")
+	here, there := &running{id: "here", function: "tax", inFlight: 100}, listed("there", "here")
 	for name, c := range map[string]struct {
 		listed   []Listed
 		filtered bool
@@ -52,7 +52,7 @@ func critical(list []Listed, allocation string) []Listed {
 
 func TestLocalInstancesWithoutConsul(t *testing.T) {
 	for name, r := range map[string]*testRouter{"standalone": {Standalone: true}} { // before a snapshot: intention_test.go
-		busy, idle := &running{"busy", "tax", 9}, &running{"idle", "tax", 1}
+		busy, idle := &running{id: "busy", function: "tax", inFlight: 9}, &running{id: "idle", function: "tax", inFlight: 1}
 		r.Add(busy)
 		r.Add(idle)
 		r.Add(idle)
@@ -84,7 +84,7 @@ func TestLocalInstancesWithoutConsul(t *testing.T) {
 func TestAnInstanceThatLeftIsNotCalledAsARemoteOne(t *testing.T) {
 	clock := newClock()
 	r := clock.router()
-	here := &running{"here", "tax", 0}
+	here := &running{id: "here", function: "tax", inFlight: 0}
 	r.Update(only(plain("tax", listed("here", "there"))))
 	r.Add(here)
 	if got := counts(r, 50, Query{Callee: "tax"}); got["here"] != 50 {
@@ -173,7 +173,7 @@ func TestLoadBalancerPolicies(t *testing.T) {
 	const n = 3000
 	for _, policy := range []string{"random", "round_robin", "least_request", "ring_hash", "maglev"} {
 		var r testRouter
-		r.Add(&running{"here", "tax", 0})
+		r.Add(&running{id: "here", function: "tax", inFlight: 0})
 		r.Update(balanced(Balance{Policy: policy}, "a", "b", "here"))
 		got := counts(&r, n, Query{Callee: "tax"})
 		for _, allocation := range []string{"a", "b", "here"} {

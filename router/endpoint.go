@@ -13,6 +13,7 @@ type Endpoint struct {
 	Release    string
 	Node       string
 	Address    string // host:port
+	Interface  string // sha256:<hex> of what it looks like to callers, as Consul has it; "" if that is not known
 
 	state *state
 }
@@ -157,11 +158,11 @@ func (p *pool) clock() int64 { return int64(p.now().Sub(p.start)) + 1 }
 func (p *pool) endpoint(function string, l *Listed) *Endpoint {
 	key := place{l.Allocation, l.Address}
 	e := p.endpoints[key]
-	if e != nil && e.Function == function && e.Release == l.Release && e.Node == l.Node {
+	if e != nil && e.Function == function && e.Release == l.Release && e.Node == l.Node && e.Interface == l.Interface {
 		return e
 	}
 	next := &Endpoint{Allocation: l.Allocation, Function: function, Release: l.Release, Node: l.Node,
-		Address: l.Address}
+		Address: l.Address, Interface: l.Interface}
 	if e != nil && e.Function == function {
 		next.state = e.state
 	} else {

@@ -12,11 +12,13 @@ import (
 type running struct {
 	id, function string
 	inFlight     int
+	face         string // digest of its interface
 }
 
-func (f *running) ID() string       { return f.id }
-func (f *running) Function() string { return f.function }
-func (f *running) InFlight() int    { return f.inFlight }
+func (f *running) ID() string              { return f.id }
+func (f *running) Function() string        { return f.function }
+func (f *running) InFlight() int           { return f.inFlight }
+func (f *running) InterfaceDigest() string { return f.face }
 
 type testRouter = Router[*running]
 

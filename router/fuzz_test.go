@@ -109,7 +109,7 @@ func FuzzRoute(f *testing.F) {
 		s := &source{b}
 		var r testRouter
 		if s.yes() {
-			r.Add(&running{pickOne(s, "a", "b"), s.name(), 0})
+			r.Add(&running{id: pickOne(s, "a", "b"), function: s.name()})
 		}
 		for range 1 + s.n(2) {
 			r.Update(s.snapshot())

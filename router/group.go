@@ -73,9 +73,12 @@ func (g *group[T]) finish(remote []distant) {
 	}
 }
 
-// eligible tells whether a member may be chosen: it was not tried, and is not ejected unless that is ignored.
+// eligible tells whether a member may be chosen: it fits, was not tried, and is not ejected unless that is ignored.
 func (g *group[T]) eligible(i int, q *Query, ignoreEjection bool) bool {
 	m := &g.members[i]
+	if !m.fits(q) {
+		return false
+	}
 	if m.remote == nil {
 		return len(q.LocalTried) == 0 || !slices.Contains(q.LocalTried, m.local.ID())
 	}
@@ -85,6 +88,27 @@ func (g *group[T]) eligible(i int, q *Query, ignoreEjection bool) bool {
 		}
 	}
 	return ignoreEjection || !m.state.ejected()
+}
+
+// fits tells whether the caller's code and the member's understand each other, as far as is known.
+func (m *member[T]) fits(q *Query) bool {
+	switch {
+	case q.Fits == nil:
+		return true
+	case m.remote == nil:
+		return q.Fits(m.local.InterfaceDigest())
+	}
+	return m.remote.Interface == "" || q.Fits(m.remote.Interface)
+}
+
+// fits tells whether any member fits.
+func (g *group[T]) fits(q *Query) bool {
+	for i := range g.members {
+		if g.members[i].fits(q) {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *member[T]) load() int {

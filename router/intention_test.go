@@ -89,10 +89,10 @@ func TestNoCallsBeforeIntentionsAreKnown(t *testing.T) {
 	}
 	anything := func(string) bool { return true }
 	refused("without an instance", Query{Caller: "quote", Callee: "tax"})
-	busy, idle := &running{"busy", "tax", 9}, &running{"idle", "tax", 1}
+	busy, idle := &running{id: "busy", function: "tax", inFlight: 9}, &running{id: "idle", function: "tax", inFlight: 1}
 	r.Add(busy)
 	r.Add(idle)
-	r.Add(&running{"q", "quote", 0})
+	r.Add(&running{id: "q", function: "quote", inFlight: 0})
 	refused("with instances", Query{Caller: "quote", Callee: "tax"})
 	refused("with a spec that allows all", Query{Caller: "quote", Callee: "tax", Allowed: anything})
 	refused("of itself", Query{Caller: "tax", Callee: "tax", Allowed: anything})

@@ -2,6 +2,7 @@ package router
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"countersign"
 )
@@ -74,7 +75,7 @@ func (t *table[T]) walk(s *step[T], q *Query) (Choice[T], error) {
 		case s.routes != nil:
 			s = followRoute(s.routes, q)
 		case s.splits != nil:
-			s = followSplit(s.splits)
+			s = followSplit(s.splits, q)
 		default:
 			s = nil
 		}
@@ -96,36 +97,69 @@ func followRoute[T Instance](routes []route[T], q *Query) *step[T] {
 	return nil
 }
 
-func followSplit[T Instance](splits []split[T]) *step[T] {
+// followSplit chooses a branch by weight. If nothing behind it fits, the next behind which something does is taken.
+func followSplit[T Instance](splits []split[T], q *Query) *step[T] {
 	// The weights add up to 100 %. If they do not, each has its share of what they add up to.
 	n := rand.IntN(splits[len(splits)-1].upTo)
 	i := 0
 	for splits[i].upTo <= n {
 		i++
 	}
+	if q.Fits != nil {
+		for k := range splits {
+			if s := &splits[(i+k)%len(splits)].next; s.fits(q) {
+				return s
+			}
+		}
+	}
 	return &splits[i].next
 }
 
-// pick chooses an instance of the first target that has one: first among those that are not ejected, then, if there are
-// none of these anywhere, among all.
+// fits tells whether the chain behind s has an instance that fits.
+func (s *step[T]) fits(q *Query) bool {
+	switch {
+	case s.leaf != nil:
+		return s.leaf.group.fits(q) || slices.ContainsFunc(s.leaf.failover, func(g *group[T]) bool { return g.fits(q) })
+	case s.routes != nil:
+		next := followRoute(s.routes, q)
+		return next != nil && next.fits(q)
+	}
+	return slices.ContainsFunc(s.splits, func(sp split[T]) bool { return sp.next.fits(q) })
+}
+
+// pick chooses an instance of the first target that has one: first among those that fit and are not ejected, then, if
+// there are none of these anywhere, among those that fit, then among all.
 func (t *table[T]) pick(l *leaf[T], q *Query) (Choice[T], error) {
 	if err := t.mayFollow(&l.group, q); err != nil {
 		return Choice[T]{}, err
 	}
+	choice, ok := t.among(l, q)
+	if !ok && q.Fits != nil {
+		any := *q
+		any.Fits = nil
+		choice, ok = t.among(l, &any)
+	}
+	if !ok {
+		return Choice[T]{}, t.unavailable(l, q)
+	}
+	return choice, nil
+}
+
+func (t *table[T]) among(l *leaf[T], q *Query) (Choice[T], bool) {
 	for _, ignoreEjection := range [2]bool{false, true} {
 		if m := choose(&l.balance, &l.group, q, ignoreEjection); m >= 0 {
-			return l.choice(&l.group, m), nil
+			return l.choice(&l.group, m), true
 		}
 		for _, g := range l.failover {
 			if t.mayFollow(g, q) != nil {
 				continue
 			}
 			if m := choose(&l.balance, g, q, ignoreEjection); m >= 0 {
-				return l.choice(g, m), nil
+				return l.choice(g, m), true
 			}
 		}
 	}
-	return Choice[T]{}, t.unavailable(l, q)
+	return Choice[T]{}, false
 }
 
 func (l *leaf[T]) choice(g *group[T], i int) Choice[T] {

@@ -20,6 +20,8 @@ type Instance interface {
 	ID() string
 	// Function is the name of the function that the instance runs.
 	Function() string
+	// InterfaceDigest is sha256:<hex> of what the instance looks like to its callers.
+	InterfaceDigest() string
 	// InFlight is the number of calls that the instance is running or has waiting.
 	InFlight() int
 }
@@ -62,6 +64,12 @@ type Query struct {
 	// Header returns a header field of the request, "" if there is none, for the matches of service-routers. Nil: the
 	// call has none.
 	Header func(name string) string
+
+	// Fits tells whether the caller's code and an instance with an interface digest understand each other, as far as the
+	// caller knows. Instances that do not fit are passed over, whatever the weights of a service-splitter are, unless there
+	// are no others: it is the callee's host that decides. Nil: all fit. It is not asked about endpoints whose interface
+	// Consul does not have.
+	Fits func(interfaceDigest string) bool
 
 	// Tried holds the endpoints that were tried in vain for this call: they are not chosen again.
 	Tried []*Endpoint

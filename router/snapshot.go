@@ -97,6 +97,7 @@ type Listed struct {
 	Release    string
 	Node       string // name
 	Address    string // host:port
+	Interface  string // sha256:<hex>, or ""
 	Passing    bool   // may be called, by its own checks and its node's
 }
 

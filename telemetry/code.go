@@ -14,6 +14,7 @@ var codes = [...]countersign.Code{
 	countersign.CodeBadRequest,
 	countersign.CodeUnknownFunction,
 	countersign.CodeNotPermitted,
+	countersign.CodeInterfaceMismatch,
 	countersign.CodeUnverified,
 	countersign.CodeExpired,
 	countersign.CodeReplayed,

@@ -36,6 +36,7 @@ type Terms struct {
 	MaxRequest  int64         // bytes
 	MaxResponse int64         // bytes
 	Release     string        // of the callee
+	Interface   string        // sha256:<hex> of what the callee looks like to its callers
 }
 
 // Callee is an instance that can be called from other hosts.
@@ -45,6 +46,9 @@ type Callee interface {
 	Terms() Terms
 	// Permit says whether caller may call the function; a *countersign.CallError says why not.
 	Permit(caller identity.ID) error
+	// Serves returns the digest of an interface that a caller was built with, and nil if calls of such a caller are
+	// understood as they were meant; if not, a *countersign.CallError says why. The digest is "" for what is no interface.
+	Serves(document []byte) (digest string, err error)
 	// Run executes a verified call. An error means that it was not accepted: nothing was executed. What failed in the
 	// function is a Return with a Code. The body that it returns is sent after Run has returned, so it must not change.
 	Run(ctx context.Context, call *callsig.Call) (callsig.Return, error)
@@ -54,6 +58,8 @@ type Callee interface {
 type Caller interface {
 	ID() string                   // the allocation's
 	Identity() *identity.Identity // current; another one after a renewal
+	// BuiltWith returns the interface with a digest that this instance was built with, nil if there is none.
+	BuiltWith(digest string) []byte
 }
 
 // Target is an instance on another host.

@@ -31,8 +31,9 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 // RefusedError is the answer of a callee's host that did not let the instance accept a call: nothing was executed. It
 // is not signed, but came over the callee's connection.
 type RefusedError struct {
-	Code   countersign.Code
-	Reason string
+	Code      countersign.Code
+	Reason    string
+	Interface string // the callee's interface digest, by its terms
 }
 
 // Error implements error.

@@ -27,6 +27,7 @@ const (
 	kindGoAway      kind = 7 // callee → caller
 	kindPing        kind = 8
 	kindPong        kind = 9
+	kindInterface   kind = 10 // caller → callee
 )
 
 const (
@@ -76,7 +77,7 @@ func encodeTerms(t Terms, certificate digest) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, uint64(t.MaxRequest))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(t.MaxResponse))
 	dst = append(dst, certificate[:]...)
-	return appendShort(dst, t.Release)
+	return appendShort(appendShort(dst, t.Release), t.Interface)
 }
 
 func parseTerms(payload []byte) (Terms, digest, error) {
@@ -85,12 +86,14 @@ func parseTerms(payload []byte) (Terms, digest, error) {
 	request, response := r.number(8), r.number(8)
 	certificate := r.digest()
 	t := Terms{Timeout: time.Duration(timeout) * time.Millisecond, Idempotent: flags == 1, MaxRequest: int64(request),
-		MaxResponse: int64(response), Release: string(r.short())}
+		MaxResponse: int64(response), Release: string(r.short()), Interface: string(r.short())}
 	switch {
 	case !r.done():
 		return Terms{}, digest{}, malformed("terms are cut off or too long")
 	case timeout == 0 || timeout > math.MaxInt64/uint64(time.Millisecond) || flags > 1:
 		return Terms{}, digest{}, malformed("terms with a bad timeout or flags")
+	case t.Interface != "" && !countersign.ValidDigest(t.Interface):
+		return Terms{}, digest{}, malformed("terms with a bad interface")
 	case request > math.MaxInt32 || response > math.MaxInt32:
 		return Terms{}, digest{}, malformed("terms with sizes that no frame can have")
 	}
@@ -138,6 +141,7 @@ func appendCall(dst []byte, stream uint64, sc *callsig.SignedCall, key digest) [
 	dst = appendShort(dst, call.ID)
 	dst = appendShort(dst, call.ContentType)
 	dst = appendShort(dst, call.Traceparent)
+	dst = appendShort(dst, call.Interface)
 	return end(dst, at, len(call.Body))
 }
 
@@ -148,7 +152,18 @@ type received struct {
 }
 
 // names are what most calls on a connection say, so that they need not be made anew for each.
-type names struct{ caller, callee identity.ID }
+type names struct {
+	caller, callee identity.ID
+	built          string // the interface of the last call
+}
+
+// digest returns b as a string.
+func (n *names) digest(b []byte) string {
+	if string(b) != n.built {
+		n.built = string(b)
+	}
+	return n.built
+}
 
 func (n *names) id(b []byte) (identity.ID, error) {
 	switch string(b) {
@@ -168,7 +183,7 @@ func (n *names) parseCall(payload []byte) (*received, error) {
 	key, sum := r.digest(), r.digest()
 	value, nonce := r.short(), r.short()
 	caller, callee := r.short(), r.short()
-	id, contentType, traceparent := r.short(), r.short(), r.short()
+	id, contentType, traceparent, built := r.short(), r.short(), r.short(), r.short()
 	if r.broken {
 		return nil, malformed("call is cut off")
 	}
@@ -187,7 +202,7 @@ func (n *names) parseCall(payload []byte) (*received, error) {
 	}
 	call.Method, call.Path, call.ContentType = "POST", callsig.Path(call.Callee), intern(contentType)
 	call.Deadline, call.ID, call.Hops = time.UnixMilli(int64(deadline)), string(id), int(hops)
-	call.Traceparent, call.Body = string(traceparent), r.rest
+	call.Traceparent, call.Interface, call.Body = string(traceparent), n.digest(built), r.rest
 	out.signed.Digest = sum
 	out.signed.Signature = callsig.Signature{Label: callsig.LabelCall, Created: int64(created), Expires: int64(expires),
 		Nonce: string(nonce), Algorithm: algorithmOf(algorithm), Value: value}

@@ -29,6 +29,7 @@ type link struct {
 	draining  error              // why there are no new calls
 	lost      bool               // the connection has ended
 	presented presented
+	showed    map[string]bool // interfaces that the callee got
 }
 
 // stream is one call that waits.
@@ -196,6 +197,7 @@ func (l *link) call(ctx context.Context, call callsig.Call) (*Answer, error) {
 	case err != nil:
 		return nil, err
 	case r.refused != nil:
+		r.refused.Interface = l.terms.Interface
 		return nil, r.refused
 	case r.ret == nil:
 		return nil, &lostError{sent: l.out.taken(s.batch), err: l.cause}
@@ -211,7 +213,8 @@ func (l *link) call(ctx context.Context, call callsig.Call) (*Answer, error) {
 	return &Answer{Call: signed, Return: r.ret, Terms: l.terms}, nil
 }
 
-// send has a call signed and sent, after the certificate of its key if the callee does not know that.
+// send has a call signed and sent, after the certificate of its key and the interface that it was built with if the callee
+// knows them not.
 func (l *link) send(self *identity.Identity, call outgoing) (*stream, error) {
 	s := &stream{done: make(chan result, 1)}
 	l.used.Store(call.call.Signature.Created * int64(time.Second))
@@ -231,6 +234,9 @@ func (l *link) send(self *identity.Identity, call outgoing) (*stream, error) {
 	if l.presented.add(call.key) {
 		payload := encodeCertificate(self, roleCaller, l.binding)
 		frames = []outgoing{{kind: kindCertificate, payload: payload}, call}
+	}
+	if document := l.toShow(call.call.Call.Interface); document != nil {
+		frames = append([]outgoing{{kind: kindInterface, payload: document}}, frames...)
 	}
 	var err error
 	if s.batch, err = l.out.push(frames...); err != nil {

@@ -36,6 +36,7 @@ type serving struct {
 	draining  bool
 	gone      bool // no call is begun any more
 	presented presented
+	shown     shown
 }
 
 func (c *serving) busy() bool {
@@ -80,6 +81,8 @@ func (c *serving) limit(k kind) int64 {
 		return c.terms.MaxRequest + maxHead
 	case kindCertificate:
 		return maxControl
+	case kindInterface:
+		return maxInterface
 	case kindCancel, kindPing, kindPong:
 		return 0
 	}
@@ -101,6 +104,8 @@ func (c *serving) read() error {
 		switch f.kind {
 		case kindCall:
 			err = c.begin(f)
+		case kindInterface:
+			err = c.show(f.payload)
 		case kindCancel:
 			c.mu.Lock()
 			if cancel := c.running[f.stream]; cancel != nil {
@@ -230,7 +235,10 @@ func (c *serving) verify(in *received) error {
 	if err != nil {
 		return err
 	}
-	return callsig.VerifyCall(key, c.self, call, now)
+	if err := callsig.VerifyCall(key, c.self, call, now); err != nil {
+		return err
+	}
+	return c.fits(&call.Call)
 }
 
 // send has a return signed and sent, after the certificate of its key if the caller does not know that.

@@ -2,10 +2,13 @@ package link
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -43,14 +46,32 @@ type instance struct {
 	alloc  string
 	self   atomic.Pointer[identity.Identity]
 	terms  Terms
+	built  map[string][]byte // interfaces by digest
 	permit func(identity.ID) error
 	run    func(context.Context, *callsig.Call) (callsig.Return, error)
 	runs   atomic.Int64
 }
 
-func (i *instance) ID() string                   { return i.alloc }
-func (i *instance) Identity() *identity.Identity { return i.self.Load() }
-func (i *instance) Terms() Terms                 { return i.terms }
+func (i *instance) ID() string                     { return i.alloc }
+func (i *instance) Identity() *identity.Identity   { return i.self.Load() }
+func (i *instance) Terms() Terms                   { return i.terms }
+func (i *instance) BuiltWith(digest string) []byte { return i.built[digest] }
+
+// Serves has documents that say "old …" served, and refuses those that say "bad …".
+func (i *instance) Serves(document []byte) (string, error) {
+	text := string(document)
+	switch {
+	case strings.HasPrefix(text, "old"):
+		return interfaceDigest(text), nil
+	case strings.HasPrefix(text, "bad"):
+		return interfaceDigest(text), countersign.Errorf(countersign.CodeInterfaceMismatch, "", "it is bad")
+	}
+	return "", errors.New("no interface")
+}
+
+func interfaceDigest(document string) string {
+	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(document)))
+}
 
 func (i *instance) Permit(caller identity.ID) error {
 	if i.permit == nil {

@@ -67,7 +67,8 @@ func TestVectors(t *testing.T) {
 	for i := range exported {
 		exported[i] = byte(i)
 	}
-	terms := Terms{Timeout: 2 * time.Second, Idempotent: true, MaxRequest: 1 << 20, MaxResponse: 1 << 20, Release: "0123456789ab"}
+	terms := Terms{Timeout: 2 * time.Second, Idempotent: true, MaxRequest: 1 << 20, MaxResponse: 1 << 20, Release: "0123456789ab",
+		Interface: "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}
 	made := framesVector{Note: "Vectors of docs/call-format.md, with the keys, certificates and time of vaultsign/callsig/testdata/vectors.json.",
 		Exported: hex.EncodeToString(exported)}
 	add := func(name string, frame []byte) {
@@ -78,7 +79,7 @@ func TestVectors(t *testing.T) {
 	caller, callee := callsig.NewSigner(quote), callsig.NewSigner(tax)
 	for i, id := range []string{"call-1", "call-2", "call-3", "call-4"} {
 		call := callsig.Call{Caller: quote.ID(), Callee: tax.ID(), Deadline: now.Add(2500 * time.Millisecond), ID: id,
-			Hops: 1, Body: []byte(`{"region":"EU"}`)}
+			Hops: 1, Interface: terms.Interface, Body: []byte(`{"region":"EU"}`)}
 		sc, err := callsig.PrepareCall(caller, call, now)
 		must(t, err)
 		sc.Signature.Nonce = "bm9uY2Ugb2YgYSBjYWxs" + string(rune('0'+i))
@@ -93,6 +94,8 @@ func TestVectors(t *testing.T) {
 	}
 	must(t, callsig.SignBatch(callee, returns[:1]))
 	must(t, callsig.SignBatch(callee, returns[1:]))
+	add("interface that quote was built with", appendControl(nil, kindInterface, 0,
+		[]byte(`{"function":"tax","reply":{"kind":"any"},"request":{"kind":"any"}}`)))
 	for i, c := range calls {
 		add("call, signed "+string(c.Call.Signature.Algorithm), frameOf(uint64(i+1), c.Call, quote))
 	}

@@ -67,20 +67,21 @@ func OfSignature(function string, err error) error {
 
 // statuses maps codes to HTTP statuses (docs/errors.md). What is not here is a fault: 500.
 var statuses = map[countersign.Code]int{
-	"":                              http.StatusOK,
-	countersign.CodeBadRequest:      http.StatusBadRequest,
-	countersign.CodeUnverified:      http.StatusUnauthorized,
-	countersign.CodeExpired:         http.StatusUnauthorized,
-	countersign.CodeReplayed:        http.StatusUnauthorized,
-	countersign.CodeNotPermitted:    http.StatusForbidden,
-	countersign.CodeUnknownFunction: http.StatusNotFound,
-	countersign.CodeTooLarge:        http.StatusRequestEntityTooLarge,
-	countersign.CodeFailed:          http.StatusUnprocessableEntity,
-	countersign.CodeOverloaded:      http.StatusTooManyRequests,
-	countersign.CodeCanceled:        499, // no standard status; nginx's, widely understood
-	countersign.CodeUnavailable:     http.StatusServiceUnavailable,
-	countersign.CodeDeadline:        http.StatusGatewayTimeout,
-	countersign.CodeLoop:            http.StatusLoopDetected,
+	"":                                http.StatusOK,
+	countersign.CodeBadRequest:        http.StatusBadRequest,
+	countersign.CodeUnverified:        http.StatusUnauthorized,
+	countersign.CodeExpired:           http.StatusUnauthorized,
+	countersign.CodeReplayed:          http.StatusUnauthorized,
+	countersign.CodeNotPermitted:      http.StatusForbidden,
+	countersign.CodeUnknownFunction:   http.StatusNotFound,
+	countersign.CodeInterfaceMismatch: http.StatusConflict,
+	countersign.CodeTooLarge:          http.StatusRequestEntityTooLarge,
+	countersign.CodeFailed:            http.StatusUnprocessableEntity,
+	countersign.CodeOverloaded:        http.StatusTooManyRequests,
+	countersign.CodeCanceled:          499, // no standard status; nginx's, widely understood
+	countersign.CodeUnavailable:       http.StatusServiceUnavailable,
+	countersign.CodeDeadline:          http.StatusGatewayTimeout,
+	countersign.CodeLoop:              http.StatusLoopDetected,
 }
 
 // Status is the HTTP status of a code.

@@ -17,6 +17,9 @@ import (
 	"countersign/telemetry"
 )
 
+// maxMisfits is how many further instances may be tried because an interface did not fit.
+const maxMisfits = 8
+
 // Kind is how an attempt failed.
 type Kind int
 
@@ -57,9 +60,11 @@ func (f *Failure) Elsewhere() bool {
 		return true
 	case Lost:
 		return f.Idempotent
-	case Refused: // another instance may have room, or not be stopping
-		code := countersign.CodeOf(f.Err)
-		return code == countersign.CodeUnavailable || code == countersign.CodeOverloaded
+	case Refused: // another instance may have room, not be stopping, or be of a release that fits
+		switch countersign.CodeOf(f.Err) {
+		case countersign.CodeUnavailable, countersign.CodeOverloaded, countersign.CodeInterfaceMismatch:
+			return true
+		}
 	}
 	return false
 }
@@ -110,10 +115,12 @@ type Policy struct {
 
 // Do makes a call of function. next names the place to try next, none twice, with the limits that the config entries
 // set; attempt tries it. A *Failure of attempt leads to the next place while the policy allows it; any other result is
-// that of the call. If there is no further place, the failure at the last one says more than that.
+// that of the call. If there is no further place, the failure at the last one says more than that. That an interface does
+// not fit is no try that the policy counts: it says nothing of the instance, and while releases with other interfaces are
+// rolled out it happens once for each.
 func Do[P any](ctx context.Context, p *Policy, function string, next func() (P, *router.Policy, error), attempt func(P, *router.Policy) error) error {
 	var failed *Failure
-	for tries := 0; ; tries++ {
+	for tries, misfits := 0, 0; ; {
 		place, limits, err := next()
 		switch {
 		case err != nil && failed != nil:
@@ -131,7 +138,15 @@ func Do[P any](ctx context.Context, p *Policy, function string, next func() (P, 
 		if !errors.As(err, &this) {
 			return err
 		}
-		if failed = this; !failed.Elsewhere() || tries >= retries(limits) || ctx.Err() != nil {
+		failed = this
+		more := tries < retries(limits)
+		if countersign.CodeOf(failed.Err) == countersign.CodeInterfaceMismatch {
+			more = misfits < maxMisfits
+			misfits++
+		} else {
+			tries++
+		}
+		if !more || !failed.Elsewhere() || ctx.Err() != nil {
 			return failed.Err
 		}
 	}

@@ -55,6 +55,7 @@ func TestPolicy(t *testing.T) {
 		"broken after sending":  {Lost, countersign.CodeInternal, false, true, "unreachable"},
 		"refused: stopping":     {Refused, countersign.CodeUnavailable, true, true, "failed"},
 		"refused: no room":      {Refused, countersign.CodeOverloaded, true, true, "answered"},
+		"refused: a misfit":     {Refused, countersign.CodeInterfaceMismatch, true, true, "answered"},
 		"refused: not allowed":  {Refused, countersign.CodeNotPermitted, false, false, "answered"},
 		"refused: a circle":     {Refused, countersign.CodeLoop, false, false, "answered"},
 		"no answer in time":     {Unanswered, countersign.CodeDeadline, false, false, "failed"},
@@ -90,6 +91,7 @@ func TestPolicy(t *testing.T) {
 
 func TestDo(t *testing.T) {
 	again, final := failure(Unreachable, false, countersign.CodeUnavailable), failure(Lost, false, countersign.CodeInternal)
+	misfit := failure(Refused, false, countersign.CodeInterfaceMismatch)
 	noPlace, other := errors.New("no place"), errors.New("verification failed")
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -106,6 +108,10 @@ func TestDo(t *testing.T) {
 		"by default":             {t.Context(), nil, 99, []error{again}, again.Err, 1 + router.DefaultRetries},
 		"num_retries":            {t.Context(), &router.Policy{Retries: 7}, 99, []error{again}, again.Err, 8},
 		"no retries":             {t.Context(), &router.Policy{}, 99, []error{again}, again.Err, 1},
+		"misfits cost no try":    {t.Context(), &router.Policy{}, 9, []error{misfit, misfit, misfit, nil}, nil, 4},
+		"misfits and failures":   {t.Context(), &router.Policy{Retries: 1}, 9, []error{misfit, again, misfit, again}, again.Err, 4},
+		"nothing but misfits":    {t.Context(), nil, 5, []error{misfit}, misfit.Err, 5},
+		"misfits without end":    {t.Context(), nil, 99, []error{misfit}, misfit.Err, 1 + maxMisfits},
 		"may have been executed": {t.Context(), nil, 9, []error{final}, final.Err, 1},
 		"not a failure":          {t.Context(), nil, 9, []error{other}, other, 1},
 		"no place at all":        {t.Context(), nil, 0, []error{nil}, noPlace, 0},

@@ -22,9 +22,10 @@ import (
 // noInstance is the type of instances of this host, of which there are none.
 type noInstance struct{}
 
-func (noInstance) ID() string       { return "" }
-func (noInstance) Function() string { return "" }
-func (noInstance) InFlight() int    { return 0 }
+func (noInstance) ID() string              { return "" }
+func (noInstance) Function() string        { return "" }
+func (noInstance) InFlight() int           { return 0 }
+func (noInstance) InterfaceDigest() string { return "" }
 
 // bench is a router that follows a real Consul.
 type bench struct {

@@ -36,6 +36,7 @@ func convertHealth(entries []*api.ServiceEntry, onlyPassing bool) []router.Liste
 		list = append(list, router.Listed{
 			Allocation: e.Service.Meta[countersign.MetaAllocation],
 			Release:    e.Service.Meta[countersign.MetaRelease],
+			Interface:  e.Service.Meta[countersign.MetaInterface],
 			Node:       e.Node.Node,
 			Address:    net.JoinHostPort(host, strconv.Itoa(e.Service.Port)),
 			Passing:    status == api.HealthPassing || status == api.HealthWarning && !onlyPassing,

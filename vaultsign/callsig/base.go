@@ -62,7 +62,7 @@ func cover(components ...component) *covered {
 
 // What our own signatures cover. The order is ours; verifiers accept any.
 var (
-	callCovers   [16]*covered // by SignedCall.covers
+	callCovers   [32]*covered // by SignedCall.covers
 	returnCovers [4]*covered  // by SignedReturn.covers; for calls with the label LabelCall
 )
 
@@ -81,6 +81,9 @@ func init() {
 		}
 		if i&8 != 0 {
 			components = append(components, field(fieldExplain))
+		}
+		if i&16 != 0 {
+			components = append(components, field(fieldInterface))
 		}
 		if i&4 != 0 {
 			components = append(components, field("@authority"))
@@ -128,6 +131,9 @@ func (sc *SignedCall) covers() *covered {
 	}
 	if sc.Call.Explain {
 		i |= 8
+	}
+	if sc.Call.Interface != "" {
+		i |= 16
 	}
 	return callCovers[i]
 }
@@ -193,6 +199,8 @@ func (sc *SignedCall) appendValue(dst []byte, c *component) ([]byte, error) {
 		return strconv.AppendInt(dst, int64(call.Hops), 10), nil
 	case fieldExplain:
 		return append(dst, explainYes...), nil
+	case fieldInterface:
+		return sf.AppendString(dst, call.Interface), nil
 	case fieldSignature:
 		return sf.AppendBytes(dst, sc.Signature.Value), nil
 	}

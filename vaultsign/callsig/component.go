@@ -68,7 +68,7 @@ var structured = map[string]kind{
 	fieldSignature: kindDict, fieldSignatureInput: kindDict, "accept-signature": kindDict, "priority": kindDict,
 	"cache-status": kindList, "proxy-status": kindList, fieldCertificate: kindItem, fieldCaller: kindItem,
 	fieldCallee: kindItem, fieldDeadline: kindItem, fieldID: kindItem, fieldHops: kindItem, fieldCode: kindItem,
-	fieldExplain: kindItem,
+	fieldExplain: kindItem, fieldInterface: kindItem,
 }
 
 // reserialize appends the strict serialization of a structured field (RFC 9421 section 2.1.1).

@@ -17,6 +17,7 @@ const (
 	fieldDeadline       = "countersign-deadline"    // integer: milliseconds since the Unix epoch
 	fieldID             = "countersign-id"          // string
 	fieldHops           = "countersign-hops"        // integer
+	fieldInterface      = "countersign-interface"   // string: sha256:<hex>
 	fieldCode           = "countersign-code"        // token
 	fieldExplain        = "countersign-explain"     // boolean on a call, which is true; byte sequence on a return
 	fieldTraceparent    = "traceparent"             // W3C Trace Context, not a structured field
@@ -33,6 +34,7 @@ const (
 	HeaderDeadline    = "Countersign-Deadline"
 	HeaderID          = "Countersign-Id"
 	HeaderHops        = "Countersign-Hops"
+	HeaderInterface   = "Countersign-Interface"
 	HeaderCode        = "Countersign-Code"
 	HeaderExplain     = "Countersign-Explain"
 	HeaderCertificate = "Countersign-Certificate"

@@ -38,6 +38,11 @@ func readCall(r *http.Request, body []byte) (*SignedCall, error) {
 			f.fail(refuse(ReasonMalformed, "countersign-explain of a call is %s, or left out", explainYes))
 		}
 	}
+	if f.has(fieldInterface) {
+		if call.Interface = f.str(fieldInterface); call.Interface == "" { // it would pass for left out
+			f.fail(refuse(ReasonMalformed, "countersign-interface is empty"))
+		}
+	}
 	sc.Digest = sha256.Sum256(body)
 	sc.digestField = f.digest(body, sc.Digest)
 	if f.err != nil {

@@ -83,6 +83,14 @@ func TestVerifyRequestRefuses(t *testing.T) {
 		"explain twice": {func(_ *exchange, r *http.Request) {
 			r.Header[HeaderExplain] = []string{"?1", "?1"}
 		}, ReasonMalformed},
+		"interface not covered":     {set(HeaderInterface, `"`+anInterface+`"`), ReasonMissingComponent},
+		"interface is empty":        {set(HeaderInterface, `""`), ReasonMalformed},
+		"interface is no digest":    {set(HeaderInterface, `"sha256:0"`), ReasonMalformed},
+		"interface is a token":      {set(HeaderInterface, "sha256:0"), ReasonMalformed},
+		"interface with parameters": {set(HeaderInterface, `"`+anInterface+`";a`), ReasonMalformed},
+		"interface twice": {func(_ *exchange, r *http.Request) {
+			r.Header[HeaderInterface] = []string{`"` + anInterface + `"`, `"` + anInterface + `"`}
+		}, ReasonMalformed},
 		"query not covered": {func(_ *exchange, r *http.Request) {
 			r.URL.RawQuery = "a=b"
 		}, ReasonMissingComponent},

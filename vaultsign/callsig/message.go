@@ -32,6 +32,7 @@ type Call struct {
 	Traceparent string      // W3C trace context, or ""
 	Hops        int         // how many calls led to this one; 0 from outside
 	Explain     bool        // asks for Return.Explain
+	Interface   string      // sha256:<hex> of the callee's interface that the caller was built with; "" if it does not say
 	Body        []byte      // covered through its SHA-256 digest; not copied, so leave it alone until verified
 }
 
@@ -177,6 +178,8 @@ func (c *Call) check() error {
 		return refuse(ReasonMalformed, "bad traceparent")
 	case c.Hops < 0 || c.Hops > maxHops:
 		return refuse(ReasonMalformed, "countersign-hops is not 0 to %d", maxHops)
+	case c.Interface != "" && !countersign.ValidDigest(c.Interface):
+		return refuse(ReasonMalformed, "countersign-interface is not sha256: and 64 hexadecimal digits")
 	}
 	if ms := c.Deadline.UnixMilli(); ms <= 0 || ms > maxDeadlineMS {
 		return refuse(ReasonMalformed, "bad countersign-deadline")

@@ -103,3 +103,6 @@ func (p *pair) call() Call {
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// anInterface is the digest of some interface.
+const anInterface = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"

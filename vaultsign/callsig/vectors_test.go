@@ -180,6 +180,7 @@ func (w *vectorWorld) calls(t *testing.T) []callVector {
 			Name: "a function calls a function, which fails", Signer: "quote", Nonce: "YW5vdGhlciBub25jZSE",
 			call: Call{
 				Caller: quote, Callee: tax, Deadline: deadline, ID: `call-"2"`, Body: body, Hops: 1,
+				Interface:   anInterface,
 				Traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 			},
 			ret: Return{Status: 422, Code: countersign.CodeFailed, Body: []byte(`{"title":"no such region"}`)},
@@ -226,7 +227,7 @@ func (w *vectorWorld) session(t *testing.T) sessionVector {
 		Name: "the first call of a session", Signer: "quote",
 		call: Call{
 			Caller: quote.ID(), Callee: tax.ID(), Deadline: w.now.Add(time.Second), ID: "call-4", Hops: 1,
-			Body: []byte(`{"region":"EU"}`),
+			Body: []byte(`{"region":"EU"}`), Interface: anInterface,
 		},
 		ret: Return{Status: 200, Body: []byte(`{"rate":0.2}`)},
 	}
