@@ -9,6 +9,7 @@ import (
 
 	"countersign/artifact"
 	"countersign/hclspec"
+	"countersign/interfaces"
 	"countersign/vaultsign/attest"
 	"countersign/vaultsign/keyring"
 	"countersign/vaultsign/transit"
@@ -44,7 +45,22 @@ func (s *start) admit(ctx context.Context) error {
 		s.host.log.Warn("an artifact could not be cached", "artifact", ref.String(), "error", s.loaded.NotKept)
 	}
 	s.event("Artifact verified: signed with %s, built from commit %s of %s", s.attested.Key, s.attested.Commit, s.attested.Repository)
+	if err := s.readInterface(); err != nil {
+		return err
+	}
 	return s.readSpec()
+}
+
+// readInterface parses the verified interface document.
+func (s *start) readInterface() error {
+	var err error
+	if s.face, err = interfaces.Parse(s.loaded.Interface); err != nil {
+		return invalid("the artifact's interface document: %v", err)
+	}
+	if s.face.Function != s.request.Function {
+		return invalid("the artifact's interface document is about function %.64q, not %q", s.face.Function, s.request.Function)
+	}
+	return nil
 }
 
 // keyRing returns the function's public keys: Vault's answer joined to what this node has kept, or what it has kept

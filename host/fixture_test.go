@@ -17,6 +17,7 @@ import (
 	"countersign/host/runtime"
 	"countersign/host/runtime/limits"
 	"countersign/host/wasm"
+	"countersign/interfaces"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/identitytest"
 	"countersign/vaultsign/identity/issue"
@@ -42,6 +43,7 @@ type fixture struct {
 	tb   testing.TB
 	ca   *identitytest.Authority
 	host *Host
+	face *interfaces.Document // of the tasks that are made next
 }
 
 func newFixture(tb testing.TB) *fixture {
@@ -90,7 +92,8 @@ func (f *fixture) run(function string, spec hclspec.Function, edit func(*task)) 
 		identity: issue.NewRenewer(f.ca.Identity(f.tb, id), issue.RenewerConfig{})}
 	t.status = control.Status{TaskID: t.request.TaskID, AllocID: t.request.AllocID, Function: function, State: control.Running}
 	edit(t)
-	t.instance = f.host.calls.Prepare(calls.InstanceConfig{Allocation: t.request.AllocID, Spec: t.spec, SVID: id, Identity: t.identity.Current})
+	t.instance = f.host.calls.Prepare(calls.InstanceConfig{Allocation: t.request.AllocID, Spec: t.spec, SVID: id, Identity: t.identity.Current,
+		Interface: f.face})
 	f.host.mu.Lock()
 	f.host.tasks[t.request.TaskID] = t
 	f.host.mu.Unlock()

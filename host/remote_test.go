@@ -91,7 +91,7 @@ func (ns *nodes) publish() {
 			t := targets[name]
 			t.Function = name
 			t.Endpoints = append(t.Endpoints, router.Listed{Allocation: p.task.request.AllocID, Node: string(rune('a' + p.node)),
-				Address: ns.at[p.node], Passing: true})
+				Address: ns.at[p.node], Interface: p.task.instance.InterfaceDigest(), Passing: true})
 			targets[name] = t
 		}
 		for name, t := range targets {
@@ -243,6 +243,7 @@ type forged struct {
 
 func (f forged) ID() string                   { return f.allocation }
 func (f forged) Identity() *identity.Identity { return f.self }
+func (f forged) BuiltWith(string) []byte      { return nil }
 
 // TestHostDiesDuringCalls kills the host of one of two instances while it executes a call.
 func TestHostDiesDuringCalls(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"countersign/host/runtime"
 	"countersign/host/runtime/limits"
 	"countersign/host/wasm"
+	"countersign/interfaces"
 	"countersign/vaultsign/attest"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/issue"
@@ -34,6 +35,7 @@ type start struct {
 	loaded   *artifact.Loaded
 	attested *attest.Attestation
 	spec     *hclspec.Function
+	face     *interfaces.Document
 	renewer  *issue.Renewer
 	task     *task
 	wants    bool // the routes to what the task calls are followed
@@ -79,7 +81,7 @@ func (h *Host) Start(ctx context.Context, request control.StartRequest) (reply c
 func (s *start) load(ctx context.Context) error {
 	t := &task{request: s.request, spec: s.spec, identity: s.renewer, ended: make(chan struct{})}
 	t.instance = s.host.calls.Prepare(calls.InstanceConfig{Allocation: s.request.AllocID, Artifact: s.request.Artifact,
-		Spec: s.spec, SVID: s.svid, Identity: s.renewer.Current})
+		Spec: s.spec, SVID: s.svid, Identity: s.renewer.Current, Interface: s.face})
 	s.task = t
 	var out, errs io.Writer
 	for path, w := range map[string]*io.Writer{s.request.StdoutPath: &out, s.request.StderrPath: &errs} {

@@ -14,12 +14,17 @@ import (
 
 // receive is the callee's side of a call on this node: verify, run, sign the return. An error means that the call was
 // refused before the instance accepted it, so nothing is signed; what fails after that is a signed return.
-func (in *Instance) receive(ctx context.Context, session *callsig.Session, call *callsig.SignedCall) (*callsig.SignedReturn, error) {
+func (in *Instance) receive(
+	ctx context.Context, from *Instance, session *callsig.Session, call *callsig.SignedCall,
+) (*callsig.SignedReturn, error) {
 	if err := in.checkSize(int64(len(call.Call.Body))); err != nil {
 		return nil, err
 	}
 	if err := callsig.VerifyCall(session, in.config.SVID, call, time.Now()); err != nil {
 		return nil, problem.OfSignature(in.Function(), err)
+	}
+	if err := in.fits(call.Call.Interface, from); err != nil {
+		return nil, err
 	}
 	ctx, stop, err := in.receivable(ctx, session, &call.Call)
 	if err != nil {
@@ -58,7 +63,7 @@ func (n *Node) callee(allocation, function string) link.Callee {
 func (l linked) Terms() link.Terms {
 	call := l.Spec().Call
 	return link.Terms{Timeout: call.Timeout, Idempotent: call.Idempotent, MaxRequest: call.MaxRequest,
-		MaxResponse: call.MaxResponse, Release: l.Release()}
+		MaxResponse: call.MaxResponse, Release: l.Release(), Interface: l.InterfaceDigest()}
 }
 
 // Permit implements link.Callee. The caller's host has asked Consul's intentions as well, but a node that somebody took

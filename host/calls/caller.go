@@ -27,7 +27,8 @@ const maxHops = 16
 // Call is the caller's side of a call: permit, then route, sign, deliver and verify the return, elsewhere again if the
 // first instance can't be had. It implements countersign.Caller for the instance's function.
 func (in *Instance) Call(ctx context.Context, parent *countersign.Invocation, callee string, request []byte) ([]byte, error) {
-	o := outgoing{from: in, node: in.node, parent: parent, callee: callee, request: request, began: time.Now(), route: telemetry.RouteLocal}
+	o := outgoing{from: in, node: in.node, parent: parent, callee: callee, request: request, built: in.faces.built[callee].digest,
+		began: time.Now(), route: telemetry.RouteLocal}
 	tm := in.node.config.Telemetry
 	ctx, span := tm.Start(ctx, parent.Traceparent, telemetry.Client, callee, telemetry.Caller(in.Function()))
 	o.trace = span.Traceparent()
@@ -49,6 +50,7 @@ type outgoing struct {
 	request []byte
 	began   time.Time
 	trace   string // traceparent that goes along
+	built   string // digest of the callee's interface that the caller was built with; "" without any
 
 	route      string // that the last attempt took
 	allocation string // that it went to
@@ -61,7 +63,8 @@ func (o *outgoing) call(ctx context.Context) ([]byte, error) {
 		o.node.Refused(o.callee, telemetry.SideCaller, err)
 		return nil, err
 	}
-	query := router.Query{Caller: o.from.Function(), Callee: o.callee, Allowed: o.from.lists, Header: o.header}
+	query := router.Query{Caller: o.from.Function(), Callee: o.callee, Allowed: o.from.lists, Header: o.header,
+		Fits: o.from.misfits.fits(o.built)}
 	next := func() (*router.Choice[*Instance], *router.Policy, error) {
 		choice, err := o.node.Route(&query)
 		if err != nil {
@@ -80,6 +83,9 @@ func (o *outgoing) call(ctx context.Context) ([]byte, error) {
 	var reply []byte
 	err := retry.Do(ctx, &o.node.retry, o.callee, next, func(choice *router.Choice[*Instance], _ *router.Policy) (err error) {
 		reply, err = o.attempt(ctx, choice)
+		if countersign.CodeOf(err) == countersign.CodeInterfaceMismatch {
+			query.Fits = o.from.misfits.fits(o.built)
+		}
 		return err
 	})
 	return reply, err
@@ -127,7 +133,7 @@ func (o *outgoing) header(name string) string {
 // message makes the call that is signed. timeout is what the callee's spec gives a call.
 func (o *outgoing) message(ctx context.Context, callee identity.ID, timeout time.Duration, limits *router.Policy) callsig.Call {
 	return callsig.Call{Caller: o.from.config.SVID, Callee: callee, Deadline: o.deadline(ctx, timeout, limits), ID: NewCallID(),
-		Traceparent: o.trace, Hops: o.parent.Hops + 1, Body: o.request}
+		Traceparent: o.trace, Hops: o.parent.Hops + 1, Interface: o.built, Body: o.request}
 }
 
 // deadline is when the caller stops waiting: what is left of its own time, and at most what the callee's spec and the

@@ -8,6 +8,7 @@ import (
 
 	"countersign"
 	"countersign/hclspec"
+	"countersign/interfaces"
 	"countersign/telemetry"
 	"countersign/vaultsign/identity"
 )
@@ -25,14 +26,19 @@ type InstanceConfig struct {
 	Spec       *hclspec.Function         // attested
 	SVID       identity.ID               // the function's SPIFFE ID
 	Identity   func() *identity.Identity // current call key and certificate
+	Interface  *interfaces.Document      // attested
 }
 
 // Instance is one running allocation of a function: the callee of inbound calls and the caller of outbound ones.
 type Instance struct {
 	node    *Node
 	config  InstanceConfig
+	faces   faces
 	runtime Runtime
 	served  *telemetry.Served // counts its calls
+
+	verdicts sync.Map // interfaces that callers of this host were built with: digest → true, or the error that refuses them
+	misfits  misfits  // of what the instance calls
 
 	mu    sync.Mutex
 	calls int           // accepted and not yet answered
@@ -41,7 +47,9 @@ type Instance struct {
 }
 
 // Prepare makes an instance that can't be called before Add.
-func (n *Node) Prepare(config InstanceConfig) *Instance { return &Instance{node: n, config: config} }
+func (n *Node) Prepare(config InstanceConfig) *Instance {
+	return &Instance{node: n, config: config, faces: facesOf(config.Interface)}
+}
 
 // ID is the allocation's ID. It implements router.Instance.
 func (in *Instance) ID() string { return in.config.Allocation }

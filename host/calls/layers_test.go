@@ -70,7 +70,7 @@ func TestLocalCallsAreVerified(t *testing.T) {
 			must(t, err)
 			sc := c.signed(keys, to, "1")
 			change(sc)
-			if _, err := to.receive(t.Context(), keys.callee, sc); countersign.CodeOf(err) != countersign.CodeUnverified || runs.calls != 0 {
+			if _, err := to.receive(t.Context(), c.Instance, keys.callee, sc); countersign.CodeOf(err) != countersign.CodeUnverified || runs.calls != 0 {
 				t.Errorf("%v, %d calls were executed", err, runs.calls)
 			}
 		})
@@ -81,9 +81,9 @@ func TestLocalCallsAreVerified(t *testing.T) {
 		keys, err := c.node.sessions.between(c.Instance, to, time.Now().Add(time.Second))
 		must(t, err)
 		sc := c.signed(keys, to, "1")
-		_, err = to.receive(t.Context(), keys.callee, sc)
+		_, err = to.receive(t.Context(), c.Instance, keys.callee, sc)
 		must(t, err)
-		if _, err := to.receive(t.Context(), keys.callee, sc); countersign.CodeOf(err) != countersign.CodeReplayed || runs.calls != 1 {
+		if _, err := to.receive(t.Context(), c.Instance, keys.callee, sc); countersign.CodeOf(err) != countersign.CodeReplayed || runs.calls != 1 {
 			t.Errorf("%v, %d calls were executed", err, runs.calls)
 		}
 	})
@@ -104,9 +104,9 @@ func TestLocalReturnsAreVerified(t *testing.T) {
 			keys, err := c.node.sessions.between(c.Instance, to, time.Now().Add(time.Second))
 			must(t, err)
 			sc, other := c.signed(keys, to, "1"), c.signed(keys, to, "1")
-			sr, err := to.receive(t.Context(), keys.callee, sc)
+			sr, err := to.receive(t.Context(), c.Instance, keys.callee, sc)
 			must(t, err)
-			otherReturn, err := to.receive(t.Context(), keys.callee, other)
+			otherReturn, err := to.receive(t.Context(), c.Instance, keys.callee, other)
 			must(t, err)
 			change(sr, otherReturn)
 			ctx, hops := Explain(t.Context())
@@ -226,7 +226,7 @@ func TestSizeOfACall(t *testing.T) {
 	keys, err := c.node.sessions.between(c.Instance, to, time.Now().Add(time.Second))
 	must(t, err)
 	sc := c.signed(keys, to, "123")
-	if _, err := to.receive(t.Context(), keys.callee, sc); countersign.CodeOf(err) != countersign.CodeTooLarge {
+	if _, err := to.receive(t.Context(), c.Instance, keys.callee, sc); countersign.CodeOf(err) != countersign.CodeTooLarge {
 		t.Errorf("within the host: %v", err)
 	}
 	if _, err := (linked{to}).Run(t.Context(), &sc.Call); countersign.CodeOf(err) != countersign.CodeTooLarge {

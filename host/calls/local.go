@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"countersign"
 	"countersign/host/problem"
 	"countersign/host/retry"
 	"countersign/router"
@@ -21,8 +22,11 @@ func (o *outgoing) local(ctx context.Context, to *Instance, limits *router.Polic
 	if err != nil {
 		return nil, problem.OfSignature(o.callee, err)
 	}
-	answer, err := to.receive(ctx, keys.callee, signed)
+	answer, err := to.receive(ctx, o.from, keys.callee, signed)
 	if err != nil {
+		if countersign.CodeOf(err) == countersign.CodeInterfaceMismatch {
+			o.from.misfits.add(o.built, to.InterfaceDigest())
+		}
 		return nil, &retry.Failure{Kind: retry.Refused, Err: err}
 	}
 	return o.answered(ctx, keys, signed, answer)

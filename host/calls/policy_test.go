@@ -13,6 +13,7 @@ import (
 	"countersign"
 	"countersign/hclspec"
 	"countersign/host/link"
+	"countersign/interfaces"
 	"countersign/router"
 	"countersign/telemetry"
 	"countersign/tests/nobody"
@@ -69,6 +70,7 @@ func (c *caller) trust() *identity.Bundle { return c.ca.Bundle }
 type far struct {
 	self       *identity.Identity
 	idempotent bool
+	face       string // digest of its interface, as its host says
 	calls      atomic.Int32
 	conns      chan net.Conn
 	run        func(ctx context.Context) error // of a refusal; nil: it was executed
@@ -76,9 +78,19 @@ type far struct {
 
 func (f *far) Identity() *identity.Identity { return f.self }
 func (f *far) Terms() link.Terms {
-	return link.Terms{Timeout: 5 * time.Second, Idempotent: f.idempotent, MaxRequest: 64, MaxResponse: 1 << 10}
+	return link.Terms{Timeout: 5 * time.Second, Idempotent: f.idempotent, MaxRequest: 64, MaxResponse: 1 << 10, Interface: f.face}
 }
 func (f *far) Permit(identity.ID) error { return nil }
+
+// Serves refuses every interface but the callee's own.
+func (f *far) Serves(document []byte) (string, error) {
+	d, err := interfaces.ParseInterface(document)
+	if err != nil {
+		return "", err
+	}
+	return d.Digest(), countersign.Errorf(countersign.CodeInterfaceMismatch, "tax", "it does not fit")
+}
+
 func (f *far) Run(ctx context.Context, _ *callsig.Call) (callsig.Return, error) {
 	f.calls.Add(1)
 	if f.run != nil {

@@ -55,6 +55,9 @@ func (o *outgoing) failure(err error) *retry.Failure {
 		return &retry.Failure{Kind: retry.Unreachable, Err: &countersign.CallError{
 			Code: countersign.CodeUnavailable, Function: o.callee, Err: err, Reason: "the instance's host can't be reached"}}
 	case errors.As(err, &refused):
+		if refused.Code == countersign.CodeInterfaceMismatch {
+			o.from.misfits.add(o.built, refused.Interface)
+		}
 		return &retry.Failure{Kind: retry.Refused, Err: &countersign.CallError{
 			Code: refused.Code, Function: o.callee, Reason: refused.Reason, Err: err}}
 	case errors.As(err, &signature):

@@ -20,6 +20,7 @@ import (
 	"countersign/host/control"
 	"countersign/host/problem"
 	"countersign/host/retry"
+	"countersign/interfaces"
 	"countersign/router"
 	"countersign/telemetry"
 	"countersign/vaultsign/callsig"
@@ -73,6 +74,7 @@ type made struct {
 	f          *fixture
 	runtime    calls.Runtime
 	allocation string
+	face       *interfaces.Document
 }
 
 // run makes a callable instance. edit gives it a runtime, and perhaps another allocation.
@@ -90,7 +92,7 @@ func (f *fixture) run(function string, spec hclspec.Function, edit func(*made)) 
 	edit(m)
 	self := f.ca.Identity(f.tb, id)
 	m.Instance = f.calls.Prepare(calls.InstanceConfig{Allocation: m.allocation, Spec: &spec, SVID: id,
-		Identity: func() *identity.Identity { return self }})
+		Identity: func() *identity.Identity { return self }, Interface: m.face})
 	f.calls.Add(m.Instance, m.runtime)
 	return m
 }

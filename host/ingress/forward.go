@@ -225,6 +225,8 @@ func refusalIn(response *http.Response) *countersign.CallError {
 	case problem.Status(code):
 	case problem.Status(countersign.CodeOverloaded):
 		code = countersign.CodeOverloaded
+	case problem.Status(countersign.CodeInterfaceMismatch):
+		code = countersign.CodeInterfaceMismatch
 	default:
 		return nil
 	}

@@ -2,12 +2,14 @@ package ingress
 
 import (
 	"slices"
+	"strconv"
 
 	"countersign"
 	"countersign/host/calls"
 	"countersign/host/link"
 	"countersign/host/retry"
 	"countersign/router"
+	"countersign/vaultsign/callsig"
 )
 
 // routeFunc begins the routing of one call from outside. header returns fields of the request. The function that it
@@ -25,7 +27,7 @@ type place struct {
 
 // routeFromOutside is the routeFunc of calls from outside.
 func (in *Server) routeFromOutside(function string, header func(string) string) nextFunc {
-	query := router.Query{Callee: function, Header: header}
+	query := router.Query{Callee: function, Header: header, Fits: stated(header(callsig.HeaderInterface))}
 	return func() (place, *router.Policy, error) {
 		choice, err := in.node.Route(&query)
 		switch {
@@ -44,6 +46,16 @@ func (in *Server) routeFromOutside(function string, header func(string) string) 
 		query.Tried = append(query.Tried, choice.Remote)
 		return place{target: retry.TargetOf(choice.Remote)}, choice.Policy, nil
 	}
+}
+
+// stated is the Fits of a client that says which interface it was built with; nil for one that does not. Nothing is
+// verified yet: a client can choose by it among the instances that it may call.
+func stated(field string) func(string) bool {
+	digest, err := strconv.Unquote(field)
+	if err != nil || !countersign.ValidDigest(digest) {
+		return nil
+	}
+	return func(met string) bool { return met == digest }
 }
 
 // routeForwarded routes a call that another node passed on to the instance with a TLS server name. Only if that stops

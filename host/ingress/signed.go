@@ -6,6 +6,7 @@ import (
 	"countersign"
 	"countersign/host/calls"
 	"countersign/host/problem"
+	"countersign/host/retry"
 	"countersign/vaultsign/callsig"
 	"countersign/vaultsign/identity"
 )
@@ -38,6 +39,9 @@ func (a *arrival) verifySigned(maxRequest int64) error {
 
 // runSigned runs a verified call and writes its signed return.
 func (a *arrival) runSigned(at *calls.Instance) error {
+	if err := at.FromOutside(a.signed.Call.Interface); err != nil {
+		return &retry.Failure{Kind: retry.Refused, Err: err}
+	}
 	return a.run(at, a.signed.Call.Caller.String(), &a.signed.Call, func(signer callsig.Signer, ret callsig.Return) error {
 		_, err := callsig.SignResponse(a.w.Header(), signer, a.signed, ret, time.Now())
 		return err
