@@ -9,8 +9,9 @@ import (
 )
 
 func TestParseInterface(t *testing.T) {
-	visible := `{"function":"quote","reply":{"kind":"integer"},"request":{"kind":"string"}}`
-	document := `{"calls":{"tax":"sha256:aa","unlisted":"sha256:bb"},` + strings.TrimPrefix(visible, "{")
+	visible := `{"function":"quote","reply":{"format":"int32","kind":"integer"},"request":{"kind":"string"}}`
+	const tax = `{"reply":{"kind":"boolean"},"request":{"kind":"any"}}`
+	document := `{"calls":{"tax":` + tax + `,"unlisted":` + tax + `},` + strings.TrimPrefix(visible, "{")
 	got, err := ParseInterface("quote", []byte(document), []string{"tax", "fx"})
 	if err != nil {
 		t.Fatal(err)
@@ -18,11 +19,14 @@ func TestParseInterface(t *testing.T) {
 	if want := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(visible))); got.Digest != want {
 		t.Errorf("digest = %s, want that of %s: %s", got.Digest, visible, want)
 	}
-	if want := map[string]string{"tax": "sha256:aa"}; !reflect.DeepEqual(got.Calls, want) {
+	digest := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(`{"function":"tax",`+tax[1:])))
+	if want := map[string]string{"tax": digest}; !reflect.DeepEqual(got.Calls, want) {
 		t.Errorf("calls = %v, want %v: only what the spec permits", got.Calls, want)
 	}
+	if len(got.Built) != 1 || got.Built["tax"].Digest() != digest || got.Own.Digest() != got.Digest {
+		t.Errorf("interfaces %+v and %v", got.Own, got.Built)
+	}
 	spaced := strings.ReplaceAll(document, ":", " :\n")
-	spaced = strings.ReplaceAll(spaced, "sha256 :\n", "sha256:")
 	if other, err := ParseInterface("quote", []byte(spaced), nil); err != nil || other.Digest != got.Digest {
 		t.Errorf("with other white space: digest %v, error %v; want the same digest", other, err)
 	}
@@ -31,10 +35,10 @@ func TestParseInterface(t *testing.T) {
 func TestParseInterfaceRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ document, want string }{
 		"not JSON":        {"nope", "interface document"},
-		"no request":      {`{"function":"quote","reply":{}}`, "missing"},
-		"no name":         {`{"request":{},"reply":{}}`, `calls itself ""`},
-		"another's name":  {`{"function":"tax","request":{},"reply":{}}`, `calls itself "tax"`},
-		"calls not a map": {`{"function":"quote","request":{},"reply":{},"calls":[1]}`, "interface document"},
+		"no request":      {`{"calls":{},"function":"quote","reply":{"kind":"any"}}`, "request"},
+		"no name":         {`{"calls":{},"request":{"kind":"any"},"reply":{"kind":"any"}}`, "function"},
+		"another's name":  {`{"calls":{},"function":"tax","request":{"kind":"any"},"reply":{"kind":"any"}}`, `calls itself "tax"`},
+		"calls not a map": {`{"function":"quote","request":{"kind":"any"},"reply":{"kind":"any"},"calls":[1]}`, "calls"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := ParseInterface("quote", []byte(tc.document), nil); err == nil ||

@@ -2,8 +2,6 @@ package sdk
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -13,10 +11,15 @@ import (
 // which makes the encoding canonical: sorted keys, no white space.
 
 type interfaceDocument struct {
-	Calls    map[string]string `json:"calls"` // callee → digest of its interface as this program was built
-	Function string            `json:"function"`
-	Reply    *typeShape        `json:"reply"`
-	Request  *typeShape        `json:"request"`
+	Calls    map[string]calleeShape `json:"calls"` // the functions that this program can call, as it was built with them
+	Function string                 `json:"function"`
+	Reply    *typeShape             `json:"reply"`
+	Request  *typeShape             `json:"request"`
+}
+
+type calleeShape struct {
+	Reply   *typeShape `json:"reply"`
+	Request *typeShape `json:"request"`
 }
 
 type interfaceCore struct {
@@ -30,8 +33,9 @@ type typeShape struct {
 	Fields   []fieldShape `json:"fields,omitempty"` // of an object, in order of name
 	Format   string       `json:"format,omitempty"` // of a string or number: int64, float32, base64, date-time…
 	Items    *typeShape   `json:"items,omitempty"`  // of an array
+	Keys     string       `json:"keys,omitempty"`   // format of a map's keys, if they are not plain strings
 	Kind     string       `json:"kind"`             // any, array, boolean, integer, map, number, object, ref, string
-	Length   int          `json:"length,omitempty"` // of an array of fixed length
+	Length   *int         `json:"length,omitempty"` // of an array of fixed length
 	Nullable bool         `json:"nullable,omitempty"`
 	Up       int          `json:"up,omitempty"`     // of a ref: the type that encloses this place by so many levels
 	Values   *typeShape   `json:"values,omitempty"` // of a map
@@ -43,7 +47,7 @@ type fieldShape struct {
 	Type     *typeShape `json:"type"`
 }
 
-// describe returns the canonical {function, reply, request}, whose SHA-256 is the interface digest.
+// describe returns what callers see, {function, reply, request}. The SHA-256 of its encoding is the interface digest.
 func (d definition) describe() (*interfaceCore, error) {
 	request, err := shapeOf(d.request)
 	if err != nil {
@@ -68,7 +72,7 @@ func describeProgram() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("interface of function %q: %w", name, err)
 	}
-	doc := interfaceDocument{Calls: map[string]string{}, Function: name, Request: own.Request, Reply: own.Reply}
+	doc := interfaceDocument{Calls: map[string]calleeShape{}, Function: name, Request: own.Request, Reply: own.Reply}
 	for callee, d := range registry.definitions {
 		if callee == name {
 			continue
@@ -77,12 +81,7 @@ func describeProgram() ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("interface of function %q: %w", callee, err)
 		}
-		text, err := canonical(core)
-		if err != nil {
-			return nil, err
-		}
-		sum := sha256.Sum256(text)
-		doc.Calls[callee] = "sha256:" + hex.EncodeToString(sum[:])
+		doc.Calls[callee] = calleeShape{Reply: core.Reply, Request: core.Request}
 	}
 	return canonical(doc)
 }

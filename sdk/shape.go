@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 var (
@@ -54,12 +55,7 @@ func describeType(t reflect.Type, path []reflect.Type) (*typeShape, error) {
 	path = append(slices.Clip(path), t)
 	switch t.Kind() {
 	case reflect.Pointer:
-		shape, err := describeType(t.Elem(), path)
-		if err != nil {
-			return nil, err
-		}
-		shape.Nullable = true
-		return shape, nil
+		return describePointer(t, path)
 	case reflect.Slice, reflect.Array:
 		return describeList(t, path)
 	case reflect.Map:
@@ -85,9 +81,25 @@ func opaqueShape(t reflect.Type) *typeShape {
 	case either(jsonMarshaler, jsonUnmarshaler):
 		return &typeShape{Kind: "any"}
 	case either(textMarshaler, textUnmarshaler):
-		return &typeShape{Kind: "string"}
+		return &typeShape{Kind: "string", Format: "text"}
 	}
 	return nil
+}
+
+// describePointer takes pointers to pointers for one: JSON has one null.
+func describePointer(t reflect.Type, path []reflect.Type) (*typeShape, error) {
+	elem := t.Elem()
+	for n := 0; elem.Kind() == reflect.Pointer; n++ {
+		if elem = elem.Elem(); n > 100 {
+			return nil, fmt.Errorf("JSON can't carry the type %v: it points to itself", t)
+		}
+	}
+	shape, err := describeType(elem, path)
+	if err != nil {
+		return nil, err
+	}
+	shape.Nullable = true
+	return shape, nil
 }
 
 func describeList(t reflect.Type, path []reflect.Type) (*typeShape, error) {
@@ -100,22 +112,26 @@ func describeList(t reflect.Type, path []reflect.Type) (*typeShape, error) {
 	}
 	shape := &typeShape{Kind: "array", Items: items}
 	if t.Kind() == reflect.Array {
-		shape.Length = t.Len()
+		length := t.Len()
+		shape.Length = &length
 	}
 	return shape, nil
 }
 
 func describeMap(t reflect.Type, path []reflect.Type) (*typeShape, error) {
 	key := t.Key()
-	_, integer := integerFormats[key.Kind()]
-	if key.Kind() != reflect.String && !integer && !key.Implements(textMarshaler) {
+	keys := integerFormats[key.Kind()]
+	switch {
+	case key.Implements(textMarshaler) || reflect.PointerTo(key).Implements(textUnmarshaler):
+		keys = "text"
+	case key.Kind() != reflect.String && keys == "":
 		return nil, fmt.Errorf("JSON can't carry the key type of %v", t)
 	}
 	values, err := describeType(t.Elem(), path)
 	if err != nil {
 		return nil, err
 	}
-	return &typeShape{Kind: "map", Values: values}, nil
+	return &typeShape{Kind: "map", Keys: keys, Values: values}, nil
 }
 
 func describeStruct(t reflect.Type, path []reflect.Type) (*typeShape, error) {
@@ -125,13 +141,37 @@ func describeStruct(t reflect.Type, path []reflect.Type) (*typeShape, error) {
 		if err != nil {
 			return nil, fmt.Errorf("field %s of %v: %w", c.field.Name, t, err)
 		}
-		if c.has("string") && (inner.Kind == "integer" || inner.Kind == "number" || inner.Kind == "boolean") {
-			inner = &typeShape{Kind: "string", Format: strings.TrimSpace("quoted " + inner.Format)}
+		if c.has("string") {
+			inner = quoted(c.field.Type, inner)
 		}
-		optional := c.has("omitempty") || c.has("omitzero")
+		optional := c.has("omitempty") || c.has("omitzero") || c.absent
 		shape.Fields = append(shape.Fields, fieldShape{Name: c.name, Optional: optional, Type: inner})
 	}
 	return shape, nil
+}
+
+// quoted is the shape of a field with the option ",string": encoding/json puts scalars, and unnamed pointers to them,
+// between quotation marks, and leaves all others as they are.
+func quoted(t reflect.Type, shape *typeShape) *typeShape {
+	if t.Kind() == reflect.Pointer && t.Name() == "" {
+		t = t.Elem()
+	}
+	if t.Kind() == reflect.Pointer || t != numberType && opaqueShape(t) != nil {
+		return shape
+	}
+	switch shape.Kind {
+	case "integer", "number", "boolean", "string":
+	default:
+		return shape
+	}
+	if shape.Format == "base64" {
+		return shape
+	}
+	of := shape.Format
+	if of == "" {
+		of = shape.Kind
+	}
+	return &typeShape{Kind: "string", Format: "quoted " + of, Nullable: shape.Nullable}
 }
 
 // candidate is a struct field that JSON may show.
@@ -140,7 +180,8 @@ type candidate struct {
 	tagged  bool // the name comes from a tag
 	options []string
 	field   reflect.StructField
-	depth   int // levels of embedding
+	depth   int  // levels of embedding
+	absent  bool // it is left out where a pointer to an embedded struct is nil
 }
 
 func (c candidate) has(option string) bool { return slices.Contains(c.options, option) }
@@ -148,7 +189,7 @@ func (c candidate) has(option string) bool { return slices.Contains(c.options, o
 // visibleFields returns the fields that encoding/json shows, in order of their JSON names: of several with one name
 // the least deeply embedded wins, then the one with a tag; if that leaves several, there is none.
 func visibleFields(t reflect.Type) []candidate {
-	all := candidates(t, 0, map[reflect.Type]bool{})
+	all := candidates(t, 0, false, map[reflect.Type]bool{})
 	slices.SortStableFunc(all, func(a, b candidate) int {
 		if c := strings.Compare(a.name, b.name); c != 0 {
 			return c
@@ -180,7 +221,7 @@ func rank(c candidate) int {
 }
 
 // candidates collects the fields of t and of the structs embedded in it. seen holds the types that enclose t.
-func candidates(t reflect.Type, depth int, seen map[reflect.Type]bool) []candidate {
+func candidates(t reflect.Type, depth int, absent bool, seen map[reflect.Type]bool) []candidate {
 	if seen[t] {
 		return nil
 	}
@@ -194,22 +235,36 @@ func candidates(t reflect.Type, depth int, seen map[reflect.Type]bool) []candida
 		if tag == "-" {
 			continue
 		}
+		if !validTag(name) {
+			name = ""
+		}
 		embedded := f.Type
 		if f.Anonymous && embedded.Kind() == reflect.Pointer && f.Type.Name() == "" {
 			embedded = embedded.Elem()
 		}
 		if f.Anonymous && name == "" && embedded.Kind() == reflect.Struct && opaqueShape(embedded) == nil {
-			all = append(all, candidates(embedded, depth+1, seen)...)
+			all = append(all, candidates(embedded, depth+1, absent || embedded != f.Type, seen)...)
 			continue
 		}
 		if !f.IsExported() {
 			continue
 		}
-		c := candidate{name: name, tagged: name != "", options: strings.Split(options, ","), field: f, depth: depth}
+		c := candidate{name: name, tagged: name != "", options: strings.Split(options, ","), field: f, depth: depth,
+			absent: absent}
 		if name == "" {
 			c.name = f.Name
 		}
 		all = append(all, c)
 	}
 	return all
+}
+
+// validTag is encoding/json's rule for the names that a tag can give; with any other it goes by the field's name.
+func validTag(name string) bool {
+	for _, c := range name {
+		if !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c) {
+			return false
+		}
+	}
+	return true
 }

@@ -33,6 +33,21 @@ type embedding struct {
 	Quoted  int64 `json:"quoted,string"`
 }
 
+type quotes struct {
+	B bool        `json:",string"`
+	I *int        `json:",string"`
+	L []bool      `json:",string"`
+	N json.Number `json:",string"`
+	P **int       `json:",string"`
+	S string      `json:",string"`
+}
+
+type Other struct{ Same string }
+
+type twice struct{ Next **twice }
+
+type itself *itself
+
 func TestShapes(t *testing.T) {
 	tests := []struct {
 		value any
@@ -45,10 +60,13 @@ func TestShapes(t *testing.T) {
 		{"", `{"kind":"string"}`},
 		{[]byte{}, `{"format":"base64","kind":"string"}`},
 		{[3]string{}, `{"items":{"kind":"string"},"kind":"array","length":3}`},
-		{map[int]bool{}, `{"kind":"map","values":{"kind":"boolean"}}`},
+		{[0]string{}, `{"items":{"kind":"string"},"kind":"array","length":0}`},
+		{map[string]bool{}, `{"kind":"map","values":{"kind":"boolean"}}`},
+		{map[int]bool{}, `{"keys":"int64","kind":"map","values":{"kind":"boolean"}}`},
+		{map[netip.Addr]bool{}, `{"keys":"text","kind":"map","values":{"kind":"boolean"}}`},
 		{new(int), `{"format":"int64","kind":"integer","nullable":true}`},
 		{time.Time{}, `{"format":"date-time","kind":"string"}`},
-		{netip.Addr{}, `{"kind":"string"}`},
+		{netip.Addr{}, `{"format":"text","kind":"string"}`},
 		{json.RawMessage{}, `{"kind":"any"}`},
 		{json.Number(""), `{"kind":"number"}`},
 		{struct{ A any }{}, `{"fields":[{"name":"A","type":{"kind":"any"}}],"kind":"object"}`},
@@ -62,6 +80,15 @@ func TestShapes(t *testing.T) {
 			`{"name":"-","type":{"format":"int64","kind":"integer"}},` +
 			`{"name":"id","type":{"kind":"string"}},` +
 			`{"name":"quoted","type":{"format":"quoted int64","kind":"string"}}],"kind":"object"}`},
+		{quotes{}, `{"fields":[` +
+			`{"name":"B","type":{"format":"quoted boolean","kind":"string"}},` +
+			`{"name":"I","type":{"format":"quoted int64","kind":"string","nullable":true}},` +
+			`{"name":"L","type":{"items":{"kind":"boolean"},"kind":"array"}},` +
+			`{"name":"N","type":{"format":"quoted number","kind":"string"}},` +
+			`{"name":"P","type":{"format":"int64","kind":"integer","nullable":true}},` +
+			`{"name":"S","type":{"format":"quoted string","kind":"string"}}],"kind":"object"}`},
+		{struct{ *Other }{}, `{"fields":[{"name":"Same","optional":true,"type":{"kind":"string"}}],"kind":"object"}`},
+		{twice{}, `{"fields":[{"name":"Next","type":{"kind":"ref","nullable":true,"up":2}}],"kind":"object"}`},
 	}
 	_ = embedding{private: 1}.private
 	for _, tt := range tests {
@@ -77,7 +104,7 @@ func TestShapes(t *testing.T) {
 }
 
 func TestShapesThatJSONCannotCarry(t *testing.T) {
-	for _, value := range []any{make(chan int), func() {}, complex(1, 2), map[struct{}]int{}, struct{ F []func() }{}} {
+	for _, value := range []any{make(chan int), func() {}, complex(1, 2), map[struct{}]int{}, struct{ F []func() }{}, new(itself)} {
 		if shape, err := shapeOf(reflect.TypeOf(value)); err == nil {
 			t.Errorf("%T has the shape %+v", value, shape)
 		}

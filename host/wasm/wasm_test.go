@@ -16,6 +16,7 @@ import (
 	"countersign"
 	"countersign/host/runtime"
 	"countersign/host/runtime/limits"
+	"countersign/interfaces"
 )
 
 func TestInvoke(t *testing.T) {
@@ -181,13 +182,17 @@ func TestDescribe(t *testing.T) {
 	if err != nil || !bytes.Equal(doc, again) {
 		t.Errorf("described again: %s, %v", again, err)
 	}
-	got := decode[struct {
-		Function string            `json:"function"`
-		Calls    map[string]string `json:"calls"`
-		Request  json.RawMessage   `json:"request"`
-	}](t, doc)
-	if got.Function != "caller" || len(got.Calls) != 2 || !strings.HasPrefix(got.Calls["adder"], "sha256:") {
-		t.Errorf("interface document %s", doc)
+	got, err := interfaces.Parse(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	adder, err := Describe(context.Background(), guests["adder"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	callee, err := interfaces.Parse(adder)
+	if err != nil || got.Function != "caller" || len(got.Calls) != 2 || got.Calls["adder"].Digest() != callee.Digest() {
+		t.Errorf("%v, interface documents %s and %s", err, doc, adder)
 	}
 }
 

@@ -36,7 +36,7 @@ func publishing(t *testing.T, k *vaulttest.Keys, store artifact.Store, commitDig
 		},
 		Function: &hclspec.Function{Name: "quote"}, SpecSource: []byte("function \"quote\" {}\n"),
 	}
-	document := []byte(`{"calls":{},"function":"quote","reply":{"kind":"integer"},"request":{"kind":"string"}}`)
+	document := []byte(`{"calls":{},"function":"quote","reply":{"format":"int64","kind":"integer"},"request":{"kind":"string"}}`)
 	open := func(artifact.Reference) (artifact.Store, error) { return store, nil }
 	o := Options{Environment: env, Builder: "https://build.example/v1", Open: open}
 	p := New(o, []*load.Source{source}, progress.NewRecorder(nil))

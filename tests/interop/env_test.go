@@ -88,7 +88,7 @@ func contents(function string) artifact.Contents {
 	return artifact.Contents{
 		Function: function, Wasm: []byte("\x00asm\x01\x00\x00\x00 " + function),
 		Spec:      []byte(`function "` + function + `" {}`),
-		Interface: []byte(`{"function":"` + function + `","request":{},"reply":{}}`),
+		Interface: []byte(`{"function":"` + function + `","request":{"kind":"any"},"reply":{"kind":"any"},"calls":{}}`),
 	}
 }
 
