@@ -11,7 +11,9 @@ import (
 	"countersign/pipeline/load"
 	"countersign/pipeline/nomad"
 	"countersign/pipeline/progress"
+	"countersign/pipeline/registry"
 	"countersign/pipeline/routes"
+	"countersign/pipeline/vault"
 )
 
 // CanaryOptions is what ending canaries is told by its user.
@@ -79,6 +81,11 @@ func connect(e *apply.Engine, environment string) (*consul.Client, error) {
 	if e.Cluster, err = nomad.New(e.Environment.Nomad); err != nil {
 		return nil, err
 	}
+	keys, err := vault.Keys(e.Environment.Vault)
+	if err != nil {
+		return nil, err
+	}
+	e.Artifacts = registry.NewReader(e.Environment, keys)
 	e.Hosts = hosts.New(e.Environment)
 	client, err := consul.New(e.Environment.Consul)
 	e.Routes, e.Instances = client, client

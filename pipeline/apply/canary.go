@@ -11,8 +11,8 @@ import (
 	"countersign/release"
 )
 
-// checkCanaries tells which functions get a canary, and refuses what would disturb one that is open.
-func (r *Rollout) checkCanaries(now *routes.Entries) error {
+// checkCanaries tells which functions get a canary, since the user wants one or since they break callers, and refuses what would disturb one that is open.
+func (r *Rollout) checkCanaries(now *routes.Entries, documents release.Interfaces) error {
 	open, callers := now.Canaries(), release.Callers(release.Callees(r.running))
 	var errs []error
 	for _, f := range r.functions {
@@ -26,6 +26,8 @@ func (r *Rollout) checkCanaries(now *routes.Entries) error {
 		next, runs := f.next.ID(), r.running[f.name].ID()
 		c, isOpen := open[f.name]
 		switch {
+		case isOpen && r.goesOn(f, c) && (runs == c.Stable || runs == c.Release):
+			f.canary, f.takesOver = &c, true
 		case isOpen && (r.Canary == 0 || c.Release != next):
 			errs = append(errs, endFirst(f.name, fmt.Sprintf("release %s gets %s of the calls", c.Release, c.Share)))
 		case isOpen && runs != c.Stable && runs != c.Release:
@@ -34,7 +36,10 @@ func (r *Rollout) checkCanaries(now *routes.Entries) error {
 			f.canary = &c
 		case r.Canary != 0 && runs != "" && runs != next:
 			f.canary = &routes.Canary{Function: f.name, Stable: runs, Release: next}
-			errs = append(errs, now.CheckForeign(f.name), r.checkCanaryInterface(f))
+			errs = append(errs, now.CheckForeign(f.name))
+		case runs != "" && runs != next && r.breaks(f, documents):
+			f.canary, f.takesOver = &routes.Canary{Function: f.name, Stable: runs, Release: next}, true
+			errs = append(errs, now.CheckForeign(f.name))
 		}
 	}
 	return errors.Join(errs...)
@@ -48,18 +53,6 @@ func endFirst(function, what string) error {
 	}
 }
 
-// checkCanaryInterface refuses a canary with another interface than the release that runs: callers would meet both.
-func (r *Rollout) checkCanaryInterface(f *function) error {
-	if r.running[f.name].InterfaceDigest == f.next.InterfaceDigest {
-		return nil
-	}
-	callers := release.Callers(r.callees(true))[f.name]
-	if callers == nil {
-		return nil
-	}
-	return &CanaryMisfitError{Function: f.name, Callers: callers}
-}
-
 // checkCanaryPlan refuses what a canary can't be: anything but a new job version beside a stable one, or one that runs.
 func (r *Rollout) checkCanaryPlan(ctx context.Context, f *function) error {
 	switch {
@@ -68,6 +61,8 @@ func (r *Rollout) checkCanaryPlan(ctx context.Context, f *function) error {
 	case f.plan.Action == nomad.ActionUpdate && f.plan.Canary:
 		return r.Cluster.AwaitStable(ctx, f.name)
 	case f.plan.Action == nomad.ActionAwait && f.plan.Canarying():
+		return nil
+	case f.plan.Action == nomad.ActionNone && f.takesOver: // it was promoted, and what followed was interrupted
 		return nil
 	}
 	return endFirst(f.name, fmt.Sprintf("and its job is not one that waits to be promoted (%s)", f.plan.Action))

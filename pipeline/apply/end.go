@@ -21,26 +21,34 @@ const settleTime = time.Second
 
 // Promote has the canaries of functions, or all that are open, take over: all calls go to the new release, then the
 // release before stops. It returns the canaries with the share that each had, also after an error. The errors are
-// *NoCanaryError and *nomad.CanaryGoneError, which leave everything as it was, and those of waiting.
+// *NoCanaryError, *MisfitCanariesError and *nomad.CanaryGoneError, which leave everything as it was, and those of waiting.
 func (e *Engine) Promote(ctx context.Context, functions []string) ([]routes.Canary, error) {
-	return e.end(ctx, functions, e.promote)
+	return e.end(ctx, functions, func(c routes.Canary) string { return c.Release }, true, e.promote)
 }
 
 // Abort ends the canaries of functions, or all that are open: all calls go to the release before, then the new one stops.
 // It returns the canaries with the share that each had, also after an error.
 func (e *Engine) Abort(ctx context.Context, functions []string) ([]routes.Canary, error) {
-	return e.end(ctx, functions, e.abort)
+	return e.end(ctx, functions, func(c routes.Canary) string { return c.Stable }, false, e.abort)
 }
 
-// end ends canaries one after the other, and then takes permissions away that only what stopped needed.
-func (e *Engine) end(ctx context.Context, functions []string, end func(context.Context, routes.Canary) error) (
-	[]routes.Canary, error) {
+// end ends canaries one after the other, callers first, and then takes permissions away that only what stopped needed.
+func (e *Engine) end(ctx context.Context, functions []string, left func(routes.Canary) string, strict bool,
+	end func(context.Context, routes.Canary) error) ([]routes.Canary, error) {
 	now, err := e.Routes.Entries(ctx)
 	if err != nil {
 		return nil, err
 	}
 	canaries, err := chosen(now.Canaries(), functions)
 	if err != nil {
+		return canaries, err
+	}
+	running, err := e.Cluster.Running(ctx)
+	if err != nil {
+		return canaries, err
+	}
+	order(canaries, running)
+	if err := e.fits(ctx, canaries, now.Canaries(), running, left, strict); err != nil {
 		return canaries, err
 	}
 	var errs []error
@@ -77,6 +85,11 @@ func (e *Engine) promote(ctx context.Context, c routes.Canary) error {
 	if err := e.lead(ctx, c, routes.Whole); err != nil {
 		return err
 	}
+	return e.replace(ctx, c)
+}
+
+// replace has the canary of a function, to which all calls are led, take over, and closes it.
+func (e *Engine) replace(ctx context.Context, c routes.Canary) error {
 	var started *nomad.Started
 	err := e.Steps.Step(c.Function, progress.StepPromote, func(func(string)) (o progress.Outcome, err error) {
 		started, err = e.Cluster.Promote(ctx, c.Function)

@@ -8,6 +8,7 @@ import (
 
 	"countersign/artifact"
 	"countersign/hclspec"
+	"countersign/interfaces"
 	"countersign/pipeline/consul"
 	"countersign/pipeline/nomad"
 	"countersign/pipeline/progress"
@@ -35,6 +36,7 @@ type Cluster interface {
 	Promotable(ctx context.Context, function, canary string) error
 	Promote(ctx context.Context, function string) (*nomad.Started, error)
 	Abort(ctx context.Context, function, stable, canary string) (*nomad.Started, error)
+	Release(ctx context.Context, function, id string) (release.Function, error)
 	AwaitGone(ctx context.Context, function, release string, tell func(string)) error
 }
 
@@ -62,7 +64,11 @@ type Engine struct {
 	Instances Instances
 	Hosts     Hosts
 	Artifacts Artifacts // only needed for rollouts
+	Published Artifacts // likewise: what runs; nil: Artifacts
 	Steps     *progress.Recorder
+
+	// Described returns the interface document of an artifact that is not published yet, or nil. It may be nil itself.
+	Described func(release.Function) *interfaces.Document
 
 	routing []string
 }

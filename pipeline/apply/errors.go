@@ -2,7 +2,6 @@ package apply
 
 import (
 	"fmt"
-	"strings"
 )
 
 // RecordError says that an artifact is not what the record says that names it. Nothing was run.
@@ -18,18 +17,6 @@ func (e *RecordError) Error() string {
 
 // Unverified tells that something was checked and refused.
 func (e *RecordError) Unverified() bool { return true }
-
-// CanaryMisfitError refuses a canary whose callers would meet two interfaces. Nothing was run.
-type CanaryMisfitError struct {
-	Function string
-	Callers  []string
-}
-
-// Error implements error.
-func (e *CanaryMisfitError) Error() string {
-	return fmt.Sprintf("a canary of function %q would have another interface than the release that runs, and its callers "+
-		"(%s) would meet both: deploy it with its callers and without -canary", e.Function, strings.Join(e.Callers, ", "))
-}
 
 // NoCanaryError says that no canary of a function is open.
 type NoCanaryError struct{ Function string }

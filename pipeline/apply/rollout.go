@@ -23,13 +23,14 @@ type Rollout struct {
 
 // function is one function of a rollout. Only one step at a time works on it.
 type function struct {
-	name    string
-	next    release.Function
-	job     []byte
-	canary  *routes.Canary // if it runs beside another release, or is to
-	plan    *nomad.Plan
-	started *nomad.Started
-	healthy int
+	name      string
+	next      release.Function
+	job       []byte
+	canary    *routes.Canary // if it runs beside another release, or is to
+	takesOver bool           // the canary is there for callers of the release before, and takes over when they are gone
+	plan      *nomad.Plan
+	started   *nomad.Started
+	healthy   int
 }
 
 // Result is what a rollout did about one function.
@@ -56,7 +57,7 @@ func (r *Rollout) Result(name string) Result {
 // Check tells whether the functions of a record would fit to what runs, and to the canaries that are open. It needs no
 // more of the record than what is known before anything is signed, so a deploy that does not fit publishes nothing. The
 // rollout is there even if the error says that it must not be run; the error is a *release.MisfitError, a
-// *CanaryMisfitError, a *failure.ConflictError, or several of them.
+// *failure.ConflictError, or several of them.
 func (e *Engine) Check(ctx context.Context, record *release.Record) (*Rollout, error) {
 	r := &Rollout{Engine: e, byName: map[string]*function{}, waves: record.Waves()}
 	for _, name := range slices.Concat(r.waves...) {
@@ -68,14 +69,14 @@ func (e *Engine) Check(ctx context.Context, record *release.Record) (*Rollout, e
 		if r.running, err = e.Cluster.Running(ctx); err != nil {
 			return progress.Outcome{}, err
 		}
-		if err := release.Fit(record.Functions, r.running); err != nil {
+		if err := release.Fit(record.Functions, r.running, r.documents(ctx)); err != nil {
 			return progress.Outcome{}, err
 		}
 		now, err := e.Routes.Entries(ctx)
 		if err != nil {
 			return progress.Outcome{}, err
 		}
-		return progress.Did("callers and callees fit"), r.checkCanaries(now)
+		return progress.Did("callers and callees fit"), r.checkCanaries(now, r.documents(ctx))
 	})
 }
 
@@ -95,9 +96,12 @@ func (r *Rollout) Run(ctx context.Context, record *release.Record) error {
 		return err
 	}
 	if err := r.runWaves(ctx); err != nil {
-		return err
+		return r.leftBeside(r.functions, err)
 	}
 	if err := r.shift(ctx); err != nil {
+		return err
+	}
+	if err := r.takeOver(ctx); err != nil {
 		return err
 	}
 	return r.narrow(ctx)

@@ -42,23 +42,26 @@ func (r *Rollout) hasCanary(name string) bool {
 	return r.byName[name] != nil && r.byName[name].canary != nil
 }
 
+// shares tells whether the function has a canary that is to get a share of the calls.
+func (f *function) shares() bool { return f.canary != nil && !f.takesOver }
+
 // shift gives the canaries of this rollout, which are healthy, their share of the calls.
 func (r *Rollout) shift(ctx context.Context) error {
-	if !slices.ContainsFunc(r.functions, func(f *function) bool { return f.canary != nil }) {
+	if !slices.ContainsFunc(r.functions, (*function).shares) {
 		return nil
 	}
 	return r.Steps.Step("", progress.StepShift, func(func(string)) (progress.Outcome, error) {
 		o, err := r.change(ctx, func(now *routes.Entries) (changes, error) {
 			c := changes{none: r.Canary.String() + " of the calls, as before"}
 			for _, f := range r.functions {
-				if f.canary != nil {
+				if f.shares() {
 					c.list = append(c.list, routes.PlanShare(*f.canary, r.Canary, now)...)
 				}
 			}
 			return c, nil
 		})
 		for _, f := range r.functions {
-			if err == nil && f.canary != nil {
+			if err == nil && f.shares() {
 				f.canary.Share = r.Canary
 			}
 		}

@@ -71,6 +71,21 @@ func (c *Cluster) Running(ctx context.Context) (map[string]release.Function, err
 	return running, nil
 }
 
+// Release returns a release of a function that Nomad still knows as a version of its job.
+func (c *Cluster) Release(ctx context.Context, function, id string) (release.Function, error) {
+	versions, _, _, err := c.client.Jobs().Versions(function, false, query(ctx))
+	if err != nil {
+		return release.Function{}, fmt.Errorf("read the versions of job %q: %w", function, c.wrap(err))
+	}
+	for _, version := range versions { // latest first
+		if releaseOf(version) == id {
+			f, _, err := job.ReadMeta(function, version.Meta)
+			return f, err
+		}
+	}
+	return release.Function{}, fmt.Errorf("no version of job %q with release %s is left in Nomad", function, id)
+}
+
 // Deployment is what the job of a function is to run.
 type Deployment struct {
 	Artifact  string    // OCI reference with a digest
