@@ -9,10 +9,9 @@ import (
 
 // Interface is what a function looks like to its callers, and what it expects of the functions that it calls.
 type Interface struct {
-	Digest string                           // sha256:<hex> of the part that callers see
-	Calls  map[string]string                // callee -> digest of the callee's interface that the artifact was built with
-	Own    *interfaces.Interface            // the part that callers see
-	Built  map[string]*interfaces.Interface // callee -> its interface that the artifact was built with
+	Digest   string               // sha256:<hex> of the part that callers see
+	Calls    map[string]string    // callee -> digest of the callee's interface that the artifact was built with
+	Document *interfaces.Document // the whole; its Calls may have more callees
 }
 
 // ParseInterface reads the interface document of function. calls are the functions that its spec lets it call: what
@@ -26,10 +25,10 @@ func ParseInterface(function string, document []byte, calls []string) (*Interfac
 		return nil, fmt.Errorf("the artifact of function %q calls itself %q: make the name in sdk.Define, in the spec and "+
 			"in the BUILD file the same", function, doc.Function)
 	}
-	i := &Interface{Digest: doc.Digest(), Own: &doc.Interface, Calls: map[string]string{}, Built: map[string]*interfaces.Interface{}}
+	i := &Interface{Digest: doc.Digest(), Calls: map[string]string{}, Document: doc}
 	for callee, built := range doc.Calls {
 		if slices.Contains(calls, callee) {
-			i.Calls[callee], i.Built[callee] = built.Digest(), built
+			i.Calls[callee] = built.Digest()
 		}
 	}
 	return i, nil

@@ -41,13 +41,9 @@ func built(t *testing.T, environmentFile string, callees map[string][]string) (d
 	t.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
 	var m load.Manifest
 	for name, list := range callees {
-		calls := map[string]string{}
-		for _, callee := range list {
-			calls[callee] = digestOf(t, callee)
-		}
 		module := "\x00asm " + name
 		write(t, filepath.Join(dir, "cache/countersign/interfaces", fmt.Sprintf("%x.json", sha256.Sum256([]byte(module)))),
-			document(t, name, calls))
+			document(t, name, list...))
 		quoted, err := json.Marshal(append([]string{}, list...))
 		if err != nil {
 			t.Fatal(err)
@@ -84,25 +80,19 @@ func write(t *testing.T, file, content string) string {
 	return file
 }
 
-// document is the interface document of a function.
-func document(t *testing.T, name string, calls map[string]string) string {
+// document is the interface document of a function, which calls others like it.
+func document(t *testing.T, name string, callees ...string) string {
 	t.Helper()
-	b, err := json.Marshal(map[string]any{
-		"function": name, "calls": calls, "reply": map[string]string{"kind": "integer"}, "request": map[string]string{"kind": "string"},
-	})
+	request, reply := map[string]string{"kind": "string"}, map[string]string{"format": "int64", "kind": "integer"}
+	calls := map[string]any{}
+	for _, callee := range callees {
+		calls[callee] = map[string]any{"request": request, "reply": reply}
+	}
+	b, err := json.Marshal(map[string]any{"function": name, "calls": calls, "reply": reply, "request": request})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(b)
-}
-
-func digestOf(t *testing.T, name string) string {
-	t.Helper()
-	digest, err := artifact.InterfaceDigest([]byte(document(t, name, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return digest
 }
 
 // directory is a registry on disk: one repository for all functions.

@@ -136,8 +136,9 @@ func (d *deploy) newEngine(cluster *nomad.Cluster, keys *transit.Client) *apply.
 			Environment: d.environment, JobsDir: d.JobsDir, Canary: d.Canary, PlanOnly: d.PlanOnly, Timeout: d.Timeout,
 		},
 		Cluster: cluster, Routes: d.consul, Instances: d.consul, Hosts: hosts.New(d.environment), Steps: d.steps,
-		Artifacts: registry.NewReader(d.environment, keys),
+		Artifacts: registry.NewReader(d.environment, keys), Described: d.publication.Described,
 	}
+	e.Published = e.Artifacts
 	if d.PlanOnly {
 		e.Artifacts = d.publication // nothing of it is published, see apply.Artifacts
 	}

@@ -43,7 +43,7 @@ func TestSignPublishAndVerify(t *testing.T) {
 	}
 	contents := artifact.Contents{
 		Function: name, Wasm: []byte("\x00asm " + name), Spec: f.SpecSource,
-		Interface: []byte(document(t, name, map[string]string{})),
+		Interface: []byte(document(t, name)),
 	}
 	if _, _, err := artifact.Push(t.Context(), store, contents); err != nil {
 		t.Fatal(err)

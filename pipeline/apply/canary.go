@@ -12,7 +12,7 @@ import (
 )
 
 // checkCanaries tells which functions get a canary, and refuses what would disturb one that is open.
-func (r *Rollout) checkCanaries(now *routes.Entries) error {
+func (r *Rollout) checkCanaries(now *routes.Entries, documents release.Interfaces) error {
 	open, callers := now.Canaries(), release.Callers(release.Callees(r.running))
 	var errs []error
 	for _, f := range r.functions {
@@ -34,7 +34,7 @@ func (r *Rollout) checkCanaries(now *routes.Entries) error {
 			f.canary = &c
 		case r.Canary != 0 && runs != "" && runs != next:
 			f.canary = &routes.Canary{Function: f.name, Stable: runs, Release: next}
-			errs = append(errs, now.CheckForeign(f.name), r.checkCanaryInterface(f))
+			errs = append(errs, now.CheckForeign(f.name), r.checkCanaryInterface(f, documents))
 		}
 	}
 	return errors.Join(errs...)
@@ -48,16 +48,32 @@ func endFirst(function, what string) error {
 	}
 }
 
-// checkCanaryInterface refuses a canary with another interface than the release that runs: callers would meet both.
-func (r *Rollout) checkCanaryInterface(f *function) error {
-	if r.running[f.name].InterfaceDigest == f.next.InterfaceDigest {
+// checkCanaryInterface refuses a canary whose callers would meet a release that they can't call: they meet the one that
+// runs and the canary, and so do the callers of this deploy and those that they replace.
+func (r *Rollout) checkCanaryInterface(f *function, documents release.Interfaces) error {
+	runs := r.running[f.name]
+	if runs.InterfaceDigest == f.next.InterfaceDigest {
 		return nil
 	}
-	callers := release.Callers(r.callees(true))[f.name]
-	if callers == nil {
+	var misfits []release.Misfit
+	for _, caller := range release.Callers(r.callees(true))[f.name] {
+		next := r.byName[caller]
+		if from, ok := r.running[caller]; ok {
+			if m := release.Meet(caller, from, f.name, f.next, documents); m != nil {
+				m.Caller.Runs = next == nil
+				misfits = append(misfits, *m)
+			}
+		}
+		if next != nil {
+			if m := release.Meet(caller, next.next, f.name, runs, documents); m != nil {
+				misfits = append(misfits, *m)
+			}
+		}
+	}
+	if misfits == nil {
 		return nil
 	}
-	return &CanaryMisfitError{Function: f.name, Callers: callers}
+	return &CanaryMisfitError{Function: f.name, Misfits: misfits}
 }
 
 // checkCanaryPlan refuses what a canary can't be: anything but a new job version beside a stable one, or one that runs.

@@ -2,12 +2,14 @@ package apply
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	consul "github.com/hashicorp/consul/api"
 
+	"countersign/interfaces"
 	"countersign/pipeline/failure"
 	"countersign/pipeline/nomad"
 	"countersign/pipeline/routes"
@@ -30,7 +32,7 @@ func canarying(share routes.Share, digit string) *Rollout {
 		functions: []*function{quote}, byName: map[string]*function{"quote": quote}, waves: [][]string{{"quote"}},
 		running: map[string]release.Function{
 			"quote": {ArtifactDigest: digest("a"), InterfaceDigest: digest("1"), Callees: []string{"fx"}},
-			"cart":  {ArtifactDigest: digest("c"), Callees: []string{"quote"}},
+			"cart":  {ArtifactDigest: digest("c"), Callees: []string{"quote"}, Calls: map[string]string{"quote": digest("1")}},
 		},
 	}
 }
@@ -50,6 +52,52 @@ func opening(c routes.Canary, share routes.Share) *routes.Entries {
 	}
 	return now
 }
+
+// documents reads the interface documents of what evolved made.
+func documents(name string, f release.Function) (*interfaces.Document, error) {
+	src, ok := strings.CutPrefix(f.Repository, "document:")
+	if !ok {
+		return nil, errors.New("it is not there")
+	}
+	return interfaces.Parse([]byte(src))
+}
+
+const (
+	before  = `"reply":{"kind":"object"}`
+	andMore = `"reply":{"kind":"object","fields":[{"name":"more","optional":true,"type":{"kind":"string"}}]}`
+)
+
+// evolved gives quote, as it runs and as its caller knows it, an interface, and the canary another.
+func evolved(t *testing.T, r *Rollout, reply string) {
+	t.Helper()
+	of := func(name, calls, reply string) release.Function {
+		f := release.Function{Repository: fmt.Sprintf(`document:{"calls":{%s},"function":%q,%s,"request":{"kind":"any"}}`, calls, name, reply)}
+		doc, err := documents(name, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.InterfaceDigest = doc.Digest(); calls != "" {
+			f.Calls = map[string]string{"quote": doc.Calls["quote"].Digest()}
+		}
+		return f
+	}
+	from := func(f *release.Function, is release.Function) {
+		f.Repository, f.InterfaceDigest, f.Calls = is.Repository, is.InterfaceDigest, is.Calls
+	}
+	runs, cart, next := r.running["quote"], r.running["cart"], r.functions[0]
+	from(&runs, of("quote", "", before))
+	from(&cart, of("cart", `"quote":{`+before+`,"request":{"kind":"any"}}`, before))
+	from(&next.next, of("quote", "", reply))
+	r.running["quote"], r.running["cart"] = runs, cart
+	// The new cart needs what only the new quote has.
+	newCart := &function{name: "cart", next: release.Function{ArtifactDigest: digest("9"), Callees: []string{"quote"}}}
+	needs := strings.Replace(reply, `"optional":true,`, "", 1)
+	from(&newCart.next, of("cart", `"quote":{`+needs+`,"request":{"kind":"any"}}`, before))
+	r.byName["new cart"] = newCart
+}
+
+// replaceCart makes the new cart that evolved made part of the deploy.
+func replaceCart(r *Rollout) { r.byName["cart"] = r.byName["new cart"] }
 
 func TestCheckCanaries(t *testing.T) {
 	opened := opening(testCanary, 1000) // from release a to b
@@ -77,7 +125,12 @@ func TestCheckCanaries(t *testing.T) {
 		{"replace by what ran before", 0, "a", opened, nil, false, "promote quote"},
 		{"another canary while one is open", 1000, "e", opened, nil, false, "abort quote"},
 		{"somebody ran a third release", 1000, "b", ended, nil, false, "neither"},
-		{"other interface, and somebody calls it", 1000, "b", &routes.Entries{}, newInterface, true, "(cart)"},
+		{"other interface, and what it is can't be told", 1000, "b", &routes.Entries{}, newInterface, true, "cart (running"},
+		{"other interface that serves who calls it", 1000, "b", &routes.Entries{}, func(r *Rollout) { evolved(t, r, andMore) }, true, ""},
+		{"other interface that does not serve who calls it", 1000, "b", &routes.Entries{},
+			func(r *Rollout) { evolved(t, r, `"reply":{"kind":"any"}`) }, true, `cart (running, not part of this deploy) was built with quote's reply`},
+		{"other interface, and a new caller meets the release that runs", 1000, "b", &routes.Entries{},
+			func(r *Rollout) { evolved(t, r, andMore); replaceCart(r) }, true, `field "more"`},
 		{"other interface, and nobody calls it", 1000, "b", &routes.Entries{},
 			func(r *Rollout) { newInterface(r); delete(r.running, "cart") }, true, ""},
 		{"other interface, and its caller has a canary", 0, "b", other("cart"), newInterface, false, `"cart"`},
@@ -87,7 +140,7 @@ func TestCheckCanaries(t *testing.T) {
 			if tc.change != nil {
 				tc.change(r)
 			}
-			err := r.checkCanaries(tc.now)
+			err := r.checkCanaries(tc.now, documents)
 			if (err != nil) != (tc.refuse != "") || err != nil && !strings.Contains(err.Error(), tc.refuse) {
 				t.Fatalf("checkCanaries: %v, want an error with %q", err, tc.refuse)
 			}
@@ -109,7 +162,7 @@ func TestCheckCanaries(t *testing.T) {
 
 func TestPlanRoutes(t *testing.T) {
 	r := canarying(1000, "b")
-	if err := r.checkCanaries(&routes.Entries{}); err != nil {
+	if err := r.checkCanaries(&routes.Entries{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	r.functions[0].plan.Canary = true

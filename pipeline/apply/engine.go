@@ -8,6 +8,7 @@ import (
 
 	"countersign/artifact"
 	"countersign/hclspec"
+	"countersign/interfaces"
 	"countersign/pipeline/consul"
 	"countersign/pipeline/nomad"
 	"countersign/pipeline/progress"
@@ -62,7 +63,11 @@ type Engine struct {
 	Instances Instances
 	Hosts     Hosts
 	Artifacts Artifacts // only needed for rollouts
+	Published Artifacts // likewise: what runs; nil: Artifacts
 	Steps     *progress.Recorder
+
+	// Described returns the interface document of an artifact that is not published yet, or nil. It may be nil itself.
+	Described func(release.Function) *interfaces.Document
 
 	routing []string
 }

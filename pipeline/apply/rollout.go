@@ -68,14 +68,14 @@ func (e *Engine) Check(ctx context.Context, record *release.Record) (*Rollout, e
 		if r.running, err = e.Cluster.Running(ctx); err != nil {
 			return progress.Outcome{}, err
 		}
-		if err := release.Fit(record.Functions, r.running); err != nil {
+		if err := release.Fit(record.Functions, r.running, r.documents(ctx)); err != nil {
 			return progress.Outcome{}, err
 		}
 		now, err := e.Routes.Entries(ctx)
 		if err != nil {
 			return progress.Outcome{}, err
 		}
-		return progress.Did("callers and callees fit"), r.checkCanaries(now)
+		return progress.Did("callers and callees fit"), r.checkCanaries(now, r.documents(ctx))
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"countersign/artifact"
 	"countersign/hclspec"
+	"countersign/interfaces"
 	"countersign/pipeline/load"
 	"countersign/pipeline/progress"
 	"countersign/pipeline/registry"
@@ -148,6 +149,16 @@ func (p *Publication) Read(_ context.Context, wanted release.Function) (*artifac
 		}
 	}
 	return nil, nil, fmt.Errorf("%s is not part of this plan", wanted.Reference())
+}
+
+// Described returns the interface document of an artifact that was described, published or not, or nil.
+func (p *Publication) Described(wanted release.Function) *interfaces.Document {
+	for _, f := range p.functions {
+		if f.Artifact.Digest == wanted.ArtifactDigest && f.Artifact.Digest != "" {
+			return f.Interface.Document
+		}
+	}
+	return nil
 }
 
 // publish puts artifact and attestation into the registry, as far as it lacks them.
