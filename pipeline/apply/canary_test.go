@@ -89,15 +89,11 @@ func evolved(t *testing.T, r *Rollout, reply string) {
 	from(&cart, of("cart", `"quote":{`+before+`,"request":{"kind":"any"}}`, before))
 	from(&next.next, of("quote", "", reply))
 	r.running["quote"], r.running["cart"] = runs, cart
-	// The new cart needs what only the new quote has.
-	newCart := &function{name: "cart", next: release.Function{ArtifactDigest: digest("9"), Callees: []string{"quote"}}}
+}
 	needs := strings.Replace(reply, `"optional":true,`, "", 1)
 	from(&newCart.next, of("cart", `"quote":{`+needs+`,"request":{"kind":"any"}}`, before))
 	r.byName["new cart"] = newCart
 }
-
-// replaceCart makes the new cart that evolved made part of the deploy.
-func replaceCart(r *Rollout) { r.byName["cart"] = r.byName["new cart"] }
 
 func TestCheckCanaries(t *testing.T) {
 	opened := opening(testCanary, 1000) // from release a to b
@@ -125,12 +121,16 @@ func TestCheckCanaries(t *testing.T) {
 		{"replace by what ran before", 0, "a", opened, nil, false, "promote quote"},
 		{"another canary while one is open", 1000, "e", opened, nil, false, "abort quote"},
 		{"somebody ran a third release", 1000, "b", ended, nil, false, "neither"},
-		{"other interface, and what it is can't be told", 1000, "b", &routes.Entries{}, newInterface, true, "cart (running"},
 		{"other interface that serves who calls it", 1000, "b", &routes.Entries{}, func(r *Rollout) { evolved(t, r, andMore) }, true, ""},
 		{"other interface that does not serve who calls it", 1000, "b", &routes.Entries{},
-			func(r *Rollout) { evolved(t, r, `"reply":{"kind":"any"}`) }, true, `cart (running, not part of this deploy) was built with quote's reply`},
-		{"other interface, and a new caller meets the release that runs", 1000, "b", &routes.Entries{},
-			func(r *Rollout) { evolved(t, r, andMore); replaceCart(r) }, true, `field "more"`},
+			func(r *Rollout) { evolved(t, r, `"reply":{"kind":"any"}`) }, true, ""},
+		{"replace, by another interface that serves who calls it", 0, "b", &routes.Entries{}, func(r *Rollout) { evolved(t, r, andMore) }, false, ""},
+		{"beside: another interface that does not serve who calls it", 0, "b", &routes.Entries{},
+			func(r *Rollout) { evolved(t, r, `"reply":{"kind":"any"}`) }, true, ""},
+		{"beside: what the interfaces are can't be told", 0, "b", &routes.Entries{}, func(r *Rollout) { evolved(t, r, andMore); r.functions[0].next.Repository = "" }, true, ""},
+		{"beside: interrupted before", 0, "b", of(testCanary), nil, true, ""},
+		{"beside: interrupted while it took over", 0, "b", opening(testCanary, routes.Whole), nil, true, ""},
+		{"beside: another one was interrupted", 0, "e", of(testCanary), nil, false, "abort quote"},
 		{"other interface, and nobody calls it", 1000, "b", &routes.Entries{},
 			func(r *Rollout) { newInterface(r); delete(r.running, "cart") }, true, ""},
 		{"other interface, and its caller has a canary", 0, "b", other("cart"), newInterface, false, `"cart"`},
@@ -145,8 +145,7 @@ func TestCheckCanaries(t *testing.T) {
 				t.Fatalf("checkCanaries: %v, want an error with %q", err, tc.refuse)
 			}
 			var conflict *failure.ConflictError
-			var misfit *CanaryMisfitError
-			if err != nil && !errors.As(err, &conflict) && !errors.As(err, &misfit) {
+			if err != nil && !errors.As(err, &conflict) {
 				t.Errorf("the error is %T", err)
 			}
 			c := r.functions[0].canary
@@ -155,6 +154,9 @@ func TestCheckCanaries(t *testing.T) {
 			}
 			if c != nil && (c.Stable != "aaaaaaaaaaaa" || c.Release != "bbbbbbbbbbbb") {
 				t.Errorf("canary %+v; want it from a to b", c)
+			}
+			if beside := strings.HasPrefix(tc.name, "beside") && tc.canary; r.functions[0].takesOver != beside || c != nil && r.functions[0].shares() == beside {
+				t.Errorf("takes over by itself: %t", r.functions[0].takesOver)
 			}
 		})
 	}
