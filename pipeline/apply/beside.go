@@ -25,6 +25,20 @@ func (r *Rollout) breaks(f *function, documents release.Interfaces) bool {
 	return false
 }
 
+// tellBeside names what will run beside the release before.
+func (r *Rollout) tellBeside() string {
+	var names []string
+	for _, f := range r.functions {
+		if f.takesOver {
+			names = append(names, f.name)
+		}
+	}
+	if names == nil {
+		return ""
+	}
+	return "; the interface of " + strings.Join(names, " and ") + " breaks callers that run, so either release runs until they are gone"
+}
+
 // goesOn tells whether c is what an interrupted rollout left of a change that breaks callers.
 func (r *Rollout) goesOn(f *function, c routes.Canary) bool {
 	return r.Canary == 0 && c.Release == f.next.ID() && (c.Share == 0 || c.Share == routes.Whole)

@@ -76,7 +76,8 @@ func (e *Engine) Check(ctx context.Context, record *release.Record) (*Rollout, e
 		if err != nil {
 			return progress.Outcome{}, err
 		}
-		return progress.Did("callers and callees fit"), r.checkCanaries(now, r.documents(ctx))
+		err = r.checkCanaries(now, r.documents(ctx))
+		return progress.Did("callers and callees fit" + r.tellBeside()), err
 	})
 }
 

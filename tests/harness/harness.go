@@ -118,14 +118,18 @@ func (r *Run) build(ctx context.Context, dir, out, pkg string, vars ...string) e
 func (r *Run) Exec(t testing.TB, stdin, program string, args ...string) (string, int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Env = append(os.Environ(), r.Env.Vars()...)
-	cmd.Env = append(cmd.Env, "PATH="+r.Env.BinDir+":"+os.Getenv("PATH"))
+	cmd.Env = r.Environ()
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	if err != nil && cmd.ProcessState == nil {
 		t.Fatalf("%s %v: %v", program, args, err)
 	}
 	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// Environ is this process's environment with the cluster's.
+func (r *Run) Environ() []string {
+	return append(append(os.Environ(), r.Env.Vars()...), "PATH="+r.Env.BinDir+":"+os.Getenv("PATH"))
 }
 
 // Command runs the countersign command.

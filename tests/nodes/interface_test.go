@@ -75,8 +75,8 @@ const spec = `function %q {
     concurrency = 4
   }
   scaling {
-    min = 2
-    max = 4
+    min = 3
+    max = 6
   }
   call {
     timeout    = "5s"
@@ -140,12 +140,23 @@ func shopping(t *testing.T, w *wrong) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for i := range 4 {
-		c := newClient(t, fmt.Sprint("shopper-", i), hostOf(t, i%3+1), hostOf(t, (i+1)%3+1))
+		c := newClient(t, fmt.Sprint("shopper-", i))
 		c.Explain, c.Idempotent = false, true
+		var known []string
+		asked := time.Time{}
+		c.Nodes = func(context.Context, string) ([]string, error) {
+			if time.Since(asked) > time.Second {
+				known, asked = nil, time.Now()
+				for _, at := range instances(t, "shop") {
+					known = append(known, at.address)
+				}
+			}
+			return known, nil
+		}
 		wg.Go(func() {
 			for n := i; ctx.Err() == nil; n++ {
 				w.one(c, n%97)
-				time.Sleep(20 * time.Millisecond)
+				time.Sleep(50 * time.Millisecond)
 			}
 		})
 	}
@@ -181,8 +192,9 @@ func TestChangesOfTypesUnderLoad(t *testing.T) {
 	deploy := func(name string, flags ...string) {
 		t.Helper()
 		args := append([]string{"deploy", "-manifest", manifests[name], "-jobs-dir", filepath.Join(h.Scratch, "jobs")}, flags...)
-		if out, code := h.Command(t, "", args...); code != 0 {
-			t.Fatalf("%s: exit code %d\n%s", name, code, out)
+		out, code := h.Command(t, "", args...)
+		if t.Logf("%s", out); code != 0 {
+			t.Fatalf("%s: exit code %d", name, code)
 		}
 	}
 	deploy("first")
@@ -190,14 +202,23 @@ func TestChangesOfTypesUnderLoad(t *testing.T) {
 	stop := shopping(t, w)
 	defer stop()
 	began := time.Now()
-	for round := range 8 {
-		next := names[random.IntN(len(names))]
-		kind := []string{"deploy", "deploy", "promote", "abort"}[random.IntN(4)]
-		if round == 0 { // in any case
-			next, kind = "a name is changed", "deploy"
+	kinds := []string{"deploy", "interrupted", "promote", "abort"}
+	random.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
+	for _, kind := range kinds {
+		next := at
+		for next == at {
+			next = names[random.IntN(len(names))]
 		}
 		t.Logf("%s: from %q to %q: %s", time.Since(began).Round(time.Second), at, next, kind)
-		if kind == "deploy" || next == at {
+		if kind == "interrupted" {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second+time.Duration(random.Int64N(int64(12*time.Second))))
+			cut := exec.CommandContext(ctx, h.CLI, "deploy", "-manifest", manifests[next], "-jobs-dir", filepath.Join(h.Scratch, "jobs"))
+			cut.Env, cut.Cancel = h.Environ(), func() error { return cut.Process.Signal(os.Interrupt) }
+			out, err := cut.CombinedOutput()
+			cancel()
+			t.Logf("interrupted: %v\n%s", err, out)
+		}
+		if kind == "deploy" || kind == "interrupted" {
 			deploy(next)
 			at = next
 			continue
@@ -212,7 +233,7 @@ func TestChangesOfTypesUnderLoad(t *testing.T) {
 		}
 	}
 	stop()
-	t.Logf("%d calls", w.calls)
+	t.Logf("%s: %d calls", time.Since(began).Round(time.Second), w.calls)
 	if len(w.list) > 0 || w.calls < 100 {
 		t.Errorf("of %d calls %d were not answered rightly, such as\n%s", w.calls, len(w.list), strings.Join(w.list[:min(len(w.list), 20)], "\n"))
 	}
