@@ -77,7 +77,7 @@ type extra struct {
 }
 
 // types compares what the sender writes at a place with what the receiver reads there. optional: the sender leaves out
-// the zero value.
+// the zero value, or the zero value of what this place is a part of.
 func (c *comparison) types(sender, receiver view, at *step, optional bool) {
 	p := pair{sender, receiver, optional}
 	if c.met[p] || c.gaveUp {
@@ -107,28 +107,30 @@ func (c *comparison) types(sender, receiver view, at *step, optional bool) {
 		reason = "an empty one would be read as null"
 	case s.Kind == KindArray && r.Length != nil && (s.Length == nil || *s.Length != *r.Length):
 		reason = "elements would be lost or made up"
+	case s.Kind == KindArray && s.Length != nil && r.Length == nil && optional:
+		reason = "the zero value is left out, and would be read as an empty one"
 	case s.Kind == KindMap && !formatFits(s.Keys, r.Keys):
 	default:
-		c.parts(s, r, at)
+		c.parts(s, r, at, optional && !sender.null)
 		return
 	}
 	c.differ(at, sender.words(2), receiver.words(2), reason)
 }
 
-// parts compares what is in two types of one kind.
-func (c *comparison) parts(s, r *Type, at *step) {
+// parts compares what is in two types of one kind. Where the whole is left out, so is every part.
+func (c *comparison) parts(s, r *Type, at *step, optional bool) {
 	switch s.Kind {
 	case KindArray:
-		c.types(s.Items.view(), r.Items.view(), &step{at, "[]"}, false)
+		c.types(s.Items.view(), r.Items.view(), &step{at, "[]"}, optional && s.Length != nil)
 	case KindMap:
 		c.types(s.Values.view(), r.Values.view(), &step{at, "{}"}, false)
 	case KindObject:
-		c.fields(s.Fields, r.Fields, r, at)
+		c.fields(s.Fields, r.Fields, r, at, optional)
 	}
 }
 
 // fields compares the fields of two objects, each in order of name.
-func (c *comparison) fields(sender, receiver []Field, r *Type, at *step) {
+func (c *comparison) fields(sender, receiver []Field, r *Type, at *step, optional bool) {
 	for len(sender) > 0 || len(receiver) > 0 {
 		switch {
 		case len(receiver) == 0 || len(sender) > 0 && sender[0].Name < receiver[0].Name:
@@ -139,7 +141,7 @@ func (c *comparison) fields(sender, receiver []Field, r *Type, at *step) {
 			receiver = receiver[1:]
 		default:
 			s, r := &sender[0], &receiver[0]
-			c.types(s.Type.view(), r.Type.view(), &step{at, shown(s.Name)}, s.Optional)
+			c.types(s.Type.view(), r.Type.view(), &step{at, shown(s.Name)}, s.Optional || optional)
 			sender, receiver = sender[1:], receiver[1:]
 		}
 	}

@@ -99,6 +99,12 @@ func TestServes(t *testing.T) {
 		"null permitted for objects":   {object(), nullable(object()), "", ""},
 		"null permitted, fixed length": {three(text), nullable(three(text)), "", ""},
 
+		"null permitted in what is left out": {object("a?: " + object("x")), object("a?: " + object("x: "+nullable(text))), "left out", "left out"},
+		"null permitted in null, left out":   {object("a?: " + nullable(object("x"))), object("a?: " + nullable(object("x: "+nullable(text)))), "", ""},
+		"null permitted in a list":           {object("a?: " + list(object("x"))), object("a?: " + list(object("x: "+nullable(text)))), "", ""},
+		"null permitted in three":            {object("a?: " + three(object("x"))), object("a?: " + three(object("x: "+nullable(text)))), "left out", "left out"},
+		"fixed length, left out":             {object("a?: " + three(text)), object("a?: " + list(text)), "read as an empty one", "read as an empty one"},
+
 		"any":             {opaque, opaque, "", ""},
 		"any, null":       {nullable(opaque), opaque, "", ""},
 		"any from string": {text, opaque, "any", "any"},

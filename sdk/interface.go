@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+
+	"countersign/sdk/internal/local"
 )
 
 // Types of the interface document (docs/sdk.md). Fields are declared in the alphabetical order of their JSON names,
@@ -84,6 +86,16 @@ func describeProgram() ([]byte, error) {
 		doc.Calls[callee] = calleeShape{Reply: core.Reply, Request: core.Request}
 	}
 	return canonical(doc)
+}
+
+func init() {
+	local.Describe = func(function string, request, reply reflect.Type) ([]byte, error) {
+		core, err := definition{function, request, reply}.describe()
+		if err != nil {
+			return nil, err
+		}
+		return canonical(core)
+	}
 }
 
 func canonical(v any) ([]byte, error) {

@@ -186,13 +186,8 @@ func TestDescribe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	adder, err := Describe(context.Background(), guests["adder"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	callee, err := interfaces.Parse(adder)
-	if err != nil || got.Function != "caller" || len(got.Calls) != 2 || got.Calls["adder"].Digest() != callee.Digest() {
-		t.Errorf("%v, interface documents %s and %s", err, doc, adder)
+	if got.Function != "caller" || len(got.Calls) != 2 || got.Calls["adder"] == nil || got.Calls["adder"].Reply.Kind != interfaces.KindAny {
+		t.Errorf("interface document %s", doc)
 	}
 }
 

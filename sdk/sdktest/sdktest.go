@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"testing"
 
 	"countersign/sdk"
@@ -29,6 +30,12 @@ func Stub[Req, Reply any](t testing.TB, f *sdk.Function[Req, Reply], h func(cont
 		}
 		return json.Marshal(reply)
 	}))
+}
+
+// Describe returns the interface of a function with these types: the part of its interface document that callers see. A
+// test that compares it with a file notices when a change of a type reaches the callers.
+func Describe(function string, request, reply reflect.Type) ([]byte, error) {
+	return local.Describe(function, request, reply)
 }
 
 // WithCaller returns a context for which sdk.Caller returns the SPIFFE ID id.

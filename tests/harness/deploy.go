@@ -62,6 +62,56 @@ func (r *Run) WasmOf(t testing.TB, function string) string {
 	return path
 }
 
+// Change makes what is deployed of a function until the test ends: it compiles it with changes of its source, each an old
+// text and a new one, by the file's name in the function's repository.
+func (r *Run) Change(t testing.TB, function string, files map[string][2]string) {
+	t.Helper()
+	source, dir := sources[function], t.TempDir()
+	replace := map[string]string{}
+	for file, change := range files {
+		path := filepath.Join(r.Checkout, source.dir, file)
+		src, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(string(src), change[0]) != 1 {
+			t.Fatalf("%s does not hold %q once", path, change[0])
+		}
+		replace[path] = filepath.Join(dir, strings.ReplaceAll(file, "/", "-"))
+		if err := os.WriteFile(replace[path], []byte(strings.Replace(string(src), change[0], change[1], 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, out := filepath.Join(dir, "overlay.json"), filepath.Join(dir, function+".wasm")
+	if err := os.WriteFile(file, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := strings.TrimSpace(os.Getenv("GOFLAGS") + " -overlay=" + file)
+	if err := r.build(t.Context(), filepath.Join(r.Checkout, source.dir), out, source.pkg, "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS="+flags); err != nil {
+		t.Fatal(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.wasm[function]
+	r.wasm[function] = out
+	t.Cleanup(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.wasm[function] = before
+	})
+}
+
+// TryDeploy deploys functions and returns what the command printed and its exit code.
+func (r *Run) TryDeploy(t testing.TB, functions []string, flags ...string) (string, int) {
+	t.Helper()
+	args := append([]string{"deploy", "-manifest", r.Manifest(t, nil, functions...), "-jobs-dir", filepath.Join(r.Scratch, "jobs")}, flags...)
+	return r.Command(t, "", args...)
+}
+
 // nativeOf compiles a function as a static executable and returns its path.
 func (r *Run) nativeOf(t testing.TB, function string) string {
 	t.Helper()

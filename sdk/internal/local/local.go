@@ -4,8 +4,12 @@ package local
 
 import (
 	"context"
+	"reflect"
 	"sync"
 )
+
+// Describe returns the interface of a function with these types. Package sdk sets it.
+var Describe func(function string, request, reply reflect.Type) ([]byte, error)
 
 // Handler answers a call: JSON in, JSON out.
 type Handler func(ctx context.Context, request []byte) ([]byte, error)
