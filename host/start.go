@@ -21,6 +21,7 @@ import (
 	"countersign/vaultsign/attest"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/issue"
+	"countersign/vaultsign/keyring"
 )
 
 // start is one start in the making: the steps of Start fill it in, in order.
@@ -33,6 +34,8 @@ type start struct {
 	login    *issue.Login // the allocation's Vault token
 	loaded   *artifact.Loaded
 	attested *attest.Attestation
+	standing *attested       // of what was admitted
+	ring     keyring.KeyRing // that it was verified with
 	spec     *hclspec.Function
 	renewer  *issue.Renewer
 	task     *task
@@ -77,7 +80,7 @@ func (h *Host) Start(ctx context.Context, request control.StartRequest) (reply c
 
 // load makes the task with its runtime; it is not callable yet.
 func (s *start) load(ctx context.Context) error {
-	t := &task{request: s.request, spec: s.spec, identity: s.renewer, ended: make(chan struct{})}
+	t := &task{request: s.request, spec: s.spec, identity: s.renewer, attested: s.standing, ended: make(chan struct{})}
 	t.instance = s.host.calls.Prepare(calls.InstanceConfig{Allocation: s.request.AllocID, Artifact: s.request.Artifact,
 		Spec: s.spec, SVID: s.svid, Identity: s.renewer.Current})
 	s.task = t
@@ -138,6 +141,9 @@ func (s *start) publish() {
 	h.calls.Add(t.instance, t.runtime)
 	h.log.Info("function started", "function", s.request.Function, "allocation", s.request.AllocID, "artifact", s.request.Artifact,
 		"commit", s.attested.Commit, "key", s.attested.Key.String())
+	if s.standing.standing().behind() {
+		go s.standing.look(h.ctx, s.ring) // the registry may have an attestation that this node has not cached
+	}
 }
 
 // undo gives back what the steps took.

@@ -82,6 +82,7 @@ func TestMetrics(t *testing.T) {
 				{"quote", "a2", "r1", time.Time{}, time.Time{}}},
 			TrustBundle: now.Add(-2 * time.Minute), Snapshot: &Snapshot{now.Add(-3 * time.Second), 7},
 			ReplayEntries: 12, Links: 3,
+			Attested: []Attested{{"quote", "a1", 1, 3, 2}, {"quote", "a2", 2, 2, 1}},
 		}
 	})
 	tel.Edge("", "quote", RouteIngress).Done("", 3*time.Millisecond)

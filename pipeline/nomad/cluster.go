@@ -18,7 +18,8 @@ import (
 
 // Cluster is the Nomad cluster that runs the functions.
 type Cluster struct {
-	client *api.Client
+	client   *api.Client
+	deployer job.Deployer // who has jobs registered; zero: not told
 }
 
 // New returns the cluster that the environment names. What it leaves out comes from Nomad's usual variables:
@@ -47,7 +48,7 @@ func New(env hclspec.Nomad) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a Nomad client for %s: %w", config.Address, err)
 	}
-	return &Cluster{client}, nil
+	return &Cluster{client: client}, nil
 }
 
 // Running returns the functions that the cluster runs now, by name, as far as their jobs tell: without Artifact and Key.
