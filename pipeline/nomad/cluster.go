@@ -87,18 +87,26 @@ func (c *Cluster) Deployed(ctx context.Context, function string) (*Deployment, e
 	if err != nil {
 		return nil, fmt.Errorf("read job %q: %w", function, c.wrap(err))
 	}
+	if name := artifactOf(job); name != "" {
+		d := &Deployment{Artifact: name}
+		if job.SubmitTime != nil {
+			d.Submitted = time.Unix(0, *job.SubmitTime)
+		}
+		return d, nil
+	}
+	return nil, fmt.Errorf("job %q has no task of driver countersign", function)
+}
+
+// artifactOf returns the artifact that a job is to run, "" if it runs no function.
+func artifactOf(job *api.Job) string {
 	for _, group := range job.TaskGroups {
 		for _, task := range group.Tasks {
 			if name, ok := task.Config["artifact"].(string); ok && task.Driver == "countersign" {
-				d := &Deployment{Artifact: name}
-				if job.SubmitTime != nil {
-					d.Submitted = time.Unix(0, *job.SubmitTime)
-				}
-				return d, nil
+				return name
 			}
 		}
 	}
-	return nil, fmt.Errorf("job %q has no task of driver countersign", function)
+	return ""
 }
 
 // registered returns the job that is registered and its latest deployment, each nil if there is none.
