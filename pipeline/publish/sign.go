@@ -30,7 +30,7 @@ func (p *Publication) sign(ctx context.Context, f *Function) (progress.Outcome, 
 	}
 	f.Attestation, err = attest.VerifyAny(bundles, ring, w)
 	if err == nil {
-		return p.signAgain(ctx, f, w, ring.Latest())
+		return p.signAgain(ctx, f, w, ring.Latest(), len(bundles))
 	}
 	if p.PlanOnly {
 		return progress.Nothing("would be signed: " + whyUnattested(err)), nil
@@ -50,11 +50,16 @@ func (p *Publication) sign(ctx context.Context, f *Function) (progress.Outcome, 
 
 // signAgain has the latest version of the key attest what an earlier one does: when that is retired, the function has to
 // start all the same.
-func (p *Publication) signAgain(ctx context.Context, f *Function, w attest.Want, latest int) (progress.Outcome, error) {
+func (p *Publication) signAgain(ctx context.Context, f *Function, w attest.Want, latest, carried int) (progress.Outcome, error) {
 	has := f.Attestation.Key.Version
 	switch {
 	case has >= latest:
 		return progress.Nothing(fmt.Sprintf("attested by key version %d", has)), nil
+	case carried >= attest.MaxBundles:
+		// One more, and nodes might not look at the one that counts.
+		return progress.Outcome{}, fmt.Errorf("sign again by key version %d (attested by %d): the artifact carries %d attestations, "+
+			"and nodes look at no more: delete those of retired versions from the registry (`oras discover` lists them), or change "+
+			"the function", latest, has, carried)
 	case p.PlanOnly:
 		return progress.Nothing(fmt.Sprintf("would be signed again: attested by key version %d, the latest is %d", has, latest)), nil
 	}
