@@ -175,7 +175,7 @@ func TestRetiredBeforeItWasSignedAgain(t *testing.T) {
 }
 
 // tokenOf returns a token with which another than who runs the tests deploys.
-func tokenOf(t *testing.T, name string) string {
+func tokenOf(t *testing.T, name, policy string) string {
 	t.Helper()
 	var keys struct {
 		RootToken string `json:"root_token"`
@@ -206,7 +206,7 @@ func tokenOf(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	secret, err := v.Auth().Token().CreateWithRole(&vault.TokenCreateRequest{DisplayName: name, EntityAlias: name,
-		Policies: []string{"countersign-pipeline"}}, "countersign-developer")
+		Policies: []string{policy}}, "countersign-developer")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,30 +242,35 @@ func logged(t *testing.T) []pipeline.LogEntry {
 // attested, and in Vault's audit log. That another deploys the same changes nothing.
 func TestWhoDeployedWhat(t *testing.T) {
 	deploy(t, "chaos")
-	bot, before := tokenOf(t, "ci-bot"), logged(t)
+	bot, before := tokenOf(t, "ci-bot", "countersign-pipeline"), logged(t)
 	if out := deployAs(t, bot, `"2s"`); !strings.Contains(out, "Nothing to do") {
 		t.Errorf("that another deploys what runs is a change:\n%s", out)
 	}
 	if out := deployAs(t, bot, `"1900ms"`); !strings.Contains(out, `deployed by "ci-bot"`) {
 		t.Errorf("the deploy does not say who deploys:\n%s", out)
 	}
-	nomad := filepath.Join(env.BinDir, "nomad")
+	nomad, allocation := filepath.Join(env.BinDir, "nomad"), running(t, "chaos")
+	if out, code := run(t, "", nomad, "job", "run", h.JobFile("chaos")); code != 0 {
+		t.Fatalf("nomad job run: exit code %d\n%s", code, out)
+	}
+	undisturbed(t, allocation, hosts(t))
 	for _, args := range [][]string{{"job", "stop", "chaos"}, {"job", "run", h.JobFile("chaos")}} {
 		if out, code := run(t, "", nomad, args...); code != 0 {
 			t.Fatalf("nomad %v: exit code %d\n%s", args, code, out)
 		}
 	}
 	entries := logged(t)
-	if n := len(entries) - len(before); n != 3 {
-		t.Fatalf("the log has %d entries more; want those of a deploy, a stop and a run by hand", n)
+	if n := len(entries) - len(before); n != 4 {
+		t.Fatalf("the log has %d entries more; want those of a deploy, a run by hand, a stop and another run", n)
 	}
-	byHand, stopped, deployed := entries[0], entries[1], entries[2]
+	byHand, stopped, updated, deployed := entries[0], entries[1], entries[2], entries[3]
 	if d := deployed.Deployed; deployed.Action != pipeline.LogDeployed || d == nil || d.By != "ci-bot" || d.EntityID == "" ||
 		d.Login != "token-ci-bot" || d.From == "" || deployed.OldRelease == "" || deployed.Repository == "" {
 		t.Errorf("the log tells of the deploy %+v, by %+v", deployed, d)
 	}
-	if byHand.Deployed != nil || byHand.Action != pipeline.LogStarted || stopped.Deployed != nil || stopped.Action != pipeline.LogStopped {
-		t.Errorf("what was done by hand is told as %+v, %+v; want nobody's name", stopped, byHand)
+	if byHand.Deployed != nil || byHand.Action != pipeline.LogStarted || stopped.Deployed != nil || stopped.Action != pipeline.LogStopped ||
+		updated.Deployed != nil || updated.Action != pipeline.LogUpdated {
+		t.Errorf("what was done by hand is told as %+v, %+v, %+v; want nobody's name", updated, stopped, byHand)
 	}
 	if a := byHand.Attested; a == nil || a.Deployer == nil || a.Deployer.By != "ci-bot" || a.Deployer.EntityID != deployed.Deployed.EntityID {
 		t.Errorf("attested is %+v, %s; want that ci-bot had it signed", a, byHand.Error)
@@ -277,6 +282,17 @@ func TestWhoDeployedWhat(t *testing.T) {
 		t.Errorf("countersign verify: exit code %d\n%s", code, out)
 	}
 	audited(t, bot, deployed.Deployed.EntityID)
+}
+
+// TestDeployWithoutAName deploys with a token that may not ask Vault whose it is: nothing is signed, and the error has the
+// way out.
+func TestDeployWithoutAName(t *testing.T) {
+	deploy(t, "chaos")
+	token := tokenOf(t, "nobody-knows", "countersign-operator")
+	out, code := run(t, "", "env", "VAULT_TOKEN="+token, h.CLI, "deploy", "-manifest", h.Manifest(t, nil, "chaos"), "-jobs-dir", t.TempDir())
+	if code == 0 || !strings.Contains(out, "its policy lacks `read` of auth/token/lookup-self") || strings.Contains(out, token) {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
 }
 
 // audited fails the test unless Vault's audit log, which nobody else can read, has a signature for chaos with an entity,
