@@ -20,6 +20,16 @@ const (
 	MetaIONetwork  = "io_network" // network tags, likewise
 )
 
+// Keys of the meta of a function's Consul service that a deploy adds to the job that it registers. They are not in the
+// job's file.
+const (
+	MetaDeployedBy      = "deployed_by"      // name of the Vault entity, or of the token if that has none
+	MetaDeployedEntity  = "deployed_entity"  // ID of the Vault entity
+	MetaDeployedLogin   = "deployed_login"   // display name of the token: login method and name
+	MetaDeployedFrom    = "deployed_from"    // user and machine
+	MetaDeployedVersion = "deployed_version" // of the job: another one is a copy that somebody else registered
+)
+
 // Tags of a function's Consul service. Those that end with a hyphen are prefixes.
 const (
 	TagFunction  = "countersign" // every function

@@ -111,15 +111,23 @@ func (c *Cache) RefreshBundles(ctx context.Context, store Store, ref Reference) 
 	if err != nil {
 		return nil, err
 	}
+	return bundles, c.ReplaceBundles(ref, bundles)
+}
+
+// ReplaceBundles has the cached artifact of a pinned reference carry other bundles. If it is not cached, nothing happens.
+func (c *Cache) ReplaceBundles(ref Reference, bundles [][]byte) error {
+	if err := checkDigest(ref.Digest); err != nil {
+		return fmt.Errorf("replacing the bundles of %s: %w", ref, err)
+	}
 	release, err := c.lock(unix.LOCK_SH)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer release()
 	if _, err := os.Stat(c.entry(ref)); err != nil {
-		return bundles, nil // evicted: the next load brings everything
+		return nil // evicted: the next load brings everything
 	}
-	return bundles, c.writeBundles(c.entry(ref), bundles)
+	return c.writeBundles(c.entry(ref), bundles)
 }
 
 // Trim removes what is beyond MaxBytes and what interrupted processes left. It does nothing while a load is under way

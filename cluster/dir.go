@@ -25,6 +25,7 @@ import (
 //	environment.hcl  the environment file of this cluster
 //	bin/             links to the commands
 //	config/, log/, run/<server>.json
+//	log/vault-audit.log  who asked Vault for what, 0600
 //	plugins/         the Nomad driver
 //	data/<server>    what the servers keep; those of node 2 are named nomad-2, consul-2 and host-2
 //	secrets/         Vault's unseal key and tokens, 0700

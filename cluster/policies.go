@@ -21,8 +21,14 @@ path "%s/keys/%s" {
 }
 
 // pipelineRules are what a deploy may do: make keys whose private half cannot leave Vault, read and use them. It cannot
-// change a key, and nobody calls functions with it.
+// change a key, and nobody calls functions with it. Whose token it is, it may ask: attestations name who deploys.
 const pipelineRules = `
+path "auth/token/lookup-self" {
+  capabilities = ["read"]
+}
+path "identity/entity/id/{{identity.entity.id}}" {
+  capabilities = ["read"]
+}
 path "` + transitMount + `/keys" {
   capabilities = ["list"]
 }

@@ -24,6 +24,12 @@ func (u *bringUp) setUpVault(ctx context.Context) (token string, err error) {
 		return "", err
 	}
 	client := rest{base: u.address("vault"), token: keys.RootToken}
+	if err := setUpAudit(ctx, client); err != nil {
+		return "", fmt.Errorf("audit device of Vault: %w", err)
+	}
+	if err := u.dir.trimAudit(maxAudit); err != nil {
+		return "", err
+	}
 	if err := mountEngines(ctx, client); err != nil {
 		return "", fmt.Errorf("secrets engines of Vault: %w", err)
 	}

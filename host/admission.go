@@ -26,8 +26,7 @@ func (s *start) admit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	registry := s.host.config.Registry
-	store, err := artifact.Registries{Allow: registry.Allow, Logins: registry.Logins, PlainHTTP: s.host.config.PlainHTTP}.Open(ref)
+	store, err := s.host.registries().Open(ref)
 	if err != nil {
 		return fmt.Errorf("artifact %s: %w", ref, err)
 	}
@@ -44,6 +43,11 @@ func (s *start) admit(ctx context.Context) error {
 	if s.loaded.NotKept != nil {
 		s.host.log.Warn("an artifact could not be cached", "artifact", ref.String(), "error", s.loaded.NotKept)
 	}
+	want, err := s.mustBe()
+	if err != nil {
+		return err
+	}
+	s.ring, s.standing = ring, s.attestedNow(ring, want)
 	s.event("Artifact verified: signed with %s, built from commit %s of %s", s.attested.Key, s.attested.Commit, s.attested.Repository)
 	if err := s.readInterface(); err != nil {
 		return err
@@ -61,6 +65,12 @@ func (s *start) readInterface() error {
 		return invalid("the artifact's interface document is about function %.64q, not %q", s.face.Function, s.request.Function)
 	}
 	return nil
+}
+
+// registries are those that the node's configuration allows.
+func (h *Host) registries() artifact.Registries {
+	registry := h.config.Registry
+	return artifact.Registries{Allow: registry.Allow, Logins: registry.Logins, PlainHTTP: h.config.PlainHTTP}
 }
 
 // keyRing returns the function's public keys: Vault's answer joined to what this node has kept, or what it has kept
@@ -98,13 +108,18 @@ func (h *Host) updateRing(fresh keyring.KeyRing) (keyring.KeyRing, error) {
 
 // verify checks the attestation against the bytes that were pulled.
 func (s *start) verify(ring keyring.KeyRing) (*attest.Attestation, error) {
-	interfaceDigest, err := s.loaded.InterfaceDigest()
+	want, err := s.mustBe()
 	if err != nil {
 		return nil, err
 	}
-	return attest.VerifyAny(s.loaded.Bundles, ring, attest.Want{Function: s.request.Function,
-		ManifestDigest: s.loaded.ManifestDigest, FileDigests: s.loaded.FileDigests(),
-		SpecDigest: s.loaded.SpecDigest(), InterfaceDigest: interfaceDigest})
+	return attest.VerifyAny(s.loaded.Bundles, ring, want)
+}
+
+// mustBe is what an attestation of the bytes that were pulled has to be about.
+func (s *start) mustBe() (attest.Want, error) {
+	interfaceDigest, err := s.loaded.InterfaceDigest()
+	return attest.Want{Function: s.request.Function, ManifestDigest: s.loaded.ManifestDigest,
+		FileDigests: s.loaded.FileDigests(), SpecDigest: s.loaded.SpecDigest(), InterfaceDigest: interfaceDigest}, err
 }
 
 // verifyAnew asks the registry for the attestations again: the artifact may have been signed once more since this node

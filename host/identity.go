@@ -8,9 +8,9 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"countersign/host/allocdir"
+	"countersign/host/control"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/issue"
-	"countersign/vaultsign/transit"
 )
 
 // trustPeriod is how often the trust domain's CA certificates are fetched anew.
@@ -36,15 +36,15 @@ func (s *start) logIn(ctx context.Context) error {
 	if s.svid, err = identity.FunctionID(s.host.config.TrustDomain, s.request.Function); err != nil {
 		return invalid("function %q: %v", s.request.Function, err)
 	}
-	if s.login, err = issue.LogIn(ctx, s.host.vault(), s.jwt); err != nil {
+	if s.login, err = issue.LogIn(ctx, s.host.vault(), jwtOf(s.request)); err != nil {
 		return fmt.Errorf("logging in to Vault as the allocation of function %q: %w", s.request.Function, err)
 	}
 	return nil
 }
 
-// jwt reads the allocation's workload identity, which Nomad keeps fresh.
-func (s *start) jwt() ([]byte, error) {
-	return allocdir.Dir(s.request.AllocDir).Read(s.request.IdentityFile, issue.MaxJWT)
+// jwtOf returns what reads an allocation's workload identity, which Nomad keeps fresh.
+func jwtOf(r control.StartRequest) func() ([]byte, error) {
+	return func() ([]byte, error) { return allocdir.Dir(r.AllocDir).Read(r.IdentityFile, issue.MaxJWT) }
 }
 
 // identify gets the instance's call key certified, and keeps it so.
@@ -62,26 +62,14 @@ func (s *start) identify(ctx context.Context) error {
 	if err := h.trusted(ctx, id); err != nil {
 		return fmt.Errorf("the call certificate that Vault issued to function %q is refused: %w", s.request.Function, err)
 	}
-	s.renewer = issue.NewRenewer(id, issue.RenewerConfig{Vault: h.vault(), JWT: s.jwt,
-		Trust: h.trust.Bundle, LoggedIn: s.refreshKeys, Log: h.log, Renewed: func(id *identity.Identity) {
-			h.events.send(s.request.TaskID, "Call certificate renewed, valid until "+id.Certificate.NotAfter.UTC().Format(time.RFC3339))
+	task, function := s.request.TaskID, s.request.Function
+	s.renewer = issue.NewRenewer(id, issue.RenewerConfig{Vault: h.vault(), JWT: jwtOf(s.request), Trust: h.trust.Bundle, Log: h.log,
+		LoggedIn: func(ctx context.Context, vault *api.Client) error { return h.refreshKeys(ctx, vault, function) },
+		Renewed: func(id *identity.Identity) {
+			h.events.send(task, "Call certificate renewed, valid until "+id.Certificate.NotAfter.UTC().Format(time.RFC3339))
 		}})
 	s.event("Call certificate issued to %s, valid until %s", id.ID(), id.Certificate.NotAfter.UTC().Format(time.RFC3339))
 	return nil
-}
-
-// refreshKeys keeps this node's copy of the function's public keys fresh, with the login that a renewal makes anyway.
-func (s *start) refreshKeys(ctx context.Context, vault *api.Client) error {
-	client, err := transit.New(vault, s.host.config.Vault.TransitMount)
-	if err != nil {
-		return err
-	}
-	fresh, err := client.PublicKeys(ctx, s.request.Function)
-	if err != nil {
-		return err
-	}
-	_, err = s.host.updateRing(fresh)
-	return err
 }
 
 // trusted verifies a fresh certificate; of a CA that the bundle lacks, once more with a fresh bundle.

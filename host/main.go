@@ -52,6 +52,7 @@ func serve(ctx context.Context, config control.HostConfig, log *slog.Logger) err
 	}
 	defer in.Close()
 	go h.keepTrust()
+	go h.keepKeys()
 	failed := make(chan error, 2)
 	go func() { failed <- in.Serve(h.ctx, listener) }()
 	go func() { failed <- control.Serve(h.ctx, config.DataDir, h) }()

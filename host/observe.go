@@ -26,6 +26,13 @@ func (h *Host) gauges() telemetry.Gauges {
 	if h.catalog != nil {
 		g.Snapshot = &telemetry.Snapshot{Confirmed: time.Now().Add(-h.catalog.Age()), Services: int(h.functions.Load())}
 	}
+	for _, t := range h.running() {
+		if t.attested != nil {
+			now := t.attested.standing()
+			g.Attested = append(g.Attested, telemetry.Attested{Function: t.request.Function, Allocation: t.request.AllocID,
+				Version: now.attested, Latest: now.latest, Floor: now.floor})
+		}
+	}
 	for _, in := range h.calls.Instances() {
 		if in.Accepts() {
 			c := in.Identity().Certificate

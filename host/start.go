@@ -22,6 +22,7 @@ import (
 	"countersign/vaultsign/attest"
 	"countersign/vaultsign/identity"
 	"countersign/vaultsign/identity/issue"
+	"countersign/vaultsign/keyring"
 )
 
 // start is one start in the making: the steps of Start fill it in, in order.
@@ -34,6 +35,8 @@ type start struct {
 	login    *issue.Login // the allocation's Vault token
 	loaded   *artifact.Loaded
 	attested *attest.Attestation
+	standing *attested       // of what was admitted
+	ring     keyring.KeyRing // that it was verified with
 	spec     *hclspec.Function
 	face     *interfaces.Document
 	renewer  *issue.Renewer
@@ -79,7 +82,7 @@ func (h *Host) Start(ctx context.Context, request control.StartRequest) (reply c
 
 // load makes the task with its runtime; it is not callable yet.
 func (s *start) load(ctx context.Context) error {
-	t := &task{request: s.request, spec: s.spec, identity: s.renewer, ended: make(chan struct{})}
+	t := &task{request: s.request, spec: s.spec, identity: s.renewer, attested: s.standing, ended: make(chan struct{})}
 	t.instance = s.host.calls.Prepare(calls.InstanceConfig{Allocation: s.request.AllocID, Artifact: s.request.Artifact,
 		Spec: s.spec, SVID: s.svid, Identity: s.renewer.Current, Interface: s.face})
 	s.task = t
@@ -140,6 +143,9 @@ func (s *start) publish() {
 	h.calls.Add(t.instance, t.runtime)
 	h.log.Info("function started", "function", s.request.Function, "allocation", s.request.AllocID, "artifact", s.request.Artifact,
 		"commit", s.attested.Commit, "key", s.attested.Key.String())
+	if s.standing.standing().behind() {
+		go s.standing.look(h.ctx, s.ring) // the registry may have an attestation that this node has not cached
+	}
 }
 
 // undo gives back what the steps took.

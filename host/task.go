@@ -21,6 +21,7 @@ type task struct {
 
 	runtime  runtime.Instance
 	identity *issue.Renewer
+	attested *attested // nil in tests that admit nothing
 	logs     []*logFile
 
 	mu     sync.Mutex

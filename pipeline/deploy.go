@@ -12,6 +12,7 @@ import (
 	"countersign/pipeline/apply"
 	"countersign/pipeline/consul"
 	"countersign/pipeline/hosts"
+	"countersign/pipeline/job"
 	"countersign/pipeline/load"
 	"countersign/pipeline/nomad"
 	"countersign/pipeline/progress"
@@ -59,6 +60,7 @@ type deploy struct {
 	environment *hclspec.Environment // nil until it is loaded
 	publication *publish.Publication // nil until it is loaded
 	consul      *consul.Client
+	deployer    attest.Deployer // zero until it is asked for
 	engine      *apply.Engine
 	rollout     *apply.Rollout // nil until it was to be checked
 }
@@ -121,13 +123,34 @@ func (d *deploy) load(ctx context.Context) (progress.Outcome, error) {
 	if err != nil {
 		return progress.Outcome{}, err
 	}
+	if err := d.identify(ctx, cluster); err != nil {
+		return progress.Outcome{}, err
+	}
 	d.publication.UseKeys(keys, func(function string) attest.Signer { return keys.Signer(function) })
 	d.engine = d.newEngine(cluster, keys)
 	noun := "functions"
 	if len(sources) == 1 {
 		noun = "function"
 	}
-	return progress.Did(fmt.Sprintf("%d %s for environment %s", len(sources), noun, env.Name)), nil
+	detail := fmt.Sprintf("%d %s for environment %s", len(sources), noun, env.Name)
+	if d.deployer.Stated() {
+		detail += fmt.Sprintf(", deployed by %q", d.deployer.Name())
+	}
+	return progress.Did(detail), nil
+}
+
+// identify finds out who deploys. A plan needs nobody's name: it may be made by who can't sign.
+func (d *deploy) identify(ctx context.Context, cluster *nomad.Cluster) (err error) {
+	if d.PlanOnly {
+		return nil
+	}
+	if d.deployer, err = vault.Caller(ctx, d.environment.Vault); err != nil {
+		return err
+	}
+	d.publication.Deployer = d.deployer
+	cluster.DeployAs(job.Deployer{Name: d.deployer.Name(), EntityID: d.deployer.EntityID,
+		DisplayName: d.deployer.DisplayName, From: consul.Here()})
+	return nil
 }
 
 func (d *deploy) newEngine(cluster *nomad.Cluster, keys *transit.Client) *apply.Engine {
@@ -147,7 +170,7 @@ func (d *deploy) newEngine(cluster *nomad.Cluster, keys *transit.Client) *apply.
 
 // result is what the deploy did so far.
 func (d *deploy) result(took time.Duration) *Result {
-	r := &Result{PlanOnly: d.PlanOnly, Steps: d.steps.Timings(), MS: progress.Milliseconds(took)}
+	r := &Result{PlanOnly: d.PlanOnly, Deployer: d.deployer.Name(), Steps: d.steps.Timings(), MS: progress.Milliseconds(took)}
 	if d.environment != nil {
 		r.Environment = d.environment.Name
 	}

@@ -1,4 +1,4 @@
-// Package pipeline is what the commands deploy, promote, abort and verify do. Each is a few calls of the packages below,
+// Package pipeline is what the commands deploy, promote, abort, verify, keys and log do. Each is a few calls of the packages below,
 // and a result:
 //
 //	load      what Bazel built, the specs, the environment

@@ -15,6 +15,7 @@ import (
 type Result struct {
 	Environment string            `json:"environment"`
 	PlanOnly    bool              `json:"plan_only"`
+	Deployer    string            `json:"deployer,omitempty"` // name of the Vault entity or token that deploys
 	Functions   []FunctionResult  `json:"functions"`
 	Routing     []string          `json:"routing,omitempty"` // what changed in Consul, for people
 	Steps       []progress.Timing `json:"steps"`
@@ -27,12 +28,13 @@ type FunctionResult struct {
 	Action      nomad.Action `json:"action"` // "" if it did not come to a plan
 	Artifact    string       `json:"artifact"`
 	Interface   string       `json:"interface_digest"`
-	Repository  string       `json:"repository"` // as attested
-	Commit      string       `json:"commit"`     // as attested
-	Key         string       `json:"key"`        // key and version of the attestation
-	Signed      bool         `json:"signed"`     // by this deploy
-	Published   bool         `json:"published"`  // by this deploy
-	Job         string       `json:"job"`        // file
+	Repository  string       `json:"repository"`             // as attested
+	Commit      string       `json:"commit"`                 // as attested
+	Key         string       `json:"key"`                    // key and version of the attestation
+	Signed      bool         `json:"signed"`                 // by this deploy
+	SignedAgain bool         `json:"signed_again,omitempty"` // under a later version of the key; an earlier one still counts
+	Published   bool         `json:"published"`              // by this deploy
+	Job         string       `json:"job"`                    // file
 	Changes     string       `json:"changes,omitempty"`
 	Allocations int          `json:"healthy_allocations,omitempty"`
 
@@ -48,7 +50,8 @@ func (r *Result) Changed() bool {
 
 // resultOf is what a deploy did about a function of its publication. rollout is nil if it did not come to that.
 func resultOf(f *publish.Function, rollout *apply.Rollout, jobsDir string) FunctionResult {
-	r := FunctionResult{Name: f.Name, Job: job.File(jobsDir, f.Name), Signed: f.Signed, Published: f.Published}
+	r := FunctionResult{Name: f.Name, Job: job.File(jobsDir, f.Name), Signed: f.Signed, SignedAgain: f.SignedAgain,
+		Published: f.Published}
 	if f.Interface != nil {
 		r.Interface = f.Interface.Digest
 	}

@@ -31,7 +31,12 @@ type Verification struct {
 	Target          string            `json:"target"`
 	Builder         string            `json:"builder"`
 	BuilderVersion  map[string]string `json:"builder_version,omitempty"`
-	Artifact        string            `json:"artifact"` // OCI reference with a digest
+	Deployer        string            `json:"deployer,omitempty"`    // who had it signed: Vault's entity, or name of the token
+	DeployerID      string            `json:"deployer_id,omitempty"` // of Vault's entity
+	DeployerLogin   string            `json:"deployer_login,omitempty"`
+	SignedAgainFor  string            `json:"signed_again_for,omitempty"` // who had the attestation repeated under a later key version
+	SignedAgainKey  string            `json:"signed_again_key,omitempty"` // key and version of the attestation that is repeated
+	Artifact        string            `json:"artifact"`                   // OCI reference with a digest
 	Files           []VerifiedFile    `json:"files"`
 	SpecDigest      string            `json:"spec_digest"`
 	InterfaceDigest string            `json:"interface_digest"`
@@ -93,6 +98,8 @@ func Verify(ctx context.Context, env *hclspec.Environment, subject string, publi
 func (v *Verification) state(a *attest.Attestation) {
 	v.Function, v.Repository, v.Commit, v.Ref, v.Target = a.Function, a.Repository, a.Commit, a.Ref, a.Target
 	v.Builder, v.BuilderVersion = a.Builder.ID, a.Builder.Version
+	v.Deployer, v.DeployerID, v.DeployerLogin = a.Deployer.Name(), a.Deployer.EntityID, a.Deployer.DisplayName
+	v.SignedAgainFor, v.SignedAgainKey = a.SignedAgain.By.Name(), a.SignedAgain.Key
 	v.SpecDigest, v.InterfaceDigest = a.SpecDigest, a.InterfaceDigest
 	v.Key, v.KeyVersion = a.Key.String(), a.Key.Version
 	for _, f := range a.Files {

@@ -12,6 +12,7 @@ import (
 // Gauges is the state of a host at the moment of a scrape.
 type Gauges struct {
 	Instances     []Instance
+	Attested      []Attested
 	TrustBundle   time.Time // when the trusted authorities were last read from Vault; zero: never
 	Snapshot      *Snapshot // nil on a host that has no Consul
 	ReplayEntries int
@@ -22,6 +23,13 @@ type Gauges struct {
 type Instance struct {
 	Function, Allocation, Release string
 	Issued, Expires               time.Time // of its call certificate; zero: it has none yet
+}
+
+// Attested tells by which version of its key a running allocation's artifact is attested.
+type Attested struct {
+	Function, Allocation string
+	Version              int // latest that attests it and counts; 0: none, so it would not start again
+	Latest, Floor        int // versions of the key: the latest, and the lowest that counts
 }
 
 // Snapshot is the routing snapshot.
@@ -43,7 +51,8 @@ type collector struct {
 func newCollector(t *Telemetry) *collector {
 	c := &collector{t: t, descs: map[string]*prometheus.Desc{}}
 	for _, name := range []string{metric.Instances, metric.CertificateAge, metric.CertificateExpiry, metric.TrustBundleAge,
-		metric.SnapshotAge, metric.SnapshotServices, metric.ReplayEntries, metric.Links} {
+		metric.SnapshotAge, metric.SnapshotServices, metric.ReplayEntries, metric.Links, metric.AttestedVersion, metric.LatestVersion,
+		metric.MinVersion} {
 		m := metric.Describe(name)
 		c.descs[name] = prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
 	}
@@ -78,6 +87,16 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for l, n := range running {
 		gauge(metric.Instances, float64(n), l[0], l[1])
+	}
+	versions := map[string][2]int{} // instances of one function may know different ones for a moment
+	for _, a := range g.Attested {
+		gauge(metric.AttestedVersion, float64(a.Version), a.Function, a.Allocation)
+		v := versions[a.Function]
+		versions[a.Function] = [2]int{max(v[0], a.Latest), max(v[1], a.Floor)}
+	}
+	for function, v := range versions {
+		gauge(metric.LatestVersion, float64(v[0]), function)
+		gauge(metric.MinVersion, float64(v[1]), function)
 	}
 	gauge(metric.TrustBundleAge, age(g.TrustBundle, now))
 	if g.Snapshot != nil {

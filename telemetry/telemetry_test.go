@@ -82,6 +82,7 @@ func TestMetrics(t *testing.T) {
 				{"quote", "a2", "r1", time.Time{}, time.Time{}}},
 			TrustBundle: now.Add(-2 * time.Minute), Snapshot: &Snapshot{now.Add(-3 * time.Second), 7},
 			ReplayEntries: 12, Links: 3,
+			Attested: []Attested{{"quote", "a1", 1, 3, 2}, {"quote", "a2", 2, 2, 1}},
 		}
 	})
 	tel.Edge("", "quote", RouteIngress).Done("", 3*time.Millisecond)
@@ -126,6 +127,10 @@ func TestMetrics(t *testing.T) {
 		{2, metric.Instances, []string{"function", "quote", "release", "r1"}},
 		{60, metric.CertificateAge, []string{"function", "quote", "allocation", "a1"}},
 		{float64(now.Add(time.Hour).Unix()), metric.CertificateExpiry, []string{"function", "quote", "allocation", "a1"}},
+		{1, metric.AttestedVersion, []string{"function", "quote", "allocation", "a1"}},
+		{2, metric.AttestedVersion, []string{"function", "quote", "allocation", "a2"}},
+		{3, metric.LatestVersion, []string{"function", "quote"}},
+		{2, metric.MinVersion, []string{"function", "quote"}},
 		{120, metric.TrustBundleAge, nil},
 		{3, metric.SnapshotAge, nil},
 		{7, metric.SnapshotServices, nil},

@@ -76,6 +76,12 @@ func printVerification(w io.Writer, v *pipeline.Verification) {
 	for _, component := range slices.Sorted(maps.Keys(v.BuilderVersion)) {
 		line("", component+" "+v.BuilderVersion[component])
 	}
+	if v.Deployer != "" {
+		line("deployer", v.Deployer)
+	}
+	if v.SignedAgainFor != "" {
+		line("again", "signed again for "+v.SignedAgainFor+"; before, by "+v.SignedAgainKey)
+	}
 	for _, f := range v.Files {
 		line("file", f.Digest+" "+f.Name)
 	}

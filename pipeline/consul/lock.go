@@ -128,7 +128,10 @@ func (l *Lock) Release() error {
 }
 
 // whoami names this process for people.
-func whoami() string {
+func whoami() string { return fmt.Sprintf("%s (process %d)", Here(), os.Getpid()) }
+
+// Here names the user and the machine of this process for people.
+func Here() string {
 	name := "somebody"
 	if u, err := user.Current(); err == nil {
 		name = u.Username
@@ -137,5 +140,5 @@ func whoami() string {
 	if err != nil {
 		host = "unknown host"
 	}
-	return fmt.Sprintf("%s@%s (process %d)", name, host, os.Getpid())
+	return name + "@" + host
 }

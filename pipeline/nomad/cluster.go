@@ -18,7 +18,8 @@ import (
 
 // Cluster is the Nomad cluster that runs the functions.
 type Cluster struct {
-	client *api.Client
+	client   *api.Client
+	deployer job.Deployer // who has jobs registered; zero: not told
 }
 
 // New returns the cluster that the environment names. What it leaves out comes from Nomad's usual variables:
@@ -47,7 +48,7 @@ func New(env hclspec.Nomad) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a Nomad client for %s: %w", config.Address, err)
 	}
-	return &Cluster{client}, nil
+	return &Cluster{client: client}, nil
 }
 
 // Running returns the functions that the cluster runs now, by name, as far as their jobs tell: without Artifact and Key.
@@ -101,18 +102,26 @@ func (c *Cluster) Deployed(ctx context.Context, function string) (*Deployment, e
 	if err != nil {
 		return nil, fmt.Errorf("read job %q: %w", function, c.wrap(err))
 	}
+	if name := artifactOf(job); name != "" {
+		d := &Deployment{Artifact: name}
+		if job.SubmitTime != nil {
+			d.Submitted = time.Unix(0, *job.SubmitTime)
+		}
+		return d, nil
+	}
+	return nil, fmt.Errorf("job %q has no task of driver countersign", function)
+}
+
+// artifactOf returns the artifact that a job is to run, "" if it runs no function.
+func artifactOf(job *api.Job) string {
 	for _, group := range job.TaskGroups {
 		for _, task := range group.Tasks {
 			if name, ok := task.Config["artifact"].(string); ok && task.Driver == "countersign" {
-				d := &Deployment{Artifact: name}
-				if job.SubmitTime != nil {
-					d.Submitted = time.Unix(0, *job.SubmitTime)
-				}
-				return d, nil
+				return name
 			}
 		}
 	}
-	return nil, fmt.Errorf("job %q has no task of driver countersign", function)
+	return ""
 }
 
 // registered returns the job that is registered and its latest deployment, each nil if there is none.

@@ -21,6 +21,7 @@ type Plan struct {
 	job      *api.Job
 	source   string
 	index    uint64          // of the registered job; Run refuses if it moved
+	version  uint64          // that registering makes
 	latest   *api.Deployment // of the registered version of the job, or nil
 }
 
@@ -39,11 +40,12 @@ func (c *Cluster) Plan(ctx context.Context, function string, source []byte, cana
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Function: function, job: job, source: string(source)}
+	p := &Plan{Function: function, job: job, source: string(source), version: nextVersion(registered)}
 	if latest != nil && isOf(latest, registered) {
 		p.latest = latest
 	}
 	kept := keepCount(job, registered)
+	keepDeployer(job, registered)
 	if canary && registered != nil && releaseOf(registered) != releaseOf(job) {
 		if !tellsRelease(registered) {
 			return nil, errors.New("what runs does not tell its release in Consul, since an earlier version deployed it: " +
@@ -118,7 +120,13 @@ func (c *Cluster) Run(ctx context.Context, p *Plan) (*Started, error) {
 			return nil, fmt.Errorf("stop the job whose deployment failed: %w", c.wrap(err))
 		}
 		options.EnforceIndex = false
+		stopped, _, err := c.registered(ctx, p.Function)
+		if err != nil {
+			return nil, err
+		}
+		p.version = nextVersion(stopped)
 	}
+	c.setDeployer(p.job, p.version)
 	answer, _, err := c.client.Jobs().RegisterOpts(p.job, options, write(ctx))
 	if err != nil && strings.Contains(err.Error(), api.RegisterEnforceIndexErrPrefix) {
 		return nil, &failure.ConflictError{

@@ -20,8 +20,9 @@ import (
 // Options are what the user decides about a release.
 type Options struct {
 	Environment *hclspec.Environment
-	Builder     string // URI of who builds and deploys, stated in attestations
-	PlanOnly    bool   // sign and publish nothing
+	Builder     string          // URI of what builds and deploys, stated in attestations
+	Deployer    attest.Deployer // whose token signs, stated in attestations
+	PlanOnly    bool            // sign and publish nothing
 	// Open returns the store of an artifact; nil: the environment's registry.
 	Open func(artifact.Reference) (artifact.Store, error)
 }
@@ -50,6 +51,7 @@ type Function struct {
 	Artifact    artifact.Reference  // with the digest of the manifest; "" until it is described
 	Attestation *attest.Attestation // nil until it is signed; nil in the end only if a plan found none
 	Signed      bool                // by this publication
+	SignedAgain bool                // by this publication: another attestation, of an earlier version of the key, still counts
 	Published   bool                // by this publication
 
 	contents artifact.Contents

@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"countersign/pipeline/load"
 	"countersign/pipeline/progress"
 	"countersign/pipeline/vault/vaulttest"
+	"countersign/vaultsign/attest"
 )
 
 // directory is a registry's repository on disk.
@@ -38,7 +40,8 @@ func publishing(t *testing.T, k *vaulttest.Keys, store artifact.Store, commitDig
 	}
 	document := []byte(`{"calls":{},"function":"quote","reply":{"format":"int64","kind":"integer"},"request":{"kind":"string"}}`)
 	open := func(artifact.Reference) (artifact.Store, error) { return store, nil }
-	o := Options{Environment: env, Builder: "https://build.example/v1", Open: open}
+	o := Options{Environment: env, Builder: "https://build.example/v1", Open: open,
+		Deployer: attest.Deployer{Entity: "builder " + commitDigit, EntityID: commitDigit, DisplayName: "oidc-" + commitDigit}}
 	p := New(o, []*load.Source{source}, progress.NewRecorder(nil))
 	p.UseKeys(k, k.Signer)
 	f := p.functions[0]
@@ -81,10 +84,46 @@ func TestSignAndPublishOnlyWhatLacks(t *testing.T) {
 	run(t, "1", false, 1, "1") // no change
 	run(t, "2", false, 1, "1") // another commit that gives the same bytes
 	k.Rotate()
-	run(t, "1", false, 1, "1") // version 1 still counts
+	run(t, "2", true, 2, "1")  // version 1 still counts: what it states is signed again
+	run(t, "2", false, 2, "1") // the one of the latest version is found among both
 	k.Retire(2)
-	run(t, "2", true, 2, "2")  // it does not any more: signed again, without a new build
-	run(t, "1", false, 2, "2") // the one that counts is found among both
+	run(t, "2", false, 2, "1")
+	k.Rotate()
+	k.Retire(3)
+	run(t, "2", true, 3, "2") // nothing counts any more: signed anew
+}
+
+// TestSignedAgain rotates the key of what somebody else deployed: the attestation of the new version says what was built,
+// and by whom, as before, and who had it signed again. The artifact is the same.
+func TestSignedAgain(t *testing.T) {
+	k, store := vaulttest.New(t), directory(t)
+	step := func(commitDigit string) *Function {
+		p, f := publishing(t, k, store, commitDigit)
+		for _, step := range []func(context.Context, *Function) (progress.Outcome, error){p.sign, p.publish} {
+			if _, err := step(t.Context(), f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return f
+	}
+	first := step("1")
+	k.Rotate()
+	again := step("2")
+	if !again.SignedAgain || again.Artifact != first.Artifact {
+		t.Fatalf("signed again: %t, as %s; want the artifact %s to be", again.SignedAgain, again.Artifact, first.Artifact)
+	}
+	want := first.Attestation.Claims
+	want.SignedAgain = attest.SignedAgain{Key: "hashivault://transit/quote:v1",
+		By: attest.Deployer{Entity: "builder 2", EntityID: "2", DisplayName: "oidc-2"}}
+	if got := again.Attestation.Claims; !reflect.DeepEqual(got, want) {
+		t.Errorf("attested is\n%+v, want\n%+v", got, want)
+	}
+	k.Rotate()
+	p, f := publishing(t, k, store, "3")
+	p.PlanOnly = true
+	if o, err := p.sign(t.Context(), f); err != nil || !strings.Contains(o.Detail, "would be signed again") || f.bundle != nil {
+		t.Errorf("a plan gives %+v, %v, and a bundle: %t", o, err, f.bundle != nil)
+	}
 }
 
 func TestPlanOnlySignsAndPublishesNothing(t *testing.T) {

@@ -22,6 +22,9 @@ const (
 	Instances         = "countersign_instances"
 	CertificateAge    = "countersign_certificate_age_seconds"
 	CertificateExpiry = "countersign_certificate_expiry_timestamp_seconds"
+	AttestedVersion   = "countersign_attested_key_version"
+	LatestVersion     = "countersign_latest_key_version"
+	MinVersion        = "countersign_min_key_version"
 	TrustBundleAge    = "countersign_trust_bundle_age_seconds"
 	SnapshotAge       = "countersign_snapshot_age_seconds"
 	SnapshotServices  = "countersign_snapshot_services"
@@ -67,6 +70,12 @@ var metrics = []Description{
 		"Time since the call certificate of an instance was issued; it is renewed at half its life."},
 	{CertificateExpiry, "gauge", []string{"function", "allocation"},
 		"Unix time at which the call certificate of an instance ends."},
+	{AttestedVersion, "gauge", []string{"function", "allocation"},
+		"Latest key version that attests an instance's artifact and counts; 0: none, it would not start again."},
+	{LatestVersion, "gauge", []string{"function"},
+		"Latest version of the function's key in Vault, as far as this host knows."},
+	{MinVersion, "gauge", []string{"function"},
+		"Lowest version of the function's key that counts (min_decryption_version), as far as this host knows."},
 	{TrustBundleAge, "gauge", nil,
 		"Time since the trusted certificate authorities were last read from Vault; +Inf if never."},
 	{SnapshotAge, "gauge", nil,

@@ -110,6 +110,9 @@ func sign(t testing.TB, c artifact.Contents) (bundle []byte, want attest.Want) {
 	want = attest.Want{Function: c.Function, ManifestDigest: manifest.Digest.String(), SpecDigest: c.SpecDigest(),
 		InterfaceDigest: sum}
 	claims := attest.Claims{
+		Deployer:    attest.Deployer{Entity: "alice", EntityID: "6f1b0d2e", DisplayName: "oidc-alice"},
+		SignedAgain: attest.SignedAgain{Key: "hashivault://transit/" + c.Function + ":v1", By: attest.Deployer{DisplayName: "root"}},
+
 		Function: c.Function, Repository: "https://git.example/shop/" + c.Function, Commit: strings.Repeat("0123456789", 4),
 		Target: "@" + c.Function + "//:" + c.Function, ManifestDigest: want.ManifestDigest, SpecDigest: want.SpecDigest,
 		InterfaceDigest: sum, Builder: attest.Builder{ID: "https://countersign.example/builder/test"},

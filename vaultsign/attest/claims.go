@@ -22,7 +22,8 @@ var (
 	scpLike   = regexp.MustCompile(`^([\w.-]+@)?[\w.-]+:[^/]`) // [user@]host:path, as git-clone(1) takes it
 )
 
-// Claims is what an attestation states about one artifact. Every field but Ref and Builder.Version is required.
+// Claims is what an attestation states about one artifact. Every field is required but Ref, Builder.Version and the last
+// two.
 type Claims struct {
 	Function        string  // name of the function and of its key
 	Repository      string  // where git finds the source: a URL or a path; without password, query or fragment
@@ -34,6 +35,9 @@ type Claims struct {
 	SpecDigest      string  // sha256:<hex> of the function spec's bytes
 	InterfaceDigest string  // sha256:<hex> of the interface that callers see
 	Builder         Builder // who built it
+
+	Deployer    Deployer    // who had it signed after it was built; not stated in earlier attestations
+	SignedAgain SignedAgain // the attestation that this one repeats, or a zero value
 }
 
 // File is one executable file of an artifact.
@@ -77,10 +81,8 @@ func (c Claims) check() error {
 	for component, version := range c.Builder.Version {
 		require(isText(component) && isText(version), "the builder's version of %.80q is missing or unprintable", component)
 	}
-	if _, err := sourceURI(c.Repository); err != nil {
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	_, err = sourceURI(c.Repository)
+	return errors.Join(append(errs, err, c.Deployer.check(), c.SignedAgain.check(c.Function))...)
 }
 
 func isText(s string) bool { return len(s) <= maxText && printable.MatchString(s) }

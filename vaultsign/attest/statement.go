@@ -53,7 +53,9 @@ type (
 		InterfaceDigest string `json:"interfaceDigest"`
 	}
 	runDetails struct {
-		Builder builder `json:"builder"`
+		Builder     builder      `json:"builder"`
+		Deployer    *deployer    `json:"deployer,omitempty"`
+		SignedAgain *signedAgain `json:"signedAgain,omitempty"`
 	}
 	builder struct {
 		ID      string            `json:"id"`
@@ -86,7 +88,8 @@ func (c Claims) encode() ([]byte, error) {
 				InternalParameters:   internalParameters{c.SpecDigest, c.InterfaceDigest},
 				ResolvedDependencies: []resource{{URI: source, Digest: map[string]string{"gitCommit": c.Commit}}},
 			},
-			RunDetails: runDetails{Builder: builder{ID: c.Builder.ID, Version: c.Builder.Version}},
+			RunDetails: runDetails{Builder: builder{ID: c.Builder.ID, Version: c.Builder.Version},
+				Deployer: c.Deployer.wire(), SignedAgain: c.SignedAgain.wire()},
 		},
 	})
 }
@@ -120,7 +123,8 @@ func decodeStatement(payload []byte) (Claims, *VerificationError) {
 		}
 	}
 	external, internal := r.object(definition, "externalParameters"), r.object(definition, "internalParameters")
-	built := r.object(r.object(predicate, "runDetails"), "builder")
+	run := r.object(predicate, "runDetails")
+	built := r.object(run, "builder")
 	c := Claims{
 		Function:        r.text(external, "function"),
 		Repository:      r.text(external, "repository"),
@@ -130,6 +134,8 @@ func decodeStatement(payload []byte) (Claims, *VerificationError) {
 		SpecDigest:      r.text(internal, "specDigest"),
 		InterfaceDigest: r.text(internal, "interfaceDigest"),
 		Builder:         Builder{ID: r.text(built, "id"), Version: r.texts(built, "version")},
+		Deployer:        r.deployer(run, "deployer"),
+		SignedAgain:     r.signedAgain(run),
 	}
 	r.subjects(root, &c)
 	r.source(definition, c)

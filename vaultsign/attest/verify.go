@@ -48,19 +48,26 @@ func Verify(bundle []byte, ring keyring.KeyRing, want Want) (*Attestation, error
 	return a, nil
 }
 
-// VerifyAny checks the bundles of one artifact and returns the first that verifies: after a rotation an artifact may
-// carry several. If none does, the error is a *VerificationError with the refusal that came furthest; without bundles
-// its reason is Missing. Bundles beyond MaxBundles are not looked at.
+// VerifyAny checks the bundles of one artifact and returns the one that verifies under the latest version of the key:
+// after a rotation an artifact may carry several. If none does, the error is a *VerificationError with the refusal that
+// came furthest; without bundles its reason is Missing. Bundles beyond MaxBundles are not looked at.
 func VerifyAny(bundles [][]byte, ring keyring.KeyRing, want Want) (*Attestation, error) {
 	furthest := refuse(Missing, "the artifact carries no attestation: deploy it with the pipeline, which signs it")
+	var best *Attestation
 	for _, bundle := range bundles[:min(len(bundles), MaxBundles)] {
 		a, refusal := verify(bundle, ring, want)
 		if refusal == nil {
-			return a, nil
+			if best == nil || a.Key.Version > best.Key.Version {
+				best = a
+			}
+			continue
 		}
 		if slices.Index(progress, refusal.Reason) > slices.Index(progress, furthest.Reason) {
 			furthest = refusal
 		}
+	}
+	if best != nil {
+		return best, nil
 	}
 	furthest.Function = want.Function
 	return nil, furthest
