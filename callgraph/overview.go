@@ -2,6 +2,7 @@ package callgraph
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ type Overview struct {
 	Window     time.Duration
 	Functions  []Function // by name
 	Hosts      []Host     // by node and address
+	Stray      float64    // calls refused in the window that named a function which neither runs nor is called by one
 }
 
 // Function is the state of one function on all hosts.
@@ -38,6 +40,7 @@ type Function struct {
 // Host is the state of one host.
 type Host struct {
 	Address, Node, Version string
+	Silent                 bool // it did not answer; nothing below is known
 	Instances              int
 	Rate                   float64 // calls that its instances answer a second
 	InFlight               int
@@ -64,18 +67,50 @@ func (w Window) Overview() *Overview {
 		b.calls(s)
 		o.Hosts = append(o.Hosts, b.host(s))
 	}
+	for name, made := range b.made {
+		if made.calls > 0 {
+			b.function(name)
+		}
+	}
 	for name, f := range b.functions {
 		answered, made := at(b.answered, name), at(b.made, name)
+		// Counters outlive functions, and anybody can name in a call what has never been one.
+		if f.Instances == 0 && answered.calls == 0 && made.calls == 0 {
+			o.Stray += f.RefusedNow
+			continue
+		}
 		f.Rate, f.Errors = answered.rate, answered.errors()
 		f.P50, f.P99, f.Local = made.took.quantile(.5), made.took.quantile(.99), made.share()
 		f.Releases = slices.Sorted(maps.Keys(b.releases[name]))
 		o.Functions = append(o.Functions, *f)
 	}
 	slices.SortFunc(o.Functions, func(a, b Function) int { return strings.Compare(a.Name, b.Name) })
-	slices.SortFunc(o.Hosts, func(a, b Host) int {
-		return cmp.Or(strings.Compare(a.Node, b.Node), strings.Compare(a.Address, b.Address))
-	})
+	slices.SortFunc(o.Hosts, byNode)
 	return o
+}
+
+func byNode(a, b Host) int {
+	return cmp.Or(strings.Compare(a.Node, b.Node), strings.Compare(a.Address, b.Address))
+}
+
+// Without returns o with the hosts that are lost by the errors of Fetch. Their names are those that last has.
+func (o *Overview) Without(lost []error, last *Overview) *Overview {
+	with := *o
+	with.Hosts = slices.Clone(o.Hosts)
+	for _, err := range lost {
+		var e *HostError
+		if !errors.As(err, &e) {
+			continue
+		}
+		same := func(h Host) bool { return h.Address == e.Host }
+		silent := Host{Address: e.Host, Node: "?", Silent: true}
+		if i := slices.IndexFunc(last.Hosts, same); i >= 0 {
+			silent.Node = last.Hosts[i].Node
+		}
+		with.Hosts = append(slices.DeleteFunc(with.Hosts, same), silent)
+	}
+	slices.SortFunc(with.Hosts, byNode)
+	return &with
 }
 
 func at(tallies map[string]*tally, name string) *tally {

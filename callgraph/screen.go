@@ -3,6 +3,7 @@ package callgraph
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"countersign/terminal"
@@ -26,12 +27,14 @@ func styled(text string, style terminal.Style) cell { return cell{Text: text, St
 func (s Screen) Draw(o *Overview) []string {
 	page := terminal.Page{Width: s.Width, Color: s.Color}
 	top := []string{page.Line(s.title(o)...), ""}
-	hosts := page.Table([]string{"<HOST", "<ADDRESS", "<VERSION", "INSTANCES", "CALLS/S", "IN FLIGHT", "CPU", "MEMORY", "LINKS",
-		"SNAPSHOT", "TRUST"}, hostRows(o.Hosts))
-	functions := page.Table([]string{"<FUNCTION", "<RELEASE", "INSTANCES", "CALLS/S", "P50", "P99", "IN FLIGHT", "ERRORS",
-		"LOCAL", "REFUSED", "CERTIFICATE"}, functionRows(o.Functions, s.Now))
+	// A narrow terminal loses what is looked at least.
+	hosts := page.Fit([]string{"<HOST", "<ADDRESS", "<VERSION", "INSTANCES", "CALLS/S", "IN FLIGHT", "CPU", "MEMORY", "LINKS",
+		"SNAPSHOT", "TRUST"}, hostRows(o.Hosts), "VERSION", "LINKS", "TRUST", "SNAPSHOT", "IN FLIGHT", "ADDRESS", "MEMORY", "CPU")
+	functions := page.Fit([]string{"<FUNCTION", "<RELEASE", "INSTANCES", "CALLS/S", "P50", "P99", "IN FLIGHT", "ERRORS",
+		"LOCAL", "REFUSED", "CERTIFICATE"}, functionRows(o.Functions, s.Now), "LOCAL", "CERTIFICATE", "P50", "RELEASE", "REFUSED",
+		"IN FLIGHT", "P99")
 	notes := make([]string, 0, len(s.Notes))
-	for _, n := range s.Notes {
+	for _, n := range s.notes(o) {
 		notes = append(notes, page.Line(styled(n, terminal.Yellow)))
 	}
 	if s.Height > 0 { // functions get what is left over by the rest, hosts at most a third
@@ -47,7 +50,12 @@ func (s Screen) Draw(o *Overview) []string {
 }
 
 func (s Screen) title(o *Overview) []cell {
-	rate, instances := 0.0, 0
+	rate, instances, hosts := 0.0, 0, 0
+	for _, h := range o.Hosts {
+		if !h.Silent {
+			hosts++
+		}
+	}
 	for _, f := range o.Functions {
 		rate += f.Rate
 		instances += f.Instances
@@ -56,9 +64,22 @@ func (s Screen) title(o *Overview) []cell {
 	if o.SinceStart {
 		over = "since the hosts started"
 	}
-	return []cell{styled("countersign", terminal.Bold), plain(fmt.Sprintf("  %s  %s, %s, %s, %s calls/s %s",
-		s.Now.Format(time.TimeOnly), count(len(o.Functions), "function"), count(instances, "instance"),
-		count(len(o.Hosts), "host"), digits(rate), over))}
+	full := fmt.Sprintf("  %s  %s, %s, %s, %s calls/s %s", s.Now.Format(time.TimeOnly), count(len(o.Functions), "function"),
+		count(instances, "instance"), count(hosts, "host"), digits(rate), over)
+	name := "countersign"
+	if s.Width > 0 && len(name+full) > s.Width {
+		return []cell{plain(fmt.Sprintf("%s  %s, %s, %s calls/s %s", s.Now.Format(time.TimeOnly),
+			count(len(o.Functions), "function"), count(hosts, "host"), digits(rate), over))}
+	}
+	return []cell{styled(name, terminal.Bold), plain(full)}
+}
+
+// notes returns what is shown at the bottom.
+func (s Screen) notes(o *Overview) []string {
+	if o.Stray == 0 {
+		return s.Notes
+	}
+	return append(slices.Clone(s.Notes), fmt.Sprintf("%.0f refused calls named functions that do not run", o.Stray))
 }
 
 func count(n int, what string) string {
@@ -119,6 +140,11 @@ const (
 func hostRows(hosts []Host) [][]cell {
 	var rows [][]cell
 	for _, h := range hosts {
+		if h.Silent {
+			rows = append(rows, []cell{styled(h.Node, terminal.Bold), plain(h.Address), plain("-"), styled("no answer", terminal.Red),
+				plain("-"), plain("-"), plain("-"), plain("-"), plain("-"), plain("-"), plain("-")})
+			continue
+		}
 		rows = append(rows, []cell{styled(h.Node, terminal.Bold), plain(h.Address), plain(h.Version),
 			plain(fmt.Sprint(h.Instances)), plain(digits(h.Rate)), plain(fmt.Sprint(h.InFlight)),
 			plain(fmt.Sprintf("%.0f%%", h.CPU*100)), plain(fmt.Sprintf("%.0fMiB", h.Memory/(1<<20))),
@@ -142,7 +168,7 @@ func aged(seconds *float64, limit float64) cell {
 func age(s float64) string {
 	switch {
 	case math.IsInf(s, 1):
-		return "never"
+		return "none yet"
 	case s < 0:
 		return "-" + age(-s)
 	case s < 100:

@@ -1,6 +1,7 @@
 package callgraph
 
 import (
+	"context"
 	"math"
 	"regexp"
 	"strings"
@@ -117,5 +118,50 @@ func TestOverview(t *testing.T) {
 	}
 	if h := o.Hosts[1]; h.Rate != 5 || h.InFlight != 1 {
 		t.Errorf("host b: %+v", h)
+	}
+}
+
+// TestNoPhantoms: a call that is refused may name anything, and counters outlive a function. Neither makes a row.
+func TestNoPhantoms(t *testing.T) {
+	at := time.Now()
+	a := newHost(t, "a", telemetry.Instance{Function: "tax", Allocation: "1", Release: "r1"})
+	ended := a.Served("ended", "r1")
+	ended.Begin()
+	ended.End("")
+	a.Refused("ended", telemetry.SideCallee, "replayed")
+	before := []*Scrape{a.scrape(t, at)}
+	a.Refused("made-up", telemetry.SideIngress, "unsigned")
+	a.calls("quote", "gone", metric.RouteRemote, 3, 1, time.Millisecond)
+	o := Between(before, []*Scrape{a.scrape(t, at.Add(time.Second))}).Overview()
+	var names []string
+	for _, f := range o.Functions {
+		names = append(names, f.Name)
+	}
+	if strings.Join(names, " ") != "gone tax" || o.Stray != 1 { // gone is called, and nothing answers
+		t.Errorf("rows %v, %v stray refusals; want gone and tax, and 1", names, o.Stray)
+	}
+	if lines := strings.Join((Screen{Now: at}).Draw(o), "\n"); !strings.Contains(lines, "1 refused calls named") {
+		t.Errorf("the screen does not tell of the refused call:\n%s", lines)
+	}
+}
+
+// TestSilentHost: a host that does not answer stays where it was, and says so.
+func TestSilentHost(t *testing.T) {
+	last := shopOverview()
+	now := *last
+	now.Hosts = last.Hosts[:1]
+	lost := []error{&HostError{"10.0.0.2:7070", context.DeadlineExceeded}, &HostError{"10.0.0.9:7070", context.DeadlineExceeded}}
+	o := now.Without(lost, last)
+	if len(o.Hosts) != 3 || o.Hosts[0].Node != "?" || o.Hosts[1].Silent || o.Hosts[2].Node != "node-2" || !o.Hosts[2].Silent {
+		t.Errorf("hosts %+v", o.Hosts)
+	}
+	for _, width := range []int{0, 60} {
+		lines := strings.Join((Screen{Now: noon, Width: width}).Draw(o), "\n")
+		if !regexp.MustCompile("(?m)^node-2 .*no answer").MatchString(lines) {
+			t.Errorf("%d columns:\n%s", width, lines)
+		}
+	}
+	if again := o.Without(lost, o); len(again.Hosts) != 3 || again.Hosts[2].Node != "node-2" || len(now.Hosts) != 1 {
+		t.Errorf("hosts %+v", again.Hosts)
 	}
 }

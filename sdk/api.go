@@ -61,6 +61,9 @@ func Handle[Req, Reply any](f *Function[Req, Reply], h func(context.Context, Req
 		}
 		value, err := h(ctx, req)
 		if err != nil {
+			if invocationOf(ctx) != nil {
+				explainDenied(f.name, err)
+			}
 			return reply, errorf(CodeFailed, f.name, "%s", err.Error())
 		}
 		full, err := encode(reply, value)
@@ -81,6 +84,14 @@ func Caller(ctx context.Context) string {
 		return in.caller
 	}
 	return localCaller(ctx)
+}
+
+// CallID returns the ID of the call that ctx belongs to, as the platform's logs name it; "" outside one.
+func CallID(ctx context.Context) string {
+	if in := invocationOf(ctx); in != nil {
+		return in.id
+	}
+	return ""
 }
 
 // handler decodes a request, runs the function, and appends the encoded reply to the second slice.

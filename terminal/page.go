@@ -3,6 +3,7 @@ package terminal
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -61,6 +62,36 @@ func (p Page) Table(headings []string, rows [][]Cell) []string {
 		lines = append(lines, p.Line(padded...))
 	}
 	return lines
+}
+
+// Fit is Table, without as many columns as it takes to fit into the page: those with the headings in spare, in that order.
+func (p Page) Fit(headings []string, rows [][]Cell, spare ...string) []string {
+	for _, heading := range spare {
+		if p.Width <= 0 || tableWidth(headings, rows) <= p.Width {
+			break
+		}
+		i := slices.IndexFunc(headings, func(h string) bool { return strings.TrimPrefix(h, "<") == heading })
+		headings = slices.Delete(slices.Clone(headings), i, i+1)
+		narrower := make([][]Cell, len(rows))
+		for r, row := range rows {
+			narrower[r] = slices.Delete(slices.Clone(row), i, i+1)
+		}
+		rows = narrower
+	}
+	return p.Table(headings, rows)
+}
+
+// tableWidth is how many columns of a terminal a table takes.
+func tableWidth(headings []string, rows [][]Cell) int {
+	total := 2 * (len(headings) - 1)
+	for i, h := range headings {
+		width := utf8.RuneCountInString(strings.TrimPrefix(h, "<"))
+		for _, row := range rows {
+			width = max(width, utf8.RuneCountInString(row[i].Text))
+		}
+		total += width
+	}
+	return total
 }
 
 // Line joins cells, cut to the width of the page.

@@ -196,21 +196,21 @@ func (o *callOptions) nodes(ctx context.Context, notes io.Writer, function strin
 // explain prints the hops of a call and what was verified at each.
 func explain(w io.Writer, c *client.Client, a *client.Answer) {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, "CALL\tSIGNED WITH\tKEY\tVERIFIED\tTOOK")
-	row := func(caller, callee, algorithm, key, verified string, took time.Duration) {
+	fmt.Fprintln(tw, "CALL\tSIGNED WITH\tKEY\tVERIFIED\tTOOK\tID")
+	row := func(caller, callee, algorithm, key, verified string, took time.Duration, id string) {
 		if len(key) > 12 {
 			key = key[:12] + "…"
 		}
-		for _, text := range []*string{&caller, &callee, &algorithm, &key, &verified} { // hops below are what hosts say
+		for _, text := range []*string{&caller, &callee, &algorithm, &key, &verified, &id} { // hops below are what hosts say
 			*text = terminal.Printable(*text)
 		}
-		fmt.Fprintf(tw, "%s → %s\t%s\t%s\t%s\t%s\n", shortID(caller), shortID(callee), algorithm, key, verified, took)
+		fmt.Fprintf(tw, "%s → %s\t%s\t%s\t%s\t%s\t%s\n", shortID(caller), shortID(callee), algorithm, key, verified, took, id)
 	}
 	sig := a.Call.Signature
 	row(c.Identity.ID().String(), a.Call.Call.Callee.String(), string(sig.Algorithm), sig.KeyID, callsig.Verified(a.Call, a.Return),
-		a.Took.Round(time.Microsecond))
+		a.Took.Round(time.Microsecond), a.Call.Call.ID)
 	for _, h := range a.Hops {
-		row(h.Caller, h.Callee, h.Algorithm, h.Key, h.Verified, time.Duration(h.Micros)*time.Microsecond)
+		row(h.Caller, h.Callee, h.Algorithm, h.Key, h.Verified, time.Duration(h.Micros)*time.Microsecond, h.Call)
 	}
 	tw.Flush()
 }

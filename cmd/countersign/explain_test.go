@@ -23,7 +23,7 @@ func TestExplanationIsPrintable(t *testing.T) {
 	var out bytes.Buffer
 	explain(&out, &client.Client{Identity: identitytest.NewAuthority(t, "example.test", time.Now()).Identity(t, id)},
 		&client.Answer{Call: &callsig.SignedCall{}, Return: &callsig.SignedReturn{},
-			Hops: []countersign.Hop{{Caller: evil, Callee: evil, Algorithm: evil, Key: "\x1b]0;x", Verified: evil}}})
+			Hops: []countersign.Hop{{Call: evil, Caller: evil, Callee: evil, Algorithm: evil, Key: "\x1b]0;x", Verified: evil}}})
 	if strings.ContainsAny(out.String(), "\x1b\u202e\r\t") || strings.Count(out.String(), "\n") != 3 {
 		t.Errorf("%q", out.String())
 	}

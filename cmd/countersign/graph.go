@@ -99,6 +99,13 @@ func (o *observer) window(ctx context.Context) (callgraph.Window, []error, error
 	return callgraph.Between(before, after), lost, err
 }
 
+// scrapeWithin is scrape with a time limit.
+func (o *observer) scrapeWithin(ctx context.Context, limit time.Duration) ([]*callgraph.Scrape, []error, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return o.scrape(ctx)
+}
+
 // scrape reads the metrics of all hosts once. It returns which hosts are left out, and an error if all are.
 func (o *observer) scrape(ctx context.Context) ([]*callgraph.Scrape, []error, error) {
 	addresses := o.nodes

@@ -40,7 +40,7 @@ func top(ctx context.Context, s streams, args []string) error {
 		}
 		return err
 	}
-	for _, line := range (callgraph.Screen{Now: time.Now(), Notes: notes(lost, nil)}).Draw(w.Overview()) {
+	for _, line := range (callgraph.Screen{Now: time.Now(), Notes: notes(lost, nil)}).Draw(w.Overview().Without(lost, &callgraph.Overview{})) {
 		fmt.Fprintln(s.out, line)
 	}
 	return nil
@@ -77,15 +77,16 @@ type update struct {
 	notes    []string
 }
 
-// observe sends what the hosts counted since the last time, every interval until ctx ends. While no host answers, it
-// sends the last overview with the reason.
+// observe sends what the hosts counted since the last time, every interval until ctx ends. Hosts have one interval to
+// answer: one that is silent holds up nothing. While none answers, it sends the last overview with the reason.
 func (o *observer) observe(ctx context.Context, updates chan<- update) {
 	overview := &callgraph.Overview{}
 	var before []*callgraph.Scrape
 	tick := time.NewTicker(o.interval)
 	defer tick.Stop()
 	for {
-		after, lost, err := o.scrape(ctx)
+		after, lost, err := o.scrapeWithin(ctx, max(o.interval, time.Second))
+		last := overview
 		switch {
 		case err != nil:
 		case before == nil: // rates over the hosts' lives are better than none for the first interval
@@ -93,6 +94,7 @@ func (o *observer) observe(ctx context.Context, updates chan<- update) {
 		default:
 			overview = callgraph.Between(before, after).Overview()
 		}
+		overview = overview.Without(lost, last)
 		if err == nil {
 			before = after
 		}

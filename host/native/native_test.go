@@ -347,3 +347,25 @@ func TestRefusalReachesTheHost(t *testing.T) {
 		t.Error("a shim that died reported nothing")
 	}
 }
+
+// TestDeniedIsExplained: the function's log tells what was denied, and which kind of tag would be needed.
+func TestDeniedIsExplained(t *testing.T) {
+	var log bytes.Buffer
+	i := start(t, Options{Options: runtime.Options{Stderr: &log}})
+	for _, r := range []request{{Try: "failing read", Arg: "/etc/passwd"}, {Try: "failing connect", Arg: "127.0.0.1:9"}} {
+		if _, err := invoke(t, i, 30*time.Second, r); countersign.CodeOf(err) != countersign.CodeFailed {
+			t.Errorf("%+v: %v", r, err)
+		}
+	}
+	if err := i.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"Z - function probe was denied: open /etc/passwd: operation not permitted: no storage tag (io) of its spec",
+		"Z - function probe was denied: dial tcp 127.0.0.1:9: ", ": no network tag (io) of its spec",
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log is %q, without %q", log.String(), want)
+		}
+	}
+}

@@ -111,8 +111,8 @@ func (i *Instance) newSandbox(ctx context.Context) (*sandbox, error) {
 	if err := s.take(); err != nil {
 		return nil, err
 	}
-	s.stdout = output.Lines{To: i.stdout, Halted: s.isHalted}
-	s.stderr = output.Lines{To: i.stderr, Halted: s.isHalted, See: s.listen}
+	s.stdout = output.Lines{To: i.stdout, Call: s.callID, Halted: s.isHalted}
+	s.stderr = output.Lines{To: i.stderr, Call: s.callID, Halted: s.isHalted, See: s.listen}
 	config := wazero.NewModuleConfig().WithName("").WithArgs(i.options.Function).WithStartFunctions().
 		WithStdout(&s.stdout).WithStderr(&s.stderr).WithRandSource(randomNumbers{s}).
 		WithSysWalltime().WithSysNanotime().WithNanosleep(s.sleep)
@@ -211,6 +211,14 @@ func (s *sandbox) close() {
 	s.give()
 }
 
+// callID names the call under way for the function's log.
+func (s *sandbox) callID() string {
+	if s.in == nil {
+		return ""
+	}
+	return s.in.ID
+}
+
 // listen keeps what Go's runtime says when it ends a program.
 func (s *sandbox) listen(line []byte) {
 	if s.lastWord == "" {
@@ -278,6 +286,9 @@ func (s *sandbox) handle(ctx context.Context, in *countersign.Invocation) ([]byt
 		body, failure = s.cloneReply(reply.Body)
 		return failure
 	})
+	// A line that was begun is this call's, and not the next one's.
+	s.stdout.Flush()
+	s.stderr.Flush()
 	s.in = nil
 	s.dropPending()
 	if failure != nil {

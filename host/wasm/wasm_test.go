@@ -155,7 +155,7 @@ func TestStuckReaderDoesNotHoldUpTheFunction(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := stuck.String()
-	if !strings.HasPrefix(out, "line 0 of") || !strings.Contains(out, "bytes of output were dropped") {
+	if !strings.Contains(out[:min(100, len(out))], " test line 0 of") || !strings.Contains(out, "bytes of output were dropped") {
 		t.Errorf("the output of %d bytes does not tell what was dropped: %.200q", len(out), out)
 	}
 }
@@ -235,5 +235,34 @@ func TestEngineRefusesSharedCache(t *testing.T) {
 	}
 	if _, err := NewEngine(dir); err == nil || !strings.Contains(err.Error(), "written by others") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestLinesNameTheirCall has a call begin a line that the next call of the same sandbox must not end, and reads what a call
+// was denied.
+func TestLinesNameTheirCall(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	options := limited(limits.Limits{Concurrency: 1})
+	options.Stdout, options.Stderr = &stdout, &stderr
+	faults := loadGuest(t, "faults", options)
+	for id, body := range map[string]string{"first": `{"fault":"begin a line"}`, "second": `{"fault":"print","size":1}`,
+		"third": `{"fault":"open"}`} {
+		in := invocation(body)
+		in.ID = id
+		if _, err := faults.Invoke(t.Context(), in); err != nil && id != "third" {
+			t.Fatal(err)
+		}
+	}
+	if err := faults.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Z first begun\n", "Z second line 0 of the standard output\n"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("the standard output is %q, without %q", stdout.String(), want)
+		}
+	}
+	if want := "Z third function faults was denied: reading users: open /etc/passwd: "; !strings.Contains(stderr.String(), want) ||
+		!strings.Contains(stderr.String(), "no storage tag (io) of its spec") {
+		t.Errorf("the standard error is %q, without %q", stderr.String(), want)
 	}
 }

@@ -5,6 +5,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -166,14 +167,17 @@ func TestNomadRestartsWhatAHostTookAlong(t *testing.T) {
 // TestLogsAndStats reads what a function printed, and what it used, the way Nomad's users do.
 func TestLogsAndStats(t *testing.T) {
 	deploy(t, "chaos")
-	if out, code := call(t, "chaos", `{"do":"print"}`); code != 0 {
-		t.Fatalf("exit code %d\n%s", code, out)
+	explained, code := command(t, "", "call", "-explain", "chaos", `{"do":"print"}`)
+	named := regexp.MustCompile(`(?m)^client/\S+ → function/chaos .* (\S+)$`).FindStringSubmatch(explained)
+	if code != 0 || named == nil {
+		t.Fatalf("exit code %d, want the call's ID\n%s", code, explained)
 	}
+	stamped := `(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ` + regexp.QuoteMeta(named[1]) + ` chaos prints to standard `
 	allocation, nomad := running(t, "chaos"), filepath.Join(env.BinDir, "nomad")
 	eventually(t, "the function's output in nomad alloc logs", func() bool {
 		out, _ := run(t, "", nomad, "alloc", "logs", allocation.ID)
 		errs, _ := run(t, "", nomad, "alloc", "logs", "-stderr", allocation.ID)
-		return strings.Contains(out, "chaos prints to standard output") && strings.Contains(errs, "chaos prints to standard error")
+		return regexp.MustCompile(stamped+`output$`).MatchString(out) && regexp.MustCompile(stamped+`error$`).MatchString(errs)
 	})
 	eventually(t, "the function's own memory in the allocation's statistics", func() bool {
 		usage, err := nomadClient(t).Allocations().Stats(allocation, nil)

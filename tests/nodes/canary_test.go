@@ -24,8 +24,12 @@ import (
 // routersSettle is what routers take to learn of a change in Consul; the pipeline waits as long before it stops instances.
 const routersSettle = time.Second
 
-// canaryRate is how many calls a second there are during a canary: deploys need the processors, too.
-const canaryRate = 60
+const (
+	// canaryRate is how many calls a second there are during a canary: deploys need the processors, too.
+	canaryRate = 60
+	// countedRate is how many there are while they are counted and nothing is deployed.
+	countedRate = 160
+)
 
 // TestCanaryShares takes tax through a canary that is aborted and one that is promoted while quote calls it on all nodes,
 // and counts at the hosts which release answered.
@@ -45,7 +49,12 @@ func TestCanaryShares(t *testing.T) {
 	shareIs := func(percent float64, atLeast int) {
 		t.Helper()
 		share := percent / 100
+		more := startLoadOf(t, countedRate-canaryRate, 1, 2, 3)
 		canary, all := c.count(t, atLeast)
+		more.end()
+		if n := more.failures(); n > 0 {
+			t.Errorf("while calls were counted: %s\n%s", more.report(more.began), more.example)
+		}
 		sigma := math.Sqrt(float64(all) * share * (1 - share))
 		off := (float64(canary) - float64(all)*share) / max(sigma, 1)
 		t.Logf("splitter says %g%%: the canary answered %d of %d calls, %.2f%%, %.1f sigma off",

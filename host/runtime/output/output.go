@@ -1,10 +1,12 @@
 // Package output carries what functions print to readers that may be slow or stuck.
 //
-// It owns buffering, whole lines and the count of what was dropped. It must not know who prints or who reads.
+// It owns buffering, whole lines, what stands before each of them, and the count of what was dropped. It must not know who
+// prints or who reads.
 package output
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,12 +16,18 @@ import (
 
 const (
 	buffer      = 256 << 10 // bytes of a stream that wait for a slow reader
-	longestLine = 16 << 10  // a longer line is passed on in pieces
+	longestLine = 16 << 10  // a longer line is passed on as several
 	drain       = time.Second
 )
 
+// NoCall stands in a log where a call's ID would, before a line that is of no call, or of one that is not known.
+const NoCall = "-"
+
+// stamp is the time before each line: RFC 3339, always as long.
+const stamp = "2006-01-02T15:04:05.000Z"
+
 // Held is the most bytes that a Stream and its one Lines hold: what waits, what is being written, and an unfinished line.
-const Held = 2*buffer + longestLine
+const Held = 2*buffer + longestLine + 1
 
 // Stream is one stream of a function on its way to a reader that may be slow or stuck: what does not fit into the
 // buffer is dropped and counted, and the function never waits.
@@ -58,7 +66,8 @@ func (s *Stream) run(w io.Writer) {
 		closed := s.closed
 		s.mu.Unlock()
 		if lost > 0 {
-			batch = fmt.Appendf(batch, "[%d bytes of output were dropped: the reader was too slow]\n", lost)
+			batch = time.Now().UTC().AppendFormat(batch, stamp)
+			batch = fmt.Appendf(batch, " %s [%d bytes of output were dropped: the reader was too slow]\n", NoCall, lost)
 		}
 		if len(batch) == 0 && closed {
 			return
@@ -72,15 +81,18 @@ func (s *Stream) run(w io.Writer) {
 	}
 }
 
-// line takes one line, or a piece of a long one.
-func (s *Stream) line(line []byte) {
+// line takes one line of a call.
+func (s *Stream) line(call string, line []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || len(s.buf)+len(line) > buffer || s.lost > 0 {
-		s.lost += int64(len(line))
-		s.dropped += int64(len(line))
+	size := len(stamp) + 1 + len(call) + 1 + len(line)
+	if s.closed || len(s.buf)+size > buffer || s.lost > 0 {
+		s.lost += int64(size)
+		s.dropped += int64(size)
 		return
 	}
+	s.buf = time.Now().UTC().AppendFormat(s.buf, stamp)
+	s.buf = append(append(append(s.buf, ' '), call...), ' ')
 	s.buf = append(s.buf, line...)
 	s.wake.Signal()
 }
@@ -107,9 +119,11 @@ func (s *Stream) Close() {
 }
 
 // Lines is a writer to a Stream that hands on whole lines, so that those of writers that run at the same time do not
-// mix. It is for one goroutine at a time.
+// mix. Before each it puts the time and the ID of the call, so that no line can pass for one of another call. It is for
+// one goroutine at a time.
 type Lines struct {
 	To      *Stream
+	Call    func() string     // ID of the call that is being handled, or ""; nil where it is not known
 	See     func(line []byte) // looks at every line, or nil
 	Halted  func() bool       // tells whether the writer is to stop, or nil
 	pending []byte
@@ -140,7 +154,7 @@ func (w *Lines) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Flush hands on an unfinished line.
+// Flush hands on an unfinished line, and ends it: the next that is written is a line of its own.
 func (w *Lines) Flush() {
 	if len(w.pending) == 0 {
 		return
@@ -148,6 +162,13 @@ func (w *Lines) Flush() {
 	if w.See != nil {
 		w.See(w.pending)
 	}
-	w.To.line(w.pending)
+	if w.pending[len(w.pending)-1] != '\n' {
+		w.pending = append(w.pending, '\n')
+	}
+	call := NoCall
+	if w.Call != nil {
+		call = cmp.Or(w.Call(), NoCall)
+	}
+	w.To.line(call, w.pending)
 	w.pending = w.pending[:0]
 }

@@ -3,8 +3,10 @@ package output
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestLines(t *testing.T) {
@@ -12,7 +14,7 @@ func TestLines(t *testing.T) {
 	tests := []struct {
 		name   string
 		writes []string
-		want   []string // the lines that are handed on
+		want   []string // the lines that are looked at
 	}{
 		{"a line", []string{"a\n"}, []string{"a\n"}},
 		{"several at once", []string{"a\nb\n\nc"}, []string{"a\n", "b\n", "\n", "c"}},
@@ -33,10 +35,48 @@ func TestLines(t *testing.T) {
 			}
 			w.Flush()
 			s.Close()
-			if strings.Join(got, "|") != strings.Join(tt.want, "|") || written.String() != strings.Join(tt.want, "") {
+			var lines string // each is ended
+			for _, line := range tt.want {
+				lines += "- " + strings.TrimSuffix(line, "\n") + "\n"
+			}
+			if strings.Join(got, "|") != strings.Join(tt.want, "|") || unstamped(t, written.String()) != lines {
 				t.Errorf("got %q, and %q was written; want %q", got, written.String(), tt.want)
 			}
 		})
+	}
+}
+
+// unstamped returns log without the time before each line, which has to be now.
+func unstamped(t *testing.T, log string) string {
+	t.Helper()
+	var b strings.Builder
+	for line := range strings.Lines(log) {
+		when, rest, _ := strings.Cut(line, " ")
+		at, err := time.Parse(time.RFC3339, when)
+		if err != nil || time.Since(at).Abs() > time.Minute || len(when) != len(stamp) || !strings.HasSuffix(when, "Z") {
+			t.Errorf("the line %q does not begin with the time in UTC: %v", line, err)
+		}
+		b.WriteString(rest)
+	}
+	return b.String()
+}
+
+// TestLinesNameTheCall: what a line holds can't pass for another call's line.
+func TestLinesNameTheCall(t *testing.T) {
+	var written bytes.Buffer
+	s := New(&written)
+	call := ""
+	w := Lines{To: s, Call: func() string { return call }}
+	for _, id := range []string{"", "a-1", "a-2"} {
+		call = id
+		fmt.Fprintf(&w, "line of %q\n2026-01-01T00:00:00.000Z b-7 forged", id)
+		w.Flush()
+	}
+	s.Close()
+	const forged = " 2026-01-01T00:00:00.000Z b-7 forged\n"
+	want := "- line of \"\"\n-" + forged + "a-1 line of \"a-1\"\na-1" + forged + "a-2 line of \"a-2\"\na-2" + forged
+	if got := unstamped(t, written.String()); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -53,8 +93,8 @@ func TestLinesOfSeveralWritersDoNotMix(t *testing.T) {
 		}
 	}
 	s.Close()
-	if want := "one ends\ntwo ends\n"; written.String() != want {
-		t.Errorf("got %q, want %q", written.String(), want)
+	if got, want := unstamped(t, written.String()), "- one ends\n- two ends\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -78,7 +118,7 @@ func TestReaderThatIsGone(t *testing.T) {
 		t.Error(err)
 	}
 	s.Close()
-	if s.Dropped() != 6 {
-		t.Errorf("%d bytes are counted as dropped, want 6", s.Dropped())
+	if want := int64(len(stamp + " - hello\n")); s.Dropped() != want {
+		t.Errorf("%d bytes are counted as dropped, want %d", s.Dropped(), want)
 	}
 }

@@ -93,6 +93,8 @@ func handle(ctx context.Context, r Request) (Reply, error) {
 		return result("", hold(ctx, r), ctx), nil
 	case "environment":
 		return Reply{OK: true, Text: strings.Join(append(os.Args, os.Environ()...), " ")}, nil
+	case "failing read", "failing connect":
+		return Reply{}, try(Request{Try: strings.TrimPrefix(r.Try, "failing "), Arg: r.Arg})
 	default:
 		return result("", try(r), ctx), nil
 	}

@@ -80,6 +80,11 @@ func handle(ctx context.Context, r Request) (Reply, error) {
 			fmt.Printf("line %d of the standard output\n", i)
 			fmt.Fprintf(os.Stderr, "line %d of the standard error\n", i)
 		}
+	case "begin a line":
+		fmt.Print("begun")
+	case "open":
+		_, err := os.Open("/etc/passwd")
+		return Reply{}, fmt.Errorf("reading users: %w", err)
 	case "environment":
 		_, open := os.Open("/etc/passwd")
 		return Reply{Text: fmt.Sprint(os.Args, os.Environ(), open)}, nil
