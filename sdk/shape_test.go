@@ -34,9 +34,11 @@ type embedding struct {
 }
 
 type quotes struct {
-	B bool        `json:",string"`
-	I *int        `json:",string"`
-	L []bool      `json:",string"`
+	B bool `json:",string"`
+	I *int `json:",string"`
+	//lint:ignore SA5008 encoding/json passes over the option, and that is tested here
+	L []bool `json:",string"`
+	//lint:ignore SA5008 encoding/json quotes it
 	N json.Number `json:",string"`
 	P **int       `json:",string"`
 	S string      `json:",string"`

@@ -62,9 +62,9 @@ func (r *Run) WasmOf(t testing.TB, function string) string {
 	return path
 }
 
-// Change makes what is deployed of a function until the test ends: it compiles it with changes of its source, each an old
-// text and a new one, by the file's name in the function's repository.
-func (r *Run) Change(t testing.TB, function string, files map[string][2]string) {
+// Change changes what is deployed of a function until restore is called: it compiles it with changes of its source, each
+// an old text and a new one, by the file's name in the function's repository.
+func (r *Run) Change(t testing.TB, function string, files map[string][2]string) (restore func()) {
 	t.Helper()
 	source, dir := sources[function], t.TempDir()
 	replace := map[string]string{}
@@ -98,11 +98,11 @@ func (r *Run) Change(t testing.TB, function string, files map[string][2]string) 
 	defer r.mu.Unlock()
 	before := r.wasm[function]
 	r.wasm[function] = out
-	t.Cleanup(func() {
+	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.wasm[function] = before
-	})
+	}
 }
 
 // TryDeploy deploys functions and returns what the command printed and its exit code.
