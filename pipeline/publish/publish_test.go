@@ -143,3 +143,25 @@ func TestPlanOnlySignsAndPublishesNothing(t *testing.T) {
 		t.Errorf("pulling gives %v, want ErrNotFound", err)
 	}
 }
+
+// TestTooManyAttestations has somebody attach so much to the artifact that nodes would not look at another attestation: the
+// deploy says so instead of one that may not be found.
+func TestTooManyAttestations(t *testing.T) {
+	k, store := vaulttest.New(t), directory(t)
+	p, f := publishing(t, k, store, "1")
+	for _, step := range []func(context.Context, *Function) (progress.Outcome, error){p.sign, p.publish} {
+		if _, err := step(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range attest.MaxBundles - 1 {
+		if err := artifact.AttachBundle(t.Context(), store, f.Artifact, []byte{byte(i)}, attest.PredicateType); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k.Rotate()
+	p, f = publishing(t, k, store, "1")
+	if _, err := p.sign(t.Context(), f); err == nil || !strings.Contains(err.Error(), "carries 64 attestations") || f.bundle != nil {
+		t.Errorf("%v; want that one more would not be looked at", err)
+	}
+}

@@ -60,6 +60,7 @@ func lookAtKeys(t *testing.T, function, want string) {
 func keysSay(t *testing.T, wantCode int, want string, args ...string) {
 	t.Helper()
 	out, code := command(t, "", append([]string{"keys"}, args...)...)
+	t.Logf("countersign keys %v\n%s", args, out)
 	if code != wantCode || !strings.Contains(out, want) {
 		t.Errorf("countersign keys %v: exit code %d; want %d and %q\n%s", args, code, wantCode, want, out)
 	}
@@ -275,7 +276,9 @@ func TestWhoDeployedWhat(t *testing.T) {
 	if a := byHand.Attested; a == nil || a.Deployer == nil || a.Deployer.By != "ci-bot" || a.Deployer.EntityID != deployed.Deployed.EntityID {
 		t.Errorf("attested is %+v, %s; want that ci-bot had it signed", a, byHand.Error)
 	}
-	if out, code := command(t, "", "log", "chaos"); code != 0 || !strings.Contains(out, "ci-bot (token-ci-bot)") || !strings.Contains(out, "unknown") {
+	out, code := command(t, "", "log", "chaos")
+	t.Logf("countersign log chaos\n%s", out)
+	if code != 0 || !strings.Contains(out, "ci-bot (token-ci-bot)") || !strings.Contains(out, "unknown") {
 		t.Errorf("countersign log: exit code %d\n%s", code, out)
 	}
 	if out, code := command(t, "", "verify", "chaos"); code != 0 || !strings.Contains(out, "deployer    ci-bot") {
