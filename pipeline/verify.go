@@ -35,6 +35,7 @@ type Verification struct {
 	Files           []VerifiedFile    `json:"files"`
 	SpecDigest      string            `json:"spec_digest"`
 	InterfaceDigest string            `json:"interface_digest"`
+	Tests           attest.Tests      `json:"tests,omitempty"` // what became of them; "" if not attested
 	Key             string            `json:"key"`
 	KeyVersion      int               `json:"key_version"`
 	KeySource       string            `json:"key_source"` // where the public key came from
@@ -93,7 +94,7 @@ func Verify(ctx context.Context, env *hclspec.Environment, subject string, publi
 func (v *Verification) state(a *attest.Attestation) {
 	v.Function, v.Repository, v.Commit, v.Ref, v.Target = a.Function, a.Repository, a.Commit, a.Ref, a.Target
 	v.Builder, v.BuilderVersion = a.Builder.ID, a.Builder.Version
-	v.SpecDigest, v.InterfaceDigest = a.SpecDigest, a.InterfaceDigest
+	v.SpecDigest, v.InterfaceDigest, v.Tests = a.SpecDigest, a.InterfaceDigest, a.Tests
 	v.Key, v.KeyVersion = a.Key.String(), a.Key.Version
 	for _, f := range a.Files {
 		v.Files = append(v.Files, VerifiedFile{f.Name, f.Digest})

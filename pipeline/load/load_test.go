@@ -79,8 +79,8 @@ func TestLoad(t *testing.T) {
 	if got := strings.Join(names, " "); got != "quote tax" {
 		t.Errorf("sources: %s; want quote tax", got)
 	}
-	if _, err := loaded.Select([]string{"qoute"}); err == nil || !strings.Contains(err.Error(), "quote, tax") {
-		t.Errorf("unknown name: error = %v, want one that lists the names", err)
+	if _, err := loaded.Select([]string{"qoute"}); err == nil || !strings.Contains(err.Error(), `did you mean "quote"?`) {
+		t.Errorf("unknown name: error = %v, want one that names the nearest", err)
 	}
 	if got, err := loaded.Select([]string{"tax", "tax"}); err != nil || len(got) != 1 || got[0].Name != "tax" {
 		t.Errorf("selected(tax) = %v, %v", got, err)

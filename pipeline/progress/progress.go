@@ -14,10 +14,12 @@ type Step string
 
 // The steps of a deploy, in their order. Those of FunctionSteps are done for each function, the others once.
 const (
+	StepBuild    Step = "build"    // have Bazel build what is to be deployed
 	StepLoad     Step = "load"     // read the build manifest, the specs and the environment, and check them
 	StepLock     Step = "lock"     // wait for another deploy to end
 	StepDescribe Step = "describe" // ask the module for its interface
 	StepCheck    Step = "check"    // do callers and callees fit?
+	StepTest     Step = "test"     // have Bazel run the tests of what changed
 	StepSign     Step = "sign"     // find an attestation that verifies, or have Vault sign one
 	StepPublish  Step = "publish"  // put artifact and attestation into the registry
 	StepRender   Step = "render"   // write the Nomad job

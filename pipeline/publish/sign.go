@@ -12,27 +12,42 @@ import (
 	"countersign/vaultsign/transit"
 )
 
-// sign finds an attestation of the artifact that verifies under the present key ring, or has Vault sign one.
-func (p *Publication) sign(ctx context.Context, f *Function) (progress.Outcome, error) {
+// find looks for an attestation of the artifact that verifies under the present key ring.
+func (p *Publication) find(ctx context.Context, f *Function) error {
 	w, err := registry.Want(f.contents.Documents(f.Artifact))
 	if err != nil {
-		return progress.Outcome{}, err
+		return err
 	}
 	ring, err := p.keys.PublicKeys(ctx, f.Name)
 	if err != nil && !errors.Is(err, transit.ErrNoKey) {
-		return progress.Outcome{}, err
+		return err
 	}
 	bundles, err := artifact.Bundles(ctx, f.store, f.Artifact)
 	f.present = err == nil
 	if err != nil && !errors.Is(err, artifact.ErrNotFound) {
-		return progress.Outcome{}, err
+		return err
 	}
-	f.Attestation, err = attest.VerifyAny(bundles, ring, w)
-	if err == nil {
+	f.Attestation, f.why = attest.VerifyAny(bundles, ring, w)
+	f.found = true
+	return nil
+}
+
+// sign finds an attestation of the artifact that verifies under the present key ring, or has Vault sign one.
+func (p *Publication) sign(ctx context.Context, f *Function) (progress.Outcome, error) {
+	if !f.found {
+		if err := p.find(ctx, f); err != nil {
+			return progress.Outcome{}, err
+		}
+	}
+	if f.why == nil {
 		return progress.Nothing(fmt.Sprintf("attested by key version %d", f.Attestation.Key.Version)), nil
 	}
 	if p.PlanOnly {
-		return progress.Nothing("would be signed: " + whyUnattested(err)), nil
+		return progress.Nothing("would be signed: " + whyUnattested(f.why)), nil
+	}
+	w, err := registry.Want(f.contents.Documents(f.Artifact))
+	if err != nil {
+		return progress.Outcome{}, err
 	}
 	made, err := p.keys.EnsureKey(ctx, f.Name)
 	if err != nil {
@@ -42,7 +57,8 @@ func (p *Publication) sign(ctx context.Context, f *Function) (progress.Outcome, 
 		return progress.Outcome{}, err
 	}
 	// What does not verify here would be refused by every host: better to know before it is published.
-	if ring, err = p.keys.PublicKeys(ctx, f.Name); err != nil {
+	ring, err := p.keys.PublicKeys(ctx, f.Name)
+	if err != nil {
 		return progress.Outcome{}, err
 	}
 	if f.Attestation, err = attest.Verify(f.bundle, ring, w); err != nil {
@@ -69,7 +85,7 @@ func (p *Publication) claims(f *Function, w attest.Want) attest.Claims {
 	c := attest.Claims{
 		Function: f.Name, Repository: f.Repository, Commit: f.Commit, Ref: f.Ref, Target: f.Target,
 		ManifestDigest: w.ManifestDigest, SpecDigest: w.SpecDigest, InterfaceDigest: w.InterfaceDigest,
-		Builder: attest.Builder{ID: p.Builder},
+		Builder: attest.Builder{ID: p.Builder}, Tests: f.Tests,
 	}
 	for _, file := range f.contents.Files() {
 		c.Files = append(c.Files, attest.File{Name: file.Name, Digest: file.Digest})

@@ -22,7 +22,7 @@ var (
 	scpLike   = regexp.MustCompile(`^([\w.-]+@)?[\w.-]+:[^/]`) // [user@]host:path, as git-clone(1) takes it
 )
 
-// Claims is what an attestation states about one artifact. Every field but Ref and Builder.Version is required.
+// Claims is what an attestation states about one artifact. Every field but Ref, Tests and Builder.Version is required.
 type Claims struct {
 	Function        string  // name of the function and of its key
 	Repository      string  // where git finds the source: a URL or a path; without password, query or fragment
@@ -34,7 +34,18 @@ type Claims struct {
 	SpecDigest      string  // sha256:<hex> of the function spec's bytes
 	InterfaceDigest string  // sha256:<hex> of the interface that callers see
 	Builder         Builder // who built it
+	Tests           Tests   // what became of the function's tests; "" in attestations from before it was stated
 }
+
+// Tests is what became of the tests of a function when it was deployed.
+type Tests string
+
+// What can have become of them.
+const (
+	TestsPassed  Tests = "passed"  // all of them
+	TestsNone    Tests = "none"    // there is no test of what the artifact is made of
+	TestsSkipped Tests = "skipped" // they were not run
+)
 
 // File is one executable file of an artifact.
 type File struct {
@@ -64,6 +75,11 @@ func (c Claims) check() error {
 		"manifest": c.ManifestDigest, "spec": c.SpecDigest, "interface": c.InterfaceDigest,
 	} {
 		require(countersign.ValidDigest(digest), "the %s digest %.80q is not sha256:<hex>", what, digest)
+	}
+	switch c.Tests {
+	case "", TestsPassed, TestsNone, TestsSkipped:
+	default:
+		require(false, "%.80q is not what can have become of tests", c.Tests)
 	}
 	id, err := url.Parse(c.Builder.ID)
 	require(isText(c.Builder.ID) && err == nil && id.Scheme != "" && id.User == nil, "the builder's ID is not a URI")
