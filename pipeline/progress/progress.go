@@ -38,6 +38,12 @@ const (
 	StepClose   Step = "close"   // delete what split the calls
 )
 
+// The steps of taking a function away, apart from StepLoad, StepLock and StepCheck.
+const (
+	StepStop  Step = "stop"  // take the job away, and wait until nothing of it runs
+	StepClean Step = "clean" // delete what Consul and the directory of rendered jobs have of it
+)
+
 // FunctionSteps are the steps that each function goes through.
 var FunctionSteps = []Step{StepDescribe, StepSign, StepPublish, StepRender, StepPlan, StepRun, StepWait}
 
@@ -46,6 +52,9 @@ var (
 	PromoteSteps = []Step{StepShift, StepPromote, StepWait, StepClose}
 	AbortSteps   = []Step{StepShift, StepAbort, StepWait, StepClose}
 )
+
+// RemoveSteps are the steps that a function which is taken away goes through.
+var RemoveSteps = []Step{StepCheck, StepStop, StepClean}
 
 // State is how far a step is.
 type State string
