@@ -16,7 +16,6 @@ import (
 	"countersign/pipeline/apply"
 	"countersign/pipeline/hosts"
 	"countersign/pipeline/job"
-	"countersign/pipeline/load"
 	"countersign/pipeline/nomad"
 	"countersign/pipeline/progress"
 	"countersign/pipeline/publish"

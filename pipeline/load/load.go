@@ -168,6 +168,12 @@ func (l *loader) source(built Built) (*Source, error) {
 		return nil, fmt.Errorf("function %q has runtime %q in its spec and %q in its BUILD file: make them the same",
 			built.Name, f.Runtime, built.Runtime)
 	}
+	if diagnostics, err = l.checkFetched(f, built.Spec); err != nil {
+		return nil, err
+	}
+	if diagnostics.HasErrors() {
+		return nil, &DiagnosticsError{diagnostics, l.files}
+	}
 	return &Source{Built: built, Function: f, SpecSource: src, SpecDigest: hclspec.Digest(src)}, nil
 }
 
