@@ -168,6 +168,10 @@ func (l *loader) source(built Built) (*Source, error) {
 		return nil, fmt.Errorf("function %q has runtime %q in its spec and %q in its BUILD file: make them the same",
 			built.Name, f.Runtime, built.Runtime)
 	}
+	if want := absoluteLabel(f.Target, built.Target); f.Target != hclspec.DefaultTarget(f.Name) && want != built.Target {
+		return nil, fmt.Errorf("function %q has target %q in its spec, and repos.bzl has %s built: make them the same, in the "+
+			"spec or in the functions of the pin", built.Name, f.Target, built.Target)
+	}
 	if diagnostics, err = l.checkFetched(f, built.Spec); err != nil {
 		return nil, err
 	}
@@ -200,4 +204,17 @@ func (l *Build) Select(names []string) ([]*Source, error) {
 		out = append(out, chosen[name])
 	}
 	return out, nil
+}
+
+// absoluteLabel is a label in full, as built is. One without a repository is of the repository of built, so that a team
+// need not know by which name its repository is pinned.
+func absoluteLabel(label, built string) string {
+	if strings.HasPrefix(label, "//") {
+		repository, _, _ := strings.Cut(built, "//")
+		label = repository + label
+	}
+	if !strings.Contains(label, ":") {
+		label += ":" + label[strings.LastIndex(label, "/")+1:]
+	}
+	return label
 }

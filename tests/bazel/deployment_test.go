@@ -73,7 +73,11 @@ func (d *deployment) commit(t *testing.T, name string, files map[string]string) 
 		path := filepath.Join(tm.dir, file)
 		target, link := strings.CutPrefix(content, "-> ")
 		if !link {
-			write(t, path, content, 0o644)
+			mode := os.FileMode(0o644)
+			if strings.HasPrefix(content, "#!") {
+				mode = 0o755
+			}
+			write(t, path, content, mode)
 			continue
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -28,26 +27,22 @@ func fetchAll(ctx context.Context, root string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
 	var errs []error
-	for _, e := range pins.entries() {
+	for _, e := range pins.entries() { // one after the other: git may ask for a password
 		if strings.HasPrefix(e.remote, "//") {
 			continue
 		}
-		wg.Go(func() {
-			m := mirror{entry: e, root: root, dir: filepath.Join(root, mirrors, e.name)}
-			failed := m.fetch(ctx)
-			mu.Lock()
-			defer mu.Unlock()
-			if failed != nil {
-				fmt.Fprintf(out, "could not fetch %s from %s: %s\n", e.name, e.remote, oneLine(failed))
-			}
-			errs = append(errs, m.note(failed))
-		})
+		m := mirror{entry: e, root: root, dir: filepath.Join(root, mirrors, e.name)}
+		failed := m.fetch(ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if failed != nil {
+			fmt.Fprintf(out, "could not fetch %s from %s: %s\n", e.name, e.remote, oneLine(failed))
+		}
+		errs = append(errs, m.note(failed))
 	}
-	wg.Wait()
-	return errors.Join(append(errs, context.Cause(ctx))...)
+	return errors.Join(errs...)
 }
 
 // note writes down why the mirror is not up to date, or that it is. bazel/function_repository.bzl reads it.
@@ -80,8 +75,8 @@ func oneLine(err error) string {
 	return lines[0] + ": " + lines[len(lines)-1]
 }
 
-// answerTime is how long a remote may take to say what its HEAD is.
-const answerTime = 20 * time.Second
+// answerTime is how long a remote may take to say what its HEAD is: a person may have to type a password.
+const answerTime = time.Minute
 
 // mirror is a bare repository with the branches and tags of a remote, and none of the references that others write there.
 type mirror struct {
