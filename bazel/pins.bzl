@@ -10,7 +10,7 @@ An entry of FUNCTIONS in repos.bzl is a repository by its name:
     },
 """
 
-load("//bazel:function_repository.bzl", "DEFAULT_REF", "function_repository", "pinned_sources")
+load("//bazel:function_repository.bzl", "DEFAULT_REF", "function_repository", "pinned_source")
 
 _MEMBERS = ["commit", "functions", "ref", "remote"]
 _REQUIRED = ["commit", "remote"]
@@ -58,6 +58,17 @@ def pinned_functions(repositories):
             )
     return pins
 
+# Begins the names of repositories that vouch for another one.
+_CHECK = "countersign_pinned_"
+
+def check_of(repository):
+    """Returns the label of a file that is only there if a repository is what repos.bzl pins.
+
+    Args:
+        repository: name of an entry of FUNCTIONS.
+    """
+    return "@%s%s//:checked" % (_CHECK, repository)
+
 def pinned_targets(repositories):
     """Returns the labels of all functions, for a deploy target.
 
@@ -67,27 +78,15 @@ def pinned_targets(repositories):
     return ["@%s//%s:%s" % key for key in sorted(pinned_functions(repositories))]
 
 def declare_pinned(repositories):
-    """Declares a repository for each entry, and the one that vouches for all of them. For a WORKSPACE.
+    """Declares a repository for each entry, and one that vouches for it. For a WORKSPACE.
 
     Args:
         repositories: FUNCTIONS of repos.bzl.
     """
     pinned_functions(repositories)
     for name, entry in repositories.items():
-        function_repository(
-            name = name,
-            commit = entry["commit"],
-            ref = entry.get("ref", DEFAULT_REF),
-            remote = entry["remote"],
-        )
-    pinned_sources(
-        name = "countersign_pinned",
-        pins = {
-            name: json.encode({
-                "commit": entry["commit"],
-                "ref": entry.get("ref", DEFAULT_REF),
-                "remote": entry["remote"],
-            })
-            for name, entry in repositories.items()
-        },
-    )
+        if name.startswith(_CHECK):
+            fail("repos.bzl: %s: names that begin with %s are those of the build" % (name, _CHECK))
+        pin = {"commit": entry["commit"], "ref": entry.get("ref", DEFAULT_REF), "remote": entry["remote"]}
+        function_repository(name = name, **pin)
+        pinned_source(name = _CHECK + name, pin = json.encode(pin), repository = name)

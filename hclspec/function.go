@@ -56,7 +56,7 @@ func (r *reader) duplicate(s *section, first hcl.Range) {
 // function reads a function block.
 func (s *section) function() *Function {
 	f := &Function{
-		Name: s.name, Target: "@" + s.name + "//:" + s.name, Runtime: defaultRuntime, Range: s.header,
+		Name: s.name, Target: DefaultTarget(s.name), Runtime: defaultRuntime, Range: s.header,
 	}
 	if at, ok := s.prose("description", &f.Description); ok {
 		s.checkDescription(f.Description, at)
@@ -76,6 +76,9 @@ func (s *section) function() *Function {
 	}
 	return f
 }
+
+// DefaultTarget is the target of a function whose spec names none.
+func DefaultTarget(function string) string { return "@" + function + "//:" + function }
 
 func (s *section) checkDescription(text string, at hcl.Range) {
 	bad := func(c rune) bool { return isInvisible(c) || c == unicode.ReplacementChar }

@@ -1,5 +1,30 @@
 package hclspec
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// UnknownFunctionError says that a function of some name is not where it was looked for.
+type UnknownFunctionError struct {
+	Name  string
+	Where string   // such as "in repos.bzl"
+	Known []string // the names of the functions that are there
+}
+
+// Error implements error.
+func (e *UnknownFunctionError) Error() string {
+	text := fmt.Sprintf("there is no function %q %s", e.Name, e.Where)
+	switch near := nearest(e.Name, e.Known); {
+	case near != "":
+		return text + fmt.Sprintf("; did you mean %q?", near)
+	case len(e.Known) == 0:
+		return text + ", nor any other"
+	}
+	return text + "; there are " + strings.Join(slices.Sorted(slices.Values(e.Known)), ", ")
+}
+
 // nearest returns the candidate that name is most likely a typing error of, or "".
 func nearest(name string, candidates []string) string {
 	best, bestDistance := "", max(1, min(len(name)/3, 3))+1

@@ -3,8 +3,8 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"countersign/hclspec"
@@ -20,16 +20,19 @@ import (
 	"countersign/pipeline/registry"
 	"countersign/pipeline/routes"
 	"countersign/pipeline/vault"
+	"countersign/release"
 	"countersign/vaultsign/attest"
 	"countersign/vaultsign/transit"
 )
 
 // Options is what a deploy is told by its user.
 type Options struct {
+	Build       Builder           // builds what is to be deployed; nil: Manifest tells what was built
 	Manifest    string            // build manifest, see load.Manifest
 	Environment string            // environment file
 	JobsDir     string            // where the rendered jobs are kept
-	Functions   []string          // only these; empty: all of the manifest
+	Functions   []string          // only these; empty: all there are, and with Build as many as can be
+	NoTest      bool              // do not have Build run the tests of what changed
 	Builder     string            // URI of who builds and deploys, stated in attestations; "": DefaultBuilder
 	Canary      routes.Share      // of calls that changed functions get at first, beside what runs; 0: they replace it
 	PlanOnly    bool              // change nothing: not the registry, not the files, not Consul, not the cluster
@@ -57,8 +60,11 @@ func Deploy(ctx context.Context, o Options) (*Result, error) {
 type deploy struct {
 	Options
 	steps       *progress.Recorder
-	environment *hclspec.Environment // nil until it is loaded
-	publication *publish.Publication // nil until it is loaded
+	manifest    *load.Manifest
+	left        []load.Left                 // what is not deployed while the rest is
+	running     map[string]release.Function // what ran when it was loaded
+	environment *hclspec.Environment        // nil until it is loaded
+	publication *publish.Publication        // nil until it is loaded
 	consul      *consul.Client
 	deployer    attest.Deployer // zero until it is asked for
 	engine      *apply.Engine
@@ -67,6 +73,9 @@ type deploy struct {
 
 // all runs the steps in their order.
 func (d *deploy) all(ctx context.Context) error {
+	if err := d.build(ctx); err != nil {
+		return err
+	}
 	err := d.steps.Step("", progress.StepLoad, func(func(string)) (progress.Outcome, error) { return d.load(ctx) })
 	if err != nil {
 		return err
@@ -79,11 +88,29 @@ func (d *deploy) all(ctx context.Context) error {
 
 // locked are the steps that no other deploy may disturb.
 func (d *deploy) locked(ctx context.Context) (err error) {
-	if err := d.publication.Describe(ctx); err != nil {
+	if err := d.leave(d.publication.Describe(ctx)); err != nil {
+		return err
+	}
+	if err := d.fitting(ctx); err != nil {
 		return err
 	}
 	if d.rollout, err = d.engine.Check(ctx, d.publication.Record()); err != nil {
 		return err
+	}
+	failed, err := d.test(ctx)
+	if err != nil {
+		return err
+	}
+	if len(failed) > 0 {
+		if err := d.leave(failed); err != nil {
+			return err
+		}
+		if err := d.fitting(ctx); err != nil {
+			return err
+		}
+		if d.rollout, err = d.engine.Check(ctx, d.publication.Record()); err != nil {
+			return err
+		}
 	}
 	if err := d.publication.Publish(ctx); err != nil {
 		return err
@@ -93,18 +120,14 @@ func (d *deploy) locked(ctx context.Context) (err error) {
 
 // load reads everything that the user wrote and the build made, and makes the clients of the environment's servers.
 func (d *deploy) load(ctx context.Context) (progress.Outcome, error) {
-	build, err := load.Read(d.Manifest, d.Environment)
-	if err != nil {
-		return progress.Outcome{}, err
+	build, left, err := load.New(d.manifest, d.Environment)
+	if err != nil || !d.partial() {
+		if err := load.Whole(left, err); err != nil {
+			return progress.Outcome{}, err
+		}
 	}
 	env := build.Environment
-	d.environment = env
-	sources, err := build.Select(d.Functions)
-	if err != nil {
-		return progress.Outcome{}, err
-	}
-	d.publication = publish.New(
-		publish.Options{Environment: env, Builder: d.Builder, PlanOnly: d.PlanOnly}, sources, d.steps)
+	d.environment, d.left = env, append(d.left, left...)
 	cluster, err := nomad.New(env.Nomad)
 	if err != nil {
 		return progress.Outcome{}, err
@@ -112,13 +135,18 @@ func (d *deploy) load(ctx context.Context) (progress.Outcome, error) {
 	if d.consul, err = consul.New(env.Consul); err != nil {
 		return progress.Outcome{}, err
 	}
-	running, err := cluster.Running(ctx)
+	if d.running, err = cluster.Running(ctx); err != nil {
+		return progress.Outcome{}, err
+	}
+	if err := d.checkSpecs(build); err != nil {
+		return progress.Outcome{}, err
+	}
+	sources, err := build.Select(d.Functions)
 	if err != nil {
 		return progress.Outcome{}, err
 	}
-	if err := build.Check(slices.Sorted(maps.Keys(running))...); err != nil {
-		return progress.Outcome{}, err
-	}
+	d.publication = publish.New(
+		publish.Options{Environment: env, Builder: d.Builder, PlanOnly: d.PlanOnly}, sources, d.steps)
 	keys, err := vault.Keys(env.Vault)
 	if err != nil {
 		return progress.Outcome{}, err
@@ -174,6 +202,12 @@ func (d *deploy) result(took time.Duration) *Result {
 	if d.environment != nil {
 		r.Environment = d.environment.Name
 	}
+	for _, l := range d.left {
+		_, runs := d.running[l.Function]
+		r.Left = append(r.Left, LeftResult{l.Function, l.Reason(), runs})
+	}
+	slices.SortFunc(r.Left, func(a, b LeftResult) int { return strings.Compare(a.Function, b.Function) })
+	r.Unpinned = d.unpinned()
 	if d.engine != nil {
 		r.Routing = d.engine.Routing()
 	}

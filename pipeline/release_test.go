@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"countersign/pipeline/load"
 	"errors"
 	"fmt"
 	"maps"
@@ -84,7 +85,7 @@ func published(t *testing.T) *shop {
 	keys, open, steps := vaulttest.New(t), directory(t), progress.NewRecorder(nil)
 	p := publish.New(publish.Options{Environment: build.Environment, Builder: DefaultBuilder, Open: open}, build.Sources, steps)
 	p.UseKeys(keys, keys.Signer)
-	if err := errors.Join(p.Describe(t.Context()), p.Publish(t.Context())); err != nil {
+	if err := errors.Join(load.Whole(p.Describe(t.Context()), nil), p.Publish(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	record, err := p.Record().Encode()
@@ -219,7 +220,7 @@ func TestAnotherAttestation(t *testing.T) {
 	p := publish.New(publish.Options{Environment: build.Environment, Builder: DefaultBuilder, Open: s.reader.Open},
 		build.Sources, progress.NewRecorder(nil))
 	p.UseKeys(s.keys, s.keys.Signer)
-	if err := errors.Join(p.Describe(t.Context()), p.Publish(t.Context())); err != nil {
+	if err := errors.Join(load.Whole(p.Describe(t.Context()), nil), p.Publish(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	jobs := t.TempDir()
@@ -246,7 +247,7 @@ func TestAPlanNeedsNothingPublished(t *testing.T) {
 			Options: apply.Options{Environment: build.Environment, JobsDir: t.TempDir(), PlanOnly: planOnly},
 			Cluster: c, Routes: c, Instances: c, Hosts: c, Artifacts: p, Steps: steps,
 		}
-		err := errors.Join(p.Describe(t.Context()), p.Publish(t.Context()))
+		err := errors.Join(load.Whole(p.Describe(t.Context()), nil), p.Publish(t.Context()))
 		if err == nil {
 			err = rollOut(t, e, p.Record())
 		}

@@ -17,9 +17,18 @@ type Result struct {
 	PlanOnly    bool              `json:"plan_only"`
 	Deployer    string            `json:"deployer,omitempty"` // name of the Vault entity or token that deploys
 	Functions   []FunctionResult  `json:"functions"`
-	Routing     []string          `json:"routing,omitempty"` // what changed in Consul, for people
+	Left        []LeftResult      `json:"left_behind,omitempty"`
+	Unpinned    []string          `json:"unpinned,omitempty"` // functions that run and that repos.bzl does not name any more
+	Routing     []string          `json:"routing,omitempty"`  // what changed in Consul, for people
 	Steps       []progress.Timing `json:"steps"`
 	MS          float64           `json:"ms"` // altogether
+}
+
+// LeftResult is a function that was not deployed while others were.
+type LeftResult struct {
+	Function string `json:"function"`
+	Reason   string `json:"reason"` // for people; may have several lines
+	Runs     bool   `json:"runs"`   // in the version that ran before
 }
 
 // FunctionResult is what a deploy did about one function.

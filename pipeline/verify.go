@@ -40,6 +40,7 @@ type Verification struct {
 	Files           []VerifiedFile    `json:"files"`
 	SpecDigest      string            `json:"spec_digest"`
 	InterfaceDigest string            `json:"interface_digest"`
+	Tests           attest.Tests      `json:"tests,omitempty"` // what became of them; "" if not attested
 	Key             string            `json:"key"`
 	KeyVersion      int               `json:"key_version"`
 	KeySource       string            `json:"key_source"` // where the public key came from
@@ -100,7 +101,7 @@ func (v *Verification) state(a *attest.Attestation) {
 	v.Builder, v.BuilderVersion = a.Builder.ID, a.Builder.Version
 	v.Deployer, v.DeployerID, v.DeployerLogin = a.Deployer.Name(), a.Deployer.EntityID, a.Deployer.DisplayName
 	v.SignedAgainFor, v.SignedAgainKey = a.SignedAgain.By.Name(), a.SignedAgain.Key
-	v.SpecDigest, v.InterfaceDigest = a.SpecDigest, a.InterfaceDigest
+	v.SpecDigest, v.InterfaceDigest, v.Tests = a.SpecDigest, a.InterfaceDigest, a.Tests
 	v.Key, v.KeyVersion = a.Key.String(), a.Key.Version
 	for _, f := range a.Files {
 		v.Files = append(v.Files, VerifiedFile{f.Name, f.Digest})

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"countersign/artifact"
+	"countersign/pipeline/load"
 	"countersign/pipeline/progress"
 	"countersign/pipeline/publish"
 	"countersign/pipeline/registry"
@@ -20,7 +21,7 @@ func TestRingOfOnePublicKey(t *testing.T) {
 	p := publish.New(publish.Options{Environment: build.Environment, Builder: DefaultBuilder, Open: open}, build.Sources,
 		progress.NewRecorder(nil))
 	p.UseKeys(k, k.Signer)
-	if err := errors.Join(p.Describe(t.Context()), p.Publish(t.Context())); err != nil {
+	if err := errors.Join(load.Whole(p.Describe(t.Context()), nil), p.Publish(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	store, err := open(artifact.Reference{})

@@ -12,14 +12,15 @@ import (
 	"time"
 
 	"countersign/pipeline"
+	"countersign/pipeline/bazel"
 	"countersign/pipeline/nomad"
 	"countersign/pipeline/progress"
 	"countersign/pipeline/routes"
 )
 
 const (
-	deployArgs    = "-manifest FILE [-env FILE] [flags] [function…]"
-	deploySummary = "sign, publish, plan and run what Bazel built, and wait until it is healthy (bazel run //:deploy)"
+	deployArgs    = "[-env FILE] [flags] [function…]"
+	deploySummary = "build, test, sign, publish, plan and run functions, and wait until they are healthy (bazel run //:deploy)"
 )
 
 func init() { register(command{"deploy", deployArgs, deploySummary, deploy}) }
@@ -27,7 +28,9 @@ func init() { register(command{"deploy", deployArgs, deploySummary, deploy}) }
 func deploy(ctx context.Context, s streams, args []string) error {
 	fs := flags(s, "deploy", deployArgs, deploySummary)
 	var o pipeline.Options
-	fs.StringVar(&o.Manifest, "manifest", "", "build manifest `file`, which bazel run //:deploy writes and names")
+	build := fs.String("build", "", "`file` that tells what Bazel can build, which bazel run //:deploy writes and names")
+	fs.StringVar(&o.Manifest, "manifest", "", "manifest `file` of what was built already, instead of -build")
+	fs.BoolVar(&o.NoTest, "no-test", false, "do not run the tests of what changed; the attestation tells that they were skipped")
 	fs.StringVar(&o.Environment, "env", os.Getenv("COUNTERSIGN_ENVIRONMENT"),
 		"environment `file` (default $COUNTERSIGN_ENVIRONMENT)")
 	fs.StringVar(&o.JobsDir, "jobs-dir", "", "`directory` of the rendered jobs (default jobs in the Bazel workspace)")
@@ -43,8 +46,15 @@ func deploy(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	if o.Manifest == "" {
-		return &usageError{"which build? name its manifest with -manifest, or use `bazel run //:deploy`"}
+	if (o.Manifest == "") == (*build == "") {
+		return &usageError{"which build? use `bazel run //:deploy`, or name the manifest of what was built with -manifest"}
+	}
+	if *build != "" {
+		workspace, err := bazel.Open(*build, os.Getenv)
+		if err != nil {
+			return err
+		}
+		o.Build = workspace
 	}
 	if *canary != "" {
 		if o.Canary, err = routes.ParseShare(*canary); err != nil {
@@ -61,7 +71,7 @@ func deploy(ctx context.Context, s streams, args []string) error {
 	result, err := pipeline.Deploy(ctx, o)
 	view.Close()
 	if *asJSON {
-		return printJSON(s.out, result, err)
+		return leftBehind(result, printJSON(s.out, result, err))
 	}
 	if *timings {
 		printTimings(s.out, result.Steps)
@@ -69,7 +79,33 @@ func deploy(ctx context.Context, s streams, args []string) error {
 	if err == nil {
 		fmt.Fprintln(s.out, conclusion(result))
 	}
+	printLeft(s.out, result, err)
+	return leftBehind(result, err)
+}
+
+// leftBehind is the error of a deploy that went well for some functions only.
+func leftBehind(r *pipeline.Result, err error) error {
+	if err == nil && len(r.Left) > 0 {
+		return &exitError{exitLeftBehind}
+	}
 	return err
+}
+
+// printLeft tells which functions were left behind and why, unless err is about nothing else, and which run without a pin.
+func printLeft(w io.Writer, r *pipeline.Result, err error) {
+	if err == nil && len(r.Left) > 0 {
+		fmt.Fprintln(w, "Left behind:")
+		for _, l := range r.Left {
+			state := "it does not run"
+			if l.Runs {
+				state = "what ran before goes on"
+			}
+			fmt.Fprintf(w, "  %s (%s): %s\n", l.Function, state, strings.ReplaceAll(l.Reason, "\n", "\n    "))
+		}
+	}
+	for _, name := range r.Unpinned {
+		fmt.Fprintf(w, "%s runs, and repos.bzl does not name it any more: `countersign remove %[1]s` takes it away.\n", name)
+	}
 }
 
 // printJSON prints a result, also an incomplete one, and returns the error that it came with.

@@ -23,6 +23,7 @@ const (
 	exitFailure    = 1
 	exitUsage      = 2
 	exitUnverified = 3 // something was checked and does not verify
+	exitLeftBehind = 4 // all went well for some functions, and others were left behind
 )
 
 // streams are the standard streams of a command.

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"countersign/hclspec"
+	"countersign/pipeline/load"
 	"countersign/terminal"
 )
 
@@ -30,6 +31,8 @@ func validate(_ context.Context, s streams, args []string) error {
 Directories are searched for specs and environment files; the default is the current one. With -env, the specs have to
 be those of a whole application, and are checked against that environment; its file may use variables of the process
 environment, which have to be set. Other environment files are checked on their own, without variables.
+
+The Go code beside a spec is looked at, too: a call of a function that the spec does not list is an error.
 
 Exit code 1 says that something is wrong; warnings are not.
 `)
@@ -93,6 +96,13 @@ func (v *validation) run(files []string, envFile string) error {
 			var some []*hclspec.Function
 			some, diags = hclspec.ParseFunctions(file, src)
 			v.functions = append(v.functions, some...)
+			for _, f := range some {
+				more, err := load.CheckSource(f, file, v.sources)
+				if err != nil {
+					return err
+				}
+				diags = append(diags, more...)
+			}
 		}
 		v.diags = append(v.diags, diags...)
 	}

@@ -87,6 +87,9 @@ func printVerification(w io.Writer, v *pipeline.Verification) {
 	}
 	line("spec", v.SpecDigest)
 	line("interface", v.InterfaceDigest)
+	if v.Tests != "" {
+		line("tests", string(v.Tests))
+	}
 	source := "Vault's key ring"
 	if v.KeySource == "file" {
 		source = "the key file; whether Vault has retired the version is not known"

@@ -131,7 +131,7 @@ func (e *Engine) fits(ctx context.Context, ended []routes.Canary, open map[strin
 		}
 	}
 	var misfits []release.Misfit
-	documents := e.documents(ctx)
+	documents := e.Documents(ctx)
 	for _, caller := range slices.Sorted(maps.Keys(alive)) {
 		for _, from := range alive[caller] {
 			for _, callee := range slices.Sorted(maps.Keys(from.Calls)) {

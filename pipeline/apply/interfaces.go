@@ -9,9 +9,9 @@ import (
 	"countersign/release"
 )
 
-// documents returns what reads the interface documents of functions: of those that are not published yet from memory, of
+// Documents returns what reads the interface documents of functions: of those that are not published yet from memory, of
 // all others from the registry, where they are attested. Each is read once.
-func (e *Engine) documents(ctx context.Context) release.Interfaces {
+func (e *Engine) Documents(ctx context.Context) release.Interfaces {
 	type read struct {
 		document *interfaces.Document
 		err      error

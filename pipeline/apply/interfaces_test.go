@@ -39,7 +39,7 @@ func TestDocuments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			env := &hclspec.Environment{Registry: hclspec.Registry{Address: "registry.example:5000", Prefix: "functions"}}
 			r := &Rollout{Engine: &Engine{Options: Options{Environment: env}, Published: &tc.shelf}}
-			read := r.documents(t.Context())
+			read := r.Documents(t.Context())
 			for range 2 {
 				document, err := read("quote", release.Function{ArtifactDigest: digest("a")})
 				if tc.want == "" && (err != nil || document.Function != "quote") ||
@@ -54,7 +54,7 @@ func TestDocuments(t *testing.T) {
 	}
 	described := func(release.Function) *interfaces.Document { return &interfaces.Document{} }
 	r := &Rollout{Engine: &Engine{Described: described}}
-	if document, err := r.documents(t.Context())("quote", release.Function{}); err != nil || document == nil {
+	if document, err := r.Documents(t.Context())("quote", release.Function{}); err != nil || document == nil {
 		t.Errorf("what is described is asked for elsewhere: %v", err)
 	}
 }

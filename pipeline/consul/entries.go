@@ -25,7 +25,10 @@ func (c *Client) Entries(ctx context.Context) (*routes.Entries, error) {
 	if now.Resolvers, err = list[*api.ServiceResolverConfigEntry](ctx, c, api.ServiceResolver); err != nil {
 		return nil, err
 	}
-	now.Splitters, err = list[*api.ServiceSplitterConfigEntry](ctx, c, api.ServiceSplitter)
+	if now.Splitters, err = list[*api.ServiceSplitterConfigEntry](ctx, c, api.ServiceSplitter); err != nil {
+		return nil, err
+	}
+	now.Routers, err = list[*api.ServiceRouterConfigEntry](ctx, c, api.ServiceRouter)
 	return &now, err
 }
 

@@ -32,3 +32,18 @@ func Write(file string, content []byte) (changed bool, err error) {
 	}
 	return true, nil
 }
+
+// Remove deletes the file of a rendered job, and tells whether there was one.
+func Remove(file string) (existed bool, err error) {
+	err = os.Remove(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Exists tells whether there is a file of a rendered job.
+func Exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}

@@ -37,8 +37,12 @@ type DiagnosticsError struct {
 
 // Error implements error. The text has several lines.
 func (e *DiagnosticsError) Error() string {
+	return "the specs or the environment are not right; nothing was changed\n\n" + e.Text()
+}
+
+// Text returns the diagnostics with the lines that are meant.
+func (e *DiagnosticsError) Text() string {
 	var b bytes.Buffer
-	b.WriteString("the specs or the environment are not right; nothing was changed\n\n")
 	if err := hclspec.WriteDiagnostics(&b, e.Sources, e.Diagnostics, 0, false); err != nil {
 		return e.Diagnostics.Error()
 	}
@@ -52,25 +56,33 @@ func Read(manifestFile, environmentFile string) (*Build, error) {
 	if err != nil {
 		return nil, err
 	}
+	build, left, err := New(manifest, environmentFile)
+	return build, whole(left, err)
+}
+
+// New reads the specs that a manifest names and an environment. left are functions that can't be deployed as they are; the
+// error says what is wrong with the environment, and is a *DiagnosticsError if it is HCL that is wrong.
+func New(manifest *Manifest, environmentFile string) (*Build, []Left, error) {
 	l := newLoader()
 	loaded := &Build{files: l.files}
+	var err error
 	if loaded.Environment, err = l.environment(environmentFile); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	var left []Left
 	for _, built := range manifest.Functions {
 		source, err := l.source(built)
 		if err != nil {
-			return nil, err
+			left = append(left, Left{built.Name, err})
+			continue
 		}
-		if source != nil {
-			loaded.Sources = append(loaded.Sources, source)
-		}
+		loaded.Sources = append(loaded.Sources, source)
 	}
 	if l.diagnostics.HasErrors() {
-		return nil, &DiagnosticsError{l.diagnostics, l.files}
+		return nil, left, &DiagnosticsError{l.diagnostics, l.files}
 	}
 	slices.SortFunc(loaded.Sources, func(a, b *Source) int { return strings.Compare(a.Name, b.Name) })
-	return loaded, nil
+	return loaded, left, nil
 }
 
 // Check checks all specs and the environment against each other. elsewhere are functions that run already, which may
@@ -98,12 +110,11 @@ func Environment(file string) (*hclspec.Environment, error) {
 
 type loader struct {
 	files       map[string][]byte
-	functions   map[string][]*hclspec.Function // by spec file
-	diagnostics hcl.Diagnostics
+	diagnostics hcl.Diagnostics // of the environment
 }
 
 func newLoader() *loader {
-	return &loader{files: map[string][]byte{}, functions: map[string][]*hclspec.Function{}}
+	return &loader{files: map[string][]byte{}}
 }
 
 func (l *loader) read(file string) ([]byte, error) {
@@ -137,24 +148,18 @@ func (l *loader) environment(file string) (*hclspec.Environment, error) {
 	return env, nil
 }
 
-// source finds the spec of a function. It returns nil if diagnostics tell why there is none.
+// source finds the spec of a function. The error is a *DiagnosticsError if it is the spec that is wrong.
 func (l *loader) source(built Built) (*Source, error) {
 	src, err := l.read(built.Spec)
 	if err != nil {
 		return nil, fmt.Errorf("read the spec of function %q: %w", built.Name, err)
 	}
-	functions, parsed := l.functions[built.Spec]
-	if !parsed {
-		var diagnostics hcl.Diagnostics
-		functions, diagnostics = hclspec.ParseFunctions(built.Spec, src)
-		l.functions[built.Spec] = functions
-		l.diagnostics = append(l.diagnostics, diagnostics...)
+	functions, diagnostics := hclspec.ParseFunctions(built.Spec, src)
+	if diagnostics.HasErrors() {
+		return nil, &DiagnosticsError{diagnostics, l.files}
 	}
 	i := slices.IndexFunc(functions, func(f *hclspec.Function) bool { return f.Name == built.Name })
 	if i < 0 {
-		if l.diagnostics.HasErrors() {
-			return nil, nil
-		}
 		return nil, fmt.Errorf("spec %s declares no function %q, the name in the BUILD file (%s): make them the same",
 			built.Spec, built.Name, built.Target)
 	}
@@ -162,6 +167,16 @@ func (l *loader) source(built Built) (*Source, error) {
 	if f.Runtime != built.Runtime {
 		return nil, fmt.Errorf("function %q has runtime %q in its spec and %q in its BUILD file: make them the same",
 			built.Name, f.Runtime, built.Runtime)
+	}
+	if want := absoluteLabel(f.Target, built.Target); f.Target != hclspec.DefaultTarget(f.Name) && want != built.Target {
+		return nil, fmt.Errorf("function %q has target %q in its spec, and repos.bzl has %s built: make them the same, in the "+
+			"spec or in the functions of the pin", built.Name, f.Target, built.Target)
+	}
+	if diagnostics, err = l.checkFetched(f, built.Spec); err != nil {
+		return nil, err
+	}
+	if diagnostics.HasErrors() {
+		return nil, &DiagnosticsError{diagnostics, l.files}
 	}
 	return &Source{Built: built, Function: f, SpecSource: src, SpecDigest: hclspec.Digest(src)}, nil
 }
@@ -178,8 +193,9 @@ func (l *Build) Select(names []string) ([]*Source, error) {
 	chosen := map[string]*Source{}
 	for _, name := range names {
 		if byName[name] == nil {
-			return nil, fmt.Errorf("no function %q in the build manifest; it has %s", name,
-				strings.Join(slices.Sorted(maps.Keys(byName)), ", "))
+			return nil, &hclspec.UnknownFunctionError{
+				Name: name, Where: "in the build manifest", Known: slices.Sorted(maps.Keys(byName)),
+			}
 		}
 		chosen[name] = byName[name]
 	}
@@ -188,4 +204,17 @@ func (l *Build) Select(names []string) ([]*Source, error) {
 		out = append(out, chosen[name])
 	}
 	return out, nil
+}
+
+// absoluteLabel is a label in full, as built is. One without a repository is of the repository of built, so that a team
+// need not know by which name its repository is pinned.
+func absoluteLabel(label, built string) string {
+	if strings.HasPrefix(label, "//") {
+		repository, _, _ := strings.Cut(built, "//")
+		label = repository + label
+	}
+	if !strings.Contains(label, ":") {
+		label += ":" + label[strings.LastIndex(label, "/")+1:]
+	}
+	return label
 }

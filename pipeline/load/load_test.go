@@ -79,8 +79,8 @@ func TestLoad(t *testing.T) {
 	if got := strings.Join(names, " "); got != "quote tax" {
 		t.Errorf("sources: %s; want quote tax", got)
 	}
-	if _, err := loaded.Select([]string{"qoute"}); err == nil || !strings.Contains(err.Error(), "quote, tax") {
-		t.Errorf("unknown name: error = %v, want one that lists the names", err)
+	if _, err := loaded.Select([]string{"qoute"}); err == nil || !strings.Contains(err.Error(), `did you mean "quote"?`) {
+		t.Errorf("unknown name: error = %v, want one that names the nearest", err)
 	}
 	if got, err := loaded.Select([]string{"tax", "tax"}); err != nil || len(got) != 1 || got[0].Name != "tax" {
 		t.Errorf("selected(tax) = %v, %v", got, err)
@@ -135,6 +135,7 @@ func TestLoadChecksAcrossFunctions(t *testing.T) {
 func TestLoadRefusesOtherNamesAndRuntimes(t *testing.T) {
 	for name, tc := range map[string]struct{ spec, want string }{
 		"another function": {quoteSpec, `no function "tax"`},
+		"another target":   {"function \"tax\" {\n  target = \"//vat:tax\"\n}\n", `has target "//vat:tax" in its spec`},
 		"another runtime":  {"function \"tax\" {\n  runtime = \"native\"\n}\n", `runtime "native" in its spec`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -143,6 +144,12 @@ func TestLoadRefusesOtherNamesAndRuntimes(t *testing.T) {
 				t.Errorf("error = %v, want one with %q", err, tc.want)
 			}
 		})
+	}
+	for _, target := range []string{"//:tax", "@tax//:tax"} { // a team need not know by which name it is pinned
+		spec := "function \"tax\" {\n  target = \"" + target + "\"\n}\n"
+		if _, err := Read(writeBuild(t, map[string]string{"tax": spec}, devEnvironment)); err != nil {
+			t.Errorf("target %q: %v", target, err)
+		}
 	}
 	manifest, _ := writeBuild(t, map[string]string{"tax": taxSpec}, devEnvironment)
 	if _, err := Read(manifest, ""); err == nil || !strings.Contains(err.Error(), "COUNTERSIGN_ENVIRONMENT") {

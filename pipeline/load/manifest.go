@@ -17,7 +17,7 @@ import (
 )
 
 // Manifest lists what Bazel built: the hand-over from the deploy rule (bazel/) to the pipeline. Its format is
-// described in bazel/deploy.bzl.
+// described in docs/deploy.md.
 type Manifest struct {
 	Functions []Built `json:"functions"`
 }
@@ -42,16 +42,40 @@ var nativePlatform = regexp.MustCompile(`^linux/(amd64|arm64)$`)
 func ReadManifest(file string) (*Manifest, error) {
 	src, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read the build manifest (bazel run //:deploy writes it): %w", err)
+		return nil, fmt.Errorf("read the build manifest: %w", err)
 	}
 	m, err := parseManifest(src)
 	if err == nil {
-		err = m.resolve(manifestRoots(file))
+		roots := manifestRoots(file)
+		err = m.resolve(roots, builtBelow(roots))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("build manifest %s: %w", file, err)
 	}
 	return m, nil
+}
+
+// ReadParts reads manifests that Bazel wrote of one function each, in order of name. execroot is the directory that
+// their paths are relative to, that in which Bazel runs actions.
+func ReadParts(files []string, execroot string) (*Manifest, error) {
+	var all Manifest
+	base := filepath.Dir(filepath.Dir(execroot))
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read the manifest of what Bazel built: %w", err)
+		}
+		m, err := parseManifest(src)
+		if err == nil {
+			// The links of an execroot to external repositories are those that the last build needed.
+			err = m.resolve([]string{execroot, base}, []string{filepath.Join(base, "execroot"), filepath.Join(base, "external")})
+		}
+		if err != nil {
+			return nil, fmt.Errorf("build manifest %s: %w", file, err)
+		}
+		all.Functions = append(all.Functions, m.Functions...)
+	}
+	return &all, all.check()
 }
 
 // parseManifest decodes src and checks everything but the files it names.
@@ -60,8 +84,13 @@ func parseManifest(src []byte) (*Manifest, error) {
 	if err := strictjson.Decode(src, &m); err != nil {
 		return nil, fmt.Errorf("parse JSON: %w", err)
 	}
+	return &m, m.check()
+}
+
+// check tells what of m is missing or malformed.
+func (m *Manifest) check() error {
 	if len(m.Functions) == 0 {
-		return nil, errors.New("lists no function; add some to the deploy target in BUILD.bazel")
+		return errors.New("lists no function; add some to the deploy target in BUILD.bazel")
 	}
 	var errs []error
 	seen := map[string]bool{}
@@ -74,7 +103,7 @@ func parseManifest(src []byte) (*Manifest, error) {
 			errs = append(errs, fmt.Errorf("function %d (%q): %w", i+1, f.Name, err))
 		}
 	}
-	return &m, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // check tells what of f is missing or malformed.
@@ -137,8 +166,9 @@ func manifestRoots(file string) []string {
 	return roots
 }
 
-// resolve replaces every path of m by the one below the first of roots where the file is.
-func (m *Manifest) resolve(roots []string) error {
+// resolve replaces every path of m by the one below the first of roots where the file is. The file itself has to be below
+// one of allowed.
+func (m *Manifest) resolve(roots, allowed []string) error {
 	var errs []error
 	find := func(function, path string) string {
 		if path == "" || filepath.IsAbs(path) {
@@ -149,7 +179,7 @@ func (m *Manifest) resolve(roots []string) error {
 			if !isFile(p) {
 				continue
 			}
-			file, err := built(p, roots)
+			file, err := built(p, allowed)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("function %q: %w", function, err))
 			}
@@ -172,14 +202,8 @@ func (m *Manifest) resolve(roots []string) error {
 // outputBase finds where Bazel keeps what it fetched and built: the directory above the execroot that holds a file.
 var outputBase = regexp.MustCompile(`^(/.+?)/execroot/[^/]+/bazel-out/`)
 
-// built resolves the links of a runfiles tree, and returns the file itself. It refuses one that is neither in one of roots
-// nor among what Bazel fetched or built: what an action makes may be a link, and this process can read more than an
-// action can. /proc/self/environ is another file here than there.
-func built(path string, roots []string) (string, error) {
-	file, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return "", err
-	}
+// builtBelow returns where files may be that are found below roots: there, and among what Bazel fetched or built.
+func builtBelow(roots []string) []string {
 	allowed := slices.Clone(roots)
 	for _, root := range roots {
 		real, err := filepath.EvalSymlinks(root)
@@ -190,6 +214,17 @@ func built(path string, roots []string) (string, error) {
 		if m := outputBase.FindStringSubmatch(real + "/"); m != nil {
 			allowed = append(allowed, filepath.Join(m[1], "execroot"), filepath.Join(m[1], "external"))
 		}
+	}
+	return allowed
+}
+
+// built resolves the links of a runfiles tree, and returns the file itself. It refuses one that is not below any of
+// allowed: what an action makes may be a link, and this process can read more than an action can. /proc/self/environ is
+// another file here than there.
+func built(path string, allowed []string) (string, error) {
+	file, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
 	}
 	for _, dir := range allowed {
 		if strings.HasPrefix(file, dir+"/") {

@@ -14,10 +14,12 @@ type Step string
 
 // The steps of a deploy, in their order. Those of FunctionSteps are done for each function, the others once.
 const (
+	StepBuild    Step = "build"    // have Bazel build what is to be deployed
 	StepLoad     Step = "load"     // read the build manifest, the specs and the environment, and check them
 	StepLock     Step = "lock"     // wait for another deploy to end
 	StepDescribe Step = "describe" // ask the module for its interface
 	StepCheck    Step = "check"    // do callers and callees fit?
+	StepTest     Step = "test"     // have Bazel run the tests of what changed
 	StepSign     Step = "sign"     // find an attestation that verifies, or have Vault sign one
 	StepPublish  Step = "publish"  // put artifact and attestation into the registry
 	StepRender   Step = "render"   // write the Nomad job
@@ -36,6 +38,12 @@ const (
 	StepClose   Step = "close"   // delete what split the calls
 )
 
+// The steps of taking a function away, apart from StepLoad, StepLock and StepCheck.
+const (
+	StepStop  Step = "stop"  // take the job away, and wait until nothing of it runs
+	StepClean Step = "clean" // delete what Consul and the directory of rendered jobs have of it
+)
+
 // FunctionSteps are the steps that each function goes through.
 var FunctionSteps = []Step{StepDescribe, StepSign, StepPublish, StepRender, StepPlan, StepRun, StepWait}
 
@@ -44,6 +52,9 @@ var (
 	PromoteSteps = []Step{StepShift, StepPromote, StepWait, StepClose}
 	AbortSteps   = []Step{StepShift, StepAbort, StepWait, StepClose}
 )
+
+// RemoveSteps are the steps that a function which is taken away goes through.
+var RemoveSteps = []Step{StepCheck, StepStop, StepClean}
 
 // State is how far a step is.
 type State string

@@ -54,6 +54,9 @@ func (p *Publication) pack(f *Function, module, document []byte) error {
 			}
 			contents.Native[platform] = executable
 		}
+		if err := checkExecutables(contents.Native); err != nil {
+			return err
+		}
 	}
 	_, manifest, err := artifact.Manifest(contents)
 	if err != nil {

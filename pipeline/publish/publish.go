@@ -3,7 +3,9 @@ package publish
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
 
 	"countersign"
 
@@ -54,9 +56,16 @@ type Function struct {
 	SignedAgain bool                // by this publication: another attestation, of an earlier version of the key, still counts
 	Published   bool                // by this publication
 
+	// Tests tells what became of the function's tests, for the attestation: attest.TestsPassed and so on.
+	Tests attest.Tests
+
 	contents artifact.Contents
 	store    artifact.Store
 	present  bool   // the registry has the manifest
+	why      error  // why no attestation of the registry counts, nil if one does; see find
+	found    bool   // it was looked for
+	latest   int    // version of the function's key
+	carried  int    // attestations that the registry has
 	bundle   []byte // a new attestation that is not attached yet, or nil
 }
 
@@ -87,10 +96,48 @@ func (p *Publication) UseKeys(keys Keys, signer func(function string) attest.Sig
 // Functions returns the functions, callees before their callers.
 func (p *Publication) Functions() []*Function { return p.functions }
 
-// Describe asks what was built for its interfaces, and computes the artifacts. After it there is a Record.
-func (p *Publication) Describe(ctx context.Context) error {
+// Describe asks what was built for its interfaces, and computes the artifacts. left are functions for which that can't be
+// done. After it there is a Record of the others, once they are left out by Leave.
+func (p *Publication) Describe(ctx context.Context) (left []load.Left) {
 	p.steps.Expect(progress.StepDescribe, p.names())
-	return p.each(progress.StepDescribe, func(f *Function) (progress.Outcome, error) { return p.describe(ctx, f) })
+	failed := map[string]error{}
+	var mu sync.Mutex
+	// The errors of all steps together say the same.
+	_ = p.each(progress.StepDescribe, func(f *Function) (progress.Outcome, error) {
+		o, err := p.describe(ctx, f)
+		if err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			failed[f.Name] = err
+		}
+		return o, err
+	})
+	for _, name := range slices.Sorted(maps.Keys(failed)) {
+		left = append(left, load.Left{Function: name, Err: failed[name]})
+	}
+	return left
+}
+
+// Leave takes functions out of the publication.
+func (p *Publication) Leave(left []load.Left) {
+	for _, l := range left {
+		delete(p.byName, l.Function)
+		p.functions = slices.DeleteFunc(p.functions, func(f *Function) bool { return f.Name == l.Function })
+	}
+}
+
+// Unattested returns the functions of whose artifacts the registry has no attestation that counts: those that changed, and
+// are going to be signed.
+func (p *Publication) Unattested(ctx context.Context) (changed []*Function, err error) {
+	for _, f := range p.functions {
+		if err := p.find(ctx, f); err != nil {
+			return nil, fmt.Errorf("look for an attestation of %q: %w", f.Name, err)
+		}
+		if f.why != nil {
+			changed = append(changed, f)
+		}
+	}
+	return changed, nil
 }
 
 // Publish signs and publishes what was described, as far as that was not done before. With PlanOnly it only finds out what

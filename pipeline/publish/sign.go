@@ -12,28 +12,43 @@ import (
 	"countersign/vaultsign/transit"
 )
 
-// sign finds an attestation of the artifact under the latest version of its key, or has Vault sign one. Where an earlier
-// version attests the artifact, and still counts, what that states is signed again: neither build nor job is another.
-func (p *Publication) sign(ctx context.Context, f *Function) (progress.Outcome, error) {
+// find looks for an attestation of the artifact that verifies under the present key ring.
+func (p *Publication) find(ctx context.Context, f *Function) error {
 	w, err := registry.Want(f.contents.Documents(f.Artifact))
 	if err != nil {
-		return progress.Outcome{}, err
+		return err
 	}
 	ring, err := p.keys.PublicKeys(ctx, f.Name)
 	if err != nil && !errors.Is(err, transit.ErrNoKey) {
-		return progress.Outcome{}, err
+		return err
 	}
 	bundles, err := artifact.Bundles(ctx, f.store, f.Artifact)
 	f.present = err == nil
 	if err != nil && !errors.Is(err, artifact.ErrNotFound) {
+		return err
+	}
+	f.Attestation, f.why = attest.VerifyAny(bundles, ring, w)
+	f.found, f.latest, f.carried = true, ring.Latest(), len(bundles)
+	return nil
+}
+
+// sign finds an attestation of the artifact under the latest version of its key, or has Vault sign one. Where an earlier
+// version attests the artifact, and still counts, what that states is signed again: neither build nor job is another.
+func (p *Publication) sign(ctx context.Context, f *Function) (progress.Outcome, error) {
+	if !f.found {
+		if err := p.find(ctx, f); err != nil {
+			return progress.Outcome{}, err
+		}
+	}
+	w, err := registry.Want(f.contents.Documents(f.Artifact))
+	if err != nil {
 		return progress.Outcome{}, err
 	}
-	f.Attestation, err = attest.VerifyAny(bundles, ring, w)
-	if err == nil {
-		return p.signAgain(ctx, f, w, ring.Latest(), len(bundles))
+	if f.why == nil {
+		return p.signAgain(ctx, f, w)
 	}
 	if p.PlanOnly {
-		return progress.Nothing("would be signed: " + whyUnattested(err)), nil
+		return progress.Nothing("would be signed: " + whyUnattested(f.why)), nil
 	}
 	made, err := p.keys.EnsureKey(ctx, f.Name)
 	if err != nil {
@@ -50,8 +65,8 @@ func (p *Publication) sign(ctx context.Context, f *Function) (progress.Outcome, 
 
 // signAgain has the latest version of the key attest what an earlier one does: when that is retired, the function has to
 // start all the same.
-func (p *Publication) signAgain(ctx context.Context, f *Function, w attest.Want, latest, carried int) (progress.Outcome, error) {
-	has := f.Attestation.Key.Version
+func (p *Publication) signAgain(ctx context.Context, f *Function, w attest.Want) (progress.Outcome, error) {
+	has, latest, carried := f.Attestation.Key.Version, f.latest, f.carried
 	switch {
 	case has >= latest:
 		return progress.Nothing(fmt.Sprintf("attested by key version %d", has)), nil
@@ -101,7 +116,7 @@ func (p *Publication) claims(f *Function, w attest.Want) attest.Claims {
 	c := attest.Claims{
 		Function: f.Name, Repository: f.Repository, Commit: f.Commit, Ref: f.Ref, Target: f.Target,
 		ManifestDigest: w.ManifestDigest, SpecDigest: w.SpecDigest, InterfaceDigest: w.InterfaceDigest,
-		Builder: attest.Builder{ID: p.Builder}, Deployer: p.Deployer,
+		Builder: attest.Builder{ID: p.Builder}, Tests: f.Tests, Deployer: p.Deployer,
 	}
 	for _, file := range f.contents.Files() {
 		c.Files = append(c.Files, attest.File{Name: file.Name, Digest: file.Digest})

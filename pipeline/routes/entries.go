@@ -2,6 +2,8 @@ package routes
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	consul "github.com/hashicorp/consul/api"
 )
@@ -18,6 +20,7 @@ type Entries struct {
 	Intentions map[string]*consul.ServiceIntentionsConfigEntry
 	Resolvers  map[string]*consul.ServiceResolverConfigEntry
 	Splitters  map[string]*consul.ServiceSplitterConfigEntry
+	Routers    map[string]*consul.ServiceRouterConfigEntry
 }
 
 // Change is one configuration entry that is to be written or deleted.
@@ -26,6 +29,8 @@ type Change struct {
 	Remove bool
 	Text   string // for people
 }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // Texts returns what changes do, for people.
 func Texts(changes []Change) []string {

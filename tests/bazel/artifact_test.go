@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"countersign/pipeline/load"
 )
 
 // functions are built by the tests: those of the examples' repositories, and one that runs natively.
@@ -106,10 +104,9 @@ func TestDeployManifest(t *testing.T) {
 	root := checkout(t)
 	w := workspace{dir: root}
 	w.must(t, "build", "//:deploy")
-	runfiles := filepath.Join(w.must(t, "info", "bazel-bin"), "deploy.runfiles")
-	m, err := load.ReadManifest(filepath.Join(runfiles, "countersign/deploy.manifest.json"))
-	if err != nil {
-		t.Fatal(err)
+	m, left := builds(t, openIn(t, w))
+	if len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
 	var names []string
 	for _, f := range m.Functions {

@@ -148,7 +148,7 @@ func TestDeployRunsOutsideOfTheBuild(t *testing.T) {
 	d.commit(t, "quote", aFunction("quote"))
 	d.deploys(t, "@quote//:quote")
 	got := d.must(t, "run", "//:deploy", "--", "-canary", "10 %")
-	if !strings.HasPrefix(got, d.dir+" "+secret+" deploy --manifest ") || !strings.HasSuffix(got, " -canary 10 %") {
+	if !strings.HasPrefix(got, d.dir+" "+secret+" deploy --build ") || !strings.HasSuffix(got, " -canary 10 %") {
 		t.Errorf("the tool was given %s", got)
 	}
 
@@ -157,7 +157,8 @@ func TestDeployRunsOutsideOfTheBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.must(t, "shutdown")
-	d.refuses(t, "the build is not contained", "build", "--nobuild", "//:deploy")
+	d.refusesToBuild(t, "the build is not contained", "quote")
+	d.refusesToBuild(t, "the build is not contained")
 }
 
 // A build sees no path of the machine and has no credentials: what it is to build is brought in first.
@@ -173,8 +174,9 @@ func TestRemotesAreFetchedOutside(t *testing.T) {
 	}
 	d.pin("quote", map[string]string{"remote": strconv.Quote(remote)})
 	d.deploys(t, "@quote//:quote")
-	if got := d.manifest(t); !strings.Contains(got, `"commit":"`+commit) || !strings.Contains(got, `"repository":"`+remote) {
-		t.Errorf("the manifest is %s", got)
+	m, _ := builds(t, d.open(t))
+	if f := m.Functions[0]; f.Commit != commit || f.Repository != remote {
+		t.Errorf("the manifest has %+v", f)
 	}
 }
 

@@ -11,6 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"countersign/pipeline/bazel"
+	"countersign/pipeline/load"
 )
 
 // deployment is a small workspace that deploys: the real rules, tools/bazel and settings, with a tool and Go rules that do
@@ -70,7 +73,11 @@ func (d *deployment) commit(t *testing.T, name string, files map[string]string) 
 		path := filepath.Join(tm.dir, file)
 		target, link := strings.CutPrefix(content, "-> ")
 		if !link {
-			write(t, path, content, 0o644)
+			mode := os.FileMode(0o644)
+			if strings.HasPrefix(content, "#!") {
+				mode = 0o755
+			}
+			write(t, path, content, mode)
 			continue
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -121,11 +128,62 @@ func (d *deployment) pin(name string, members map[string]string) {
 	d.teams[name] = tm
 }
 
-// manifest builds the deploy target and returns its manifest.
-func (d *deployment) manifest(t *testing.T) string {
+// open returns what a deploy has of the workspace. options are those that the user gave to bazel run.
+func (d *deployment) open(t *testing.T, options ...string) *bazel.Workspace {
 	t.Helper()
-	d.must(t, "build", "//:deploy")
-	return read(t, filepath.Join(d.must(t, "info", "bazel-bin"), "deploy.manifest.json"))
+	d.must(t, append(append([]string{"build"}, options...), "//:deploy")...)
+	return openIn(t, d.workspace, options...)
+}
+
+// openIn opens a workspace whose deploy target is built.
+func openIn(t *testing.T, w workspace, options ...string) *bazel.Workspace {
+	t.Helper()
+	vars := map[string]string{
+		"BUILD_WORKSPACE_DIRECTORY": w.dir, "COUNTERSIGN_BAZEL_OPTIONS": strings.Join(options, "\n"),
+	}
+	if w.outputBase != "" {
+		vars["COUNTERSIGN_BAZEL_STARTUP"] = "--output_base=" + w.outputBase
+	}
+	opened, err := bazel.Open(filepath.Join(w.must(t, "info", "bazel-bin"), "deploy.build.json"),
+		func(name string) string { return vars[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return opened
+}
+
+// builds has a deploy build functions, all if none is named, and returns the manifest and what was left behind.
+func builds(t *testing.T, w *bazel.Workspace, names ...string) (*load.Manifest, map[string]string) {
+	t.Helper()
+	m, left, err := w.Build(t.Context(), names, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, reasons(left)
+}
+
+func reasons(left []load.Left) map[string]string {
+	all := map[string]string{}
+	for _, l := range left {
+		all[l.Function] = l.Reason()
+	}
+	return all
+}
+
+// refusesToBuild has a deploy build functions, and wants it to fail and to say why with want.
+func (d *deployment) refusesToBuild(t *testing.T, want string, names ...string) string {
+	t.Helper()
+	return cannotBuild(t, d.open(t), want, names...)
+}
+
+func cannotBuild(t *testing.T, w *bazel.Workspace, want string, names ...string) string {
+	t.Helper()
+	_, _, err := w.Build(t.Context(), names, func(string) {})
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("building %v: %v; want %q", names, err, want)
+		return ""
+	}
+	return err.Error()
 }
 
 // aFunction is the BUILD file of a team that makes functions with a rule of its own, and does not run Go.

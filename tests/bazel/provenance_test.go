@@ -3,10 +3,10 @@
 package bazel
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -35,9 +35,13 @@ func TestOnlyThePinNamesAFunction(t *testing.T) {
 	type entry struct{ Name, Target, Repository, Commit, Ref string }
 	states := func(t *testing.T, want ...entry) {
 		t.Helper()
-		var m struct{ Functions []entry }
-		if err := json.Unmarshal([]byte(d.manifest(t)), &m); err != nil || fmt.Sprint(m.Functions) != fmt.Sprint(want) {
-			t.Errorf("%v: the manifest states\n%v, want\n%v", err, m.Functions, want)
+		var got []entry
+		m, _ := builds(t, d.open(t))
+		for _, f := range m.Functions {
+			got = append(got, entry{f.Name, f.Target, f.Repository, f.Commit, f.Ref})
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("the manifest states\n%v, want\n%v", got, want)
 		}
 	}
 	commit := d.commit(t, "quote", with(aFunction("quote"), "countersign_source.json", forged))
@@ -66,7 +70,11 @@ func TestOnlyThePinNamesAFunction(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			d.commit(t, "quote", tc.files)
 			d.deploys(t, tc.target)
-			d.refuses(t, tc.want, "build", "//:deploy")
+			if tc.target == "@quote//:quote" {
+				d.refusesToBuild(t, tc.want, "quote")
+			} else {
+				d.refuses(t, tc.want, "build", "//:deploy")
+			}
 		})
 	}
 	t.Run("a deploy target of the team's", func(t *testing.T) {
@@ -136,7 +144,7 @@ func TestNothingStandsInForAPinnedRepository(t *testing.T) {
 	d := newDeployment(t)
 	commit := d.commit(t, "quote", aFunction("quote"))
 	d.deploys(t, "@quote//:quote")
-	d.must(t, "build", "--nobuild", "//:deploy")
+	builds(t, d.open(t))
 
 	other := filepath.Join(d.dir, ".repos/other")
 	for name, content := range aFunction("quote") {
@@ -149,6 +157,7 @@ func TestNothingStandsInForAPinnedRepository(t *testing.T) {
 	write(t, filepath.Join(other, "WORKSPACE"), "", 0o644)
 	override := "--override_repository=quote=" + other
 	d.must(t, "build", override, "@quote//:quote")
-	d.refuses(t, "is not built from a pinned commit", "build", "--nobuild", override, "//:deploy")
-	d.must(t, "build", "--nobuild", "//:deploy")
+	cannotBuild(t, d.open(t, override), "is not built from a pinned commit")
+	cannotBuild(t, d.open(t, override), "is not built from a pinned commit", "quote")
+	builds(t, d.open(t), "quote")
 }

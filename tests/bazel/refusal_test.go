@@ -48,7 +48,15 @@ func TestActionsHaveNoNetwork(t *testing.T) {
 func TestOverriddenRepositoryIsNotDeployed(t *testing.T) {
 	root := checkout(t)
 	override := "--override_repository=tax=" + filepath.Join(root, "examples/tax")
-	workspace{dir: root}.refuses(t, "is not built from a pinned commit", "build", "--nobuild", override, "//:deploy")
+	w := workspace{dir: root}
+	w.must(t, "build", override, "//:deploy")
+	deploys := openIn(t, w, override)
+	cannotBuild(t, deploys, "is not built from a pinned commit", "tax")
+	// quote contains code of tax, by its API package.
+	cannotBuild(t, deploys, "is not built from a pinned commit", "quote")
+	if _, left := builds(t, deploys); left["tax"] == "" || left["quote"] == "" || len(left) != 2 {
+		t.Errorf("left behind is %v, want tax and quote", left)
+	}
 }
 
 // tea is a remote repository of two commits on one branch, and a workspace that pins it without any other part.

@@ -66,9 +66,9 @@ func keysSay(t *testing.T, wantCode int, want string, args ...string) {
 	}
 }
 
-// load calls chaos without a pause until stop, which returns how many calls there were and what was printed of those that
+// loadChaos calls chaos without a pause until stop, which returns how many calls there were and what was printed of those that
 // failed.
-func load(t *testing.T) (stop func() (int64, []string)) {
+func loadChaos(t *testing.T) (stop func() (int64, []string)) {
 	var calls atomic.Int64
 	var failed []string
 	var ended sync.WaitGroup
@@ -101,7 +101,7 @@ func load(t *testing.T) (stop func() (int64, []string)) {
 func TestRotation(t *testing.T) {
 	deploy(t, "chaos")
 	before, host := running(t, "chaos"), hosts(t)
-	stop := load(t)
+	stop := loadChaos(t)
 
 	latest := rotate(t, "chaos")
 	lookAtKeys(t, "chaos", fmt.Sprintf("Attested by key version %d, and the latest is %d", latest-1, latest))

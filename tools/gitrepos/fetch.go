@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // mirrors is where copies of remote repositories are, below the checkout. bazel/function_repository.bzl reads them.
@@ -18,24 +20,63 @@ const mirrors = ".repos/.remotes"
 const remoteKey = "countersign.remote"
 
 // fetchAll brings the pinned commits of all remotes that are not part of the checkout into mirrors, with the user's own
-// credentials: a build has none. A remote whose mirror has the commit already is not asked.
-func fetchAll(ctx context.Context, root string) error {
+// credentials: a build has none. A remote whose mirror has the commit already is not asked. One that can't be fetched keeps
+// no other from being built: why is noted beside its mirror, for the build of what needs it.
+func fetchAll(ctx context.Context, root string, out io.Writer) error {
 	pins, err := readPins(filepath.Join(root, "repos.bzl"))
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, e := range pins.entries() {
+	for _, e := range pins.entries() { // one after the other: git may ask for a password
 		if strings.HasPrefix(e.remote, "//") {
 			continue
 		}
 		m := mirror{entry: e, root: root, dir: filepath.Join(root, mirrors, e.name)}
-		if err := m.fetch(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("fetch %s from %s: %w", e.name, e.remote, err))
+		failed := m.fetch(ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
+		if failed != nil {
+			fmt.Fprintf(out, "could not fetch %s from %s: %s\n", e.name, e.remote, oneLine(failed))
+		}
+		errs = append(errs, m.note(failed))
 	}
 	return errors.Join(errs...)
 }
+
+// note writes down why the mirror is not up to date, or that it is. bazel/function_repository.bzl reads it.
+func (m mirror) note(failed error) error {
+	file := m.dir + ".failed"
+	if failed == nil {
+		err := os.Remove(file)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(m.remote+"\n"+oneLine(failed)+"\n"), 0o644)
+}
+
+// oneLine is an error in one line: what git said last is what matters.
+func oneLine(err error) string {
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	if len(lines) == 1 {
+		return lines[0]
+	}
+	for _, line := range lines {
+		if text, fatal := strings.CutPrefix(line, "fatal: "); fatal {
+			return text
+		}
+	}
+	return lines[0] + ": " + lines[len(lines)-1]
+}
+
+// answerTime is how long a remote may take to say what its HEAD is: a person may have to type a password.
+const answerTime = time.Minute
 
 // mirror is a bare repository with the branches and tags of a remote, and none of the references that others write there.
 type mirror struct {
@@ -53,6 +94,15 @@ func (m mirror) fetch(ctx context.Context) error {
 	format := "sha1"
 	if len(m.commit) == 64 {
 		format = "sha256"
+	}
+	// Before a long time is spent: does it answer at all?
+	asking, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	if _, err := m.git(asking, "ls-remote", "--quiet", "--", m.remote, "HEAD"); err != nil {
+		if asking.Err() != nil && ctx.Err() == nil {
+			return fmt.Errorf("it did not answer within %s", answerTime)
+		}
+		return err
 	}
 	if err := os.RemoveAll(m.dir); err != nil {
 		return err

@@ -37,7 +37,7 @@ func main() {
 	defer stop()
 	work := func() error { return run(ctx, *root, *update, os.Stdout) }
 	if *fetch {
-		work = func() error { return fetchAll(ctx, *root) }
+		work = func() error { return fetchAll(ctx, *root, os.Stderr) }
 	}
 	if err := work(); err != nil {
 		fmt.Fprintln(os.Stderr, "gitrepos:", err)

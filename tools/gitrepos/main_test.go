@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -174,7 +175,7 @@ func TestFetchMirrorsBranchesAndTagsAlone(t *testing.T) {
 	root := checkout(t)
 	write(t, filepath.Join(root, "repos.bzl"), "FUNCTIONS = {\n    \"shop\": {\n        \"commit\": \""+commit+
 		"\",\n        \"remote\": \""+remote+"\",\n    },\n}\n")
-	if err := fetchAll(t.Context(), root); err != nil {
+	if err := fetchAll(t.Context(), root, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	m := mirror{root: root, dir: filepath.Join(root, mirrors, "shop")}
@@ -193,12 +194,18 @@ func TestFetchMirrorsBranchesAndTagsAlone(t *testing.T) {
 	if err := os.RemoveAll(remote); err != nil {
 		t.Fatal(err)
 	}
-	if err := fetchAll(t.Context(), root); err != nil {
+	if err := fetchAll(t.Context(), root, io.Discard); err != nil {
 		t.Errorf("again, without the remote: %v", err)
 	}
 	write(t, filepath.Join(root, "repos.bzl"), "FUNCTIONS = {\n    \"shop\": {\n        \"commit\": \""+commit+
 		"\",\n        \"remote\": \"--upload-pack=false\",\n    },\n}\n")
-	if err := fetchAll(t.Context(), root); err == nil {
-		t.Error("an option passed as a remote")
+	// What can't be fetched is told, in a line, to whoever builds what needs it, and keeps nobody else from building.
+	var out bytes.Buffer
+	if err := fetchAll(t.Context(), root, &out); err != nil || !strings.Contains(out.String(), "the remote is not a URL") {
+		t.Errorf("an option as a remote: %v\n%s", err, out.String())
+	}
+	note, err := os.ReadFile(filepath.Join(root, mirrors, "shop.failed"))
+	if err != nil || string(note) != "--upload-pack=false\nthe remote is not a URL\n" {
+		t.Errorf("noted: %q, %v", note, err)
 	}
 }

@@ -23,7 +23,7 @@ var (
 )
 
 // Claims is what an attestation states about one artifact. Every field is required but Ref, Builder.Version and the last
-// two.
+// three.
 type Claims struct {
 	Function        string  // name of the function and of its key
 	Repository      string  // where git finds the source: a URL or a path; without password, query or fragment
@@ -36,9 +36,20 @@ type Claims struct {
 	InterfaceDigest string  // sha256:<hex> of the interface that callers see
 	Builder         Builder // who built it
 
+	Tests       Tests       // what became of the function's tests; "" in attestations from before it was stated
 	Deployer    Deployer    // who had it signed after it was built; not stated in earlier attestations
 	SignedAgain SignedAgain // the attestation that this one repeats, or a zero value
 }
+
+// Tests is what became of the tests of a function when it was deployed.
+type Tests string
+
+// What can have become of them.
+const (
+	TestsPassed  Tests = "passed"  // all of them
+	TestsNone    Tests = "none"    // there is no test of what the artifact is made of
+	TestsSkipped Tests = "skipped" // they were not run
+)
 
 // File is one executable file of an artifact.
 type File struct {
@@ -68,6 +79,11 @@ func (c Claims) check() error {
 		"manifest": c.ManifestDigest, "spec": c.SpecDigest, "interface": c.InterfaceDigest,
 	} {
 		require(countersign.ValidDigest(digest), "the %s digest %.80q is not sha256:<hex>", what, digest)
+	}
+	switch c.Tests {
+	case "", TestsPassed, TestsNone, TestsSkipped:
+	default:
+		require(false, "%.80q is not what can have become of tests", c.Tests)
 	}
 	id, err := url.Parse(c.Builder.ID)
 	require(isText(c.Builder.ID) && err == nil && id.Scheme != "" && id.User == nil, "the builder's ID is not a URI")

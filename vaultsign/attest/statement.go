@@ -51,6 +51,7 @@ type (
 	internalParameters struct {
 		SpecDigest      string `json:"specDigest"`
 		InterfaceDigest string `json:"interfaceDigest"`
+		Tests           Tests  `json:"tests,omitempty"`
 	}
 	runDetails struct {
 		Builder     builder      `json:"builder"`
@@ -85,7 +86,7 @@ func (c Claims) encode() ([]byte, error) {
 			BuildDefinition: buildDefinition{
 				BuildType:            BuildType,
 				ExternalParameters:   externalParameters{c.Function, c.Repository, c.Commit, c.Target, c.Ref},
-				InternalParameters:   internalParameters{c.SpecDigest, c.InterfaceDigest},
+				InternalParameters:   internalParameters{c.SpecDigest, c.InterfaceDigest, c.Tests},
 				ResolvedDependencies: []resource{{URI: source, Digest: map[string]string{"gitCommit": c.Commit}}},
 			},
 			RunDetails: runDetails{Builder: builder{ID: c.Builder.ID, Version: c.Builder.Version},
@@ -133,6 +134,7 @@ func decodeStatement(payload []byte) (Claims, *VerificationError) {
 		Ref:             r.optional(external, "ref"),
 		SpecDigest:      r.text(internal, "specDigest"),
 		InterfaceDigest: r.text(internal, "interfaceDigest"),
+		Tests:           Tests(r.optional(internal, "tests")),
 		Builder:         Builder{ID: r.text(built, "id"), Version: r.texts(built, "version")},
 		Deployer:        r.deployer(run, "deployer"),
 		SignedAgain:     r.signedAgain(run),

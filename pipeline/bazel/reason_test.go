@@ -1,0 +1,32 @@
+package bazel
+
+import "testing"
+
+func TestReason(t *testing.T) {
+	for name, tc := range map[string]struct{ printed, want string }{
+		"a rule of ours refuses": {`ERROR: An error occurred during the fetch of repository 'party':
+   Traceback (most recent call last):
+	File "/w/bazel/function_repository.bzl", line 168, column 11, in _function_repository_impl
+Error in fail: @party: HEAD of https://git.example/party has no commit abab (pinned in repos.bzl)
+fatal: Not a valid commit name abab
+ERROR: no such package '@party//': …
+`, "@party: HEAD of https://git.example/party has no commit abab (pinned in repos.bzl)"},
+		"a compiler": {`INFO: Found 1 target...
+ERROR: /c/external/party/BUILD.bazel:2:4: GoCompilePkg external/party/a.wasm failed: (Exit 1): bash failed: error executing command /bin/bash -c
+
+Use --sandbox_debug to see verbose messages from the sandbox
+external/party/function/main.go:12:7: undefined: nope` + "\x1b[2J" + `
+INFO: Elapsed time: 1.811s
+`, "it does not build: GoCompilePkg of @party failed (Exit 1)\n  external/party/function/main.go:12:7: undefined: nope[2J"},
+		"a BUILD file": {`ERROR: /c/external/typo/BUILD.bazel:2:1: syntax error at 'outdent': expected expression
+ERROR: Analysis of target '//:deploy.typo' failed; build aborted: …
+`, "@typo BUILD.bazel:2:1: syntax error at 'outdent': expected expression"},
+		"nothing": {"", "Bazel failed and did not say why: run `bazel build` on it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := reason(tc.printed).Error(); got != tc.want {
+				t.Errorf("reason is\n%s\nwant\n%s", got, tc.want)
+			}
+		})
+	}
+}
