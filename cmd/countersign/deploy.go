@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"countersign/pipeline"
 	"countersign/pipeline/bazel"
+	"countersign/pipeline/load"
 	"countersign/pipeline/nomad"
 	"countersign/pipeline/progress"
 	"countersign/pipeline/routes"
@@ -91,9 +93,10 @@ func leftBehind(r *pipeline.Result, err error) error {
 	return err
 }
 
-// printLeft tells which functions were left behind and why, unless err is about nothing else, and which run without a pin.
+// printLeft tells which functions were left behind and why, unless err does, and which run without a pin.
 func printLeft(w io.Writer, r *pipeline.Result, err error) {
-	if err == nil && len(r.Left) > 0 {
+	var nothing *load.NothingError
+	if len(r.Left) > 0 && !errors.As(err, &nothing) {
 		fmt.Fprintln(w, "Left behind:")
 		for _, l := range r.Left {
 			state := "it does not run"

@@ -26,6 +26,12 @@ func (l Left) Reason() string {
 	return l.Err.Error()
 }
 
+// NothingError is that of a deploy which leaves every function behind, and names them.
+type NothingError struct{ text string }
+
+// Error implements error. The text has several lines.
+func (e *NothingError) Error() string { return e.text }
+
 // NothingLeft is the error of a deploy that leaves every function behind.
 func NothingLeft(left []Left) error {
 	var b strings.Builder
@@ -33,7 +39,7 @@ func NothingLeft(left []Left) error {
 	for _, l := range left {
 		fmt.Fprintf(&b, "\n  %s: %s", l.Function, strings.ReplaceAll(l.Reason(), "\n", "\n    "))
 	}
-	return errors.New(b.String())
+	return &NothingError{b.String()}
 }
 
 // Whole is the error of a deploy that takes either all functions or none: that of each which would be left behind, and err.
