@@ -9,21 +9,27 @@ load("//bazel:pins.bzl", "declare_pinned")
 
 FUNCTIONS = {
     "fx": {
-        "commit": "7f609ca31b471edb388823524760c8d7f20f614d",
+        "commit": "dcb2b8a8fc822876ed73172e131ed4340507ec1c",
         "remote": "//.repos/fx",
     },
     "quote": {
-        "commit": "f22b4e785fb7c107d2b65e345a6fd00fa081d88b",
+        "commit": "4add46aa8285270bbc1fe773a0a979986cbfd3cf",
         "remote": "//.repos/quote",
     },
     "tax": {
-        "commit": "c07cf50913919388ab41e6df531f341cc78bc1f9",
+        "commit": "c05e7bf0be8f5437e2ceb7189e83be113b828c7f",
         "remote": "//.repos/tax",
     },
     "thumbnail": {
-        "commit": "28120ad3bf2b1ae6396d960aea2cda21dd625a7d",
+        "commit": "5b2d46c2f9abb6b1b1de1d9ecc9e005066df7b34",
         "remote": "//.repos/thumbnail",
     },
+}
+
+# What teams' go.mod files have the SDK from, for `countersign modproxy`. Bazel builds functions with the SDK of the rules.
+SDK = {
+    "commit": "376ffb862fcbf2c6fb63102dc75100e44fcfb8a0",
+    "remote": "//.repos/sdk",
 }
 
 def function_repositories():

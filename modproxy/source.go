@@ -1,0 +1,104 @@
+package modproxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// fileName is what the file with the pins is called.
+const fileName = "repos.bzl"
+
+// maxPins bounds the file with the pins.
+const maxPins = 4 << 20
+
+// Source is where the pins are: a file, or the same file in the newest commit of a git repository.
+type Source struct {
+	file   string
+	remote *clone
+}
+
+// scpLike matches what git takes for a remote on a host: user@host:path.
+var scpLike = regexp.MustCompile(`^[\w.-]+@[\w.-]+:`)
+
+// NewSource returns the source that a person named: a file, a directory that holds repos.bzl, or what git fetches the
+// deployment's repository from. cache is a directory for clones. tell is given what a person should know.
+func NewSource(name, cache string, tell func(string)) (*Source, error) {
+	if strings.Contains(name, "://") || scpLike.MatchString(name) {
+		c, err := newClone(cache, "", Pin{Name: "deployment", Remote: name, Ref: "HEAD"}, tell)
+		return &Source{remote: c}, err
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("find the pins: %w", err)
+	}
+	if info.IsDir() {
+		name = filepath.Join(name, fileName)
+	}
+	if name, err = filepath.Abs(name); err != nil {
+		return nil, err
+	}
+	return &Source{file: name}, nil
+}
+
+// FindSource looks for repos.bzl in a directory and those above it.
+func FindSource(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		if _, err := os.Stat(filepath.Join(at, fileName)); err == nil {
+			return filepath.Join(at, fileName), nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		if at == filepath.Dir(at) {
+			return "", fmt.Errorf("no %s in %s or above", fileName, dir)
+		}
+	}
+}
+
+// base is what remotes are below that begin with //.
+func (s *Source) base() string {
+	if s.remote != nil {
+		return ""
+	}
+	return filepath.Dir(s.file)
+}
+
+// refresh is how old what was read may be.
+func (s *Source) refresh() time.Duration {
+	if s.remote != nil {
+		return time.Minute
+	}
+	return time.Second
+}
+
+// read returns the text of repos.bzl.
+func (s *Source) read(ctx context.Context) ([]byte, error) {
+	if s.remote == nil {
+		text, err := os.ReadFile(s.file)
+		if err != nil {
+			return nil, fmt.Errorf("read the pins: %w", err)
+		}
+		return text, nil
+	}
+	c := s.remote
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.fetch(ctx); err != nil {
+		return nil, fmt.Errorf("fetch the pins from %s: %w", c.name(), err)
+	}
+	text, err := c.file(ctx, tip, fileName, maxPins)
+	if err != nil {
+		return nil, fmt.Errorf("read the pins of %s: %w", c.name(), err)
+	}
+	return text, nil
+}
