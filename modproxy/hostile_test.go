@@ -135,6 +135,14 @@ func TestThePlatformsWordOnPaths(t *testing.T) {
 	p = serve(t, pinned(a.entry(a.commit(t, tea("shop.example/a")), module)))
 	p.wants(t, 404, "", "/shop.example/a/@latest")
 	p.wants(t, 403, "repos.bzl that it is shop.example/basket", "/shop.example/basket/@latest")
+	// Nor does a repository get a path by its name that the platform gave to another, also while that can't be reached.
+	basket := newTeam(t, "basket")
+	claim := basket.entry(basket.commit(t, tea("shop.example/basket")))
+	commit := a.commit(t, right)
+	p = serve(t, pinned(claim, a.entry(commit, module)))
+	p.wants(t, 200, commit[:12], "/shop.example/basket/@latest")
+	p = serve(t, pinned(claim, strings.Replace(a.entry(commit, module), a.dir, "/nonexistent", 1)))
+	p.wants(t, 502, "repository a", "/shop.example/basket/@latest")
 	p = serve(t, pinned(b.entry(b.commit(t, right), module), c.entry(c.commit(t, twice), module)))
 	p.wants(t, 403, "both say", "/shop.example/basket/@latest")
 }

@@ -31,19 +31,21 @@ type Pin struct {
 // maxSteps bounds how long reading repos.bzl computes.
 const maxSteps = 1_000_000
 
-// ParsePins reads repos.bzl: the entries of FUNCTIONS, and of SDK if there is one, the last. It is evaluated, since it is a
-// program, in which load gives functions that can't be called.
-func ParsePins(file string, src []byte) ([]Pin, error) {
-	options := &syntax.FileOptions{}
-	parsed, err := options.Parse(file, src, 0)
+// ParsePins reads repos.bzl: the entries of FUNCTIONS, and of SDK if there is one, the last. Without SDK, it is the product as
+// COUNTERSIGN pins it in countersign.bzl, if product is its text: the commit whose rules build the functions.
+func ParsePins(file string, src, product []byte) ([]Pin, error) {
+	globals, err := evaluate(file, src)
 	if err != nil {
-		return nil, fmt.Errorf("read the pins: %w", err)
+		return nil, err
 	}
-	thread := &starlark.Thread{Load: loadNothing(parsed), Print: func(*starlark.Thread, string) {}}
-	thread.SetMaxExecutionSteps(maxSteps)
-	globals, err := starlark.ExecFileOptions(options, thread, file, src, nil)
-	if err != nil {
-		return nil, fmt.Errorf("read the pins: %w", err)
+	if _, ok := globals[sdkName]; !ok && product != nil {
+		of, err := evaluate(productFile, product)
+		if err != nil {
+			return nil, err
+		}
+		if pin, ok := of["COUNTERSIGN"]; ok {
+			globals[sdkName] = pin
+		}
 	}
 	functions, ok := globals["FUNCTIONS"].(*starlark.Dict)
 	if !ok {
@@ -70,6 +72,22 @@ func ParsePins(file string, src []byte) ([]Pin, error) {
 		pins = append(pins, pin)
 	}
 	return pins, nil
+}
+
+// evaluate returns what a file sets. It is a program, in which load gives functions that can't be called.
+func evaluate(file string, src []byte) (starlark.StringDict, error) {
+	options := &syntax.FileOptions{}
+	parsed, err := options.Parse(file, src, 0)
+	if err != nil {
+		return nil, fmt.Errorf("read the pins: %w", err)
+	}
+	thread := &starlark.Thread{Load: loadNothing(parsed), Print: func(*starlark.Thread, string) {}}
+	thread.SetMaxExecutionSteps(maxSteps)
+	globals, err := starlark.ExecFileOptions(options, thread, file, src, nil)
+	if err != nil {
+		return nil, fmt.Errorf("read the pins: %w", err)
+	}
+	return globals, nil
 }
 
 // loadNothing gives each name that a file loads a function that fails: what it does is Bazel's business.

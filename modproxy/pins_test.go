@@ -19,7 +19,7 @@ FUNCTIONS = {
 SDK = {"commit": "`+commit+`", "remote": "//.repos/sdk"}
 def function_repositories():
     declare_pinned(FUNCTIONS)
-`))
+`), []byte("COUNTERSIGN = 1"))
 	want := []Pin{
 		{Name: "tea", Remote: "https://git.example.com/tea.git", Commit: commit, Ref: "main"},
 		{Name: "fx", Remote: "//.repos/fx", Commit: commit, Ref: "HEAD", Module: "shop.example/money"},
@@ -27,6 +27,19 @@ def function_repositories():
 	}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+	}
+}
+
+// A deployment's own repository pins the product, and with it the SDK.
+func TestPinOfTheProduct(t *testing.T) {
+	product := `COUNTERSIGN = {"commit": "` + commit + `", "remote": "https://git.example.com/countersign.git"}`
+	got, err := ParsePins("repos.bzl", []byte("FUNCTIONS = {}"), []byte(product))
+	want := []Pin{{Name: "SDK", Remote: "https://git.example.com/countersign.git", Commit: commit, Ref: "HEAD", Module: SDKPath}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+	}
+	if _, err := ParsePins("repos.bzl", []byte("FUNCTIONS = {}"), []byte("COUNTERSIGN = 1")); err == nil {
+		t.Error("a pin that is none passed")
 	}
 }
 
@@ -51,7 +64,7 @@ func TestPinsThatAreNone(t *testing.T) {
 		"load('x', 'f')\nFUNCTIONS = f()":              "can't be called",
 		"FUNCTIONS = [x for x in range(1 << 30)]":      "too many steps",
 	} {
-		if pins, err := ParsePins("repos.bzl", []byte(src)); err == nil || !strings.Contains(err.Error(), want) {
+		if pins, err := ParsePins("repos.bzl", []byte(src), nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %+v, %v; want an error with %q", src, pins, err, want)
 		}
 	}

@@ -35,7 +35,7 @@ type Server struct {
 	table atomic.Pointer[table]
 
 	reloading sync.Mutex
-	text      []byte    // of repos.bzl, that table was made of
+	text      texts     // that table was made of
 	loaded    time.Time // the last attempt
 }
 
@@ -56,10 +56,10 @@ func (s *Server) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if t := s.table.Load(); t != nil && bytes.Equal(text, s.text) && (len(t.names) == 0 || time.Since(t.made) < refetchAfter) {
+	if t := s.table.Load(); t != nil && text.equal(s.text) && (len(t.names) == 0 || time.Since(t.made) < refetchAfter) {
 		return nil
 	}
-	pins, err := ParsePins(fileName, text)
+	pins, err := ParsePins(fileName, text.pins, text.product)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (s *Server) load(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if !bytes.Equal(text, s.text) {
+	if !text.equal(s.text) {
 		for _, notice := range t.notices {
 			s.tell("not served: " + notice)
 		}

@@ -168,9 +168,13 @@ func TestPinsOfAGitRepository(t *testing.T) {
 	tm := newTeam(t, "tea")
 	platform := newTeam(t, "platform")
 	pin := tm.commit(t, tea(teaPath))
-	platform.commit(t, map[string]string{fileName: pinned(tm.entry(pin), `    "fx": {"commit": "`+pin+`", "remote": "//.repos/fx"},`+"\n")})
+	product := newTeam(t, "product")
+	sdk := product.commit(t, map[string]string{"go.mod": "module countersign\n", "sdk/go.mod": "module " + SDKPath + "\n"})
+	platform.commit(t, map[string]string{productFile: `COUNTERSIGN = {"commit": "` + sdk + `", "remote": "` + product.dir + `"}`,
+		fileName: pinned(tm.entry(pin), `    "fx": {"commit": "`+pin+`", "remote": "//.repos/fx"},`+"\n")})
 	p := &proxy{}
 	p.start(t, "file://"+platform.dir)
+	p.wants(t, 200, sdk[:12], "/"+SDKPath+"/@latest")
 	p.wants(t, 200, pin[:12], "/shop.example/tea/@latest")
 	if !strings.Contains(p.tellings(), "repository fx") || !strings.Contains(p.tellings(), "run this command there") {
 		t.Errorf("told %q", p.tellings())

@@ -1,6 +1,7 @@
 package modproxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,9 @@ import (
 
 // fileName is what the file with the pins is called.
 const fileName = "repos.bzl"
+
+// productFile is what the file beside it is called that pins the product, in a deployment's own repository.
+const productFile = "countersign.bzl"
 
 // maxPins bounds the file with the pins.
 const maxPins = 4 << 20
@@ -81,24 +85,45 @@ func (s *Source) refresh() time.Duration {
 	return time.Second
 }
 
-// read returns the text of repos.bzl.
-func (s *Source) read(ctx context.Context) ([]byte, error) {
-	if s.remote == nil {
-		text, err := os.ReadFile(s.file)
-		if err != nil {
-			return nil, fmt.Errorf("read the pins: %w", err)
-		}
-		return text, nil
+// texts are the files that say what is pinned. product is nil if there is no such file.
+type texts struct{ pins, product []byte }
+
+func (t texts) equal(other texts) bool {
+	return bytes.Equal(t.pins, other.pins) && bytes.Equal(t.product, other.product)
+}
+
+// read returns the texts as they are now.
+func (s *Source) read(ctx context.Context) (t texts, err error) {
+	if s.remote != nil {
+		return s.fetch(ctx)
 	}
+	if t.pins, err = os.ReadFile(s.file); err == nil {
+		t.product, err = os.ReadFile(filepath.Join(filepath.Dir(s.file), productFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return t, fmt.Errorf("read the pins: %w", err)
+	}
+	return t, nil
+}
+
+func (s *Source) fetch(ctx context.Context) (t texts, err error) {
 	c := s.remote
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.fetch(ctx); err != nil {
-		return nil, fmt.Errorf("fetch the pins from %s: %w", c.name(), err)
+		return t, fmt.Errorf("fetch the pins from %s: %w", c.name(), err)
 	}
-	text, err := c.file(ctx, tip, fileName, maxPins)
+	if t.pins, err = c.file(ctx, tip, fileName, maxPins); err == nil {
+		t.product, err = c.file(ctx, tip, productFile, maxPins)
+		if isRefusal(err) {
+			t.product, err = nil, nil
+		}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("read the pins of %s: %w", c.name(), err)
+		return t, fmt.Errorf("read the pins of %s: %w", c.name(), err)
 	}
-	return text, nil
+	return t, nil
 }

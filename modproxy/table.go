@@ -38,9 +38,19 @@ func newTable(ctx context.Context, cache, base string, pins []Pin, tell func(str
 	}
 	_ = group.Wait() // none fails
 
+	named := map[string]string{} // module paths that repos.bzl names -> repository
+	for _, pin := range pins {
+		if pin.Module != "" {
+			named[pin.Module] = pin.Name
+		}
+	}
 	t := &table{modules: map[string]*Module{}, failed: map[string]error{}, names: map[string]error{}, made: time.Now()}
 	for i, pin := range pins {
-		if err := errs[i]; err != nil {
+		err := errs[i]
+		if err == nil && pin.Module == "" && named[modules[i].Path] != "" {
+			err = refusef("its go.mod says that it is module %s, which is repository %s", modules[i].Path, named[modules[i].Path])
+		}
+		if err != nil {
 			t.fail(pin, err)
 			continue
 		}
@@ -84,8 +94,8 @@ func (t *table) add(m *Module) {
 		t.notices = append(t.notices, t.failed[m.Path].Error())
 		return
 	}
-	if err := t.failed[m.Path]; err != nil && isRefusal(err) {
-		return // the third
+	if t.failed[m.Path] != nil {
+		return // there were two already, or one that can't be read
 	}
 	t.modules[m.Path] = m
 }
