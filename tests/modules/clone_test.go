@@ -50,8 +50,11 @@ func run(t *testing.T, dir string, env []string, command ...string) string {
 func laptop(t *testing.T) []string {
 	t.Helper()
 	home := t.TempDir()
-	return []string{"HOME=" + home, "XDG_CACHE_HOME=" + filepath.Join(home, "cache"), "GOMODCACHE=" + filepath.Join(home, "mod"), "GOPATH=" + filepath.Join(home, "go"),
-		"GOCACHE=" + strings.TrimSpace(run(t, ".", nil, "go", "env", "GOCACHE")), // what is compiled, not what is fetched
+	setting := func(name string) string {
+		return name + "=" + strings.TrimSpace(run(t, ".", nil, "go", "env", name))
+	}
+	return []string{setting("GOPROXY"), setting("GOSUMDB"), setting("GOCACHE"), // what is compiled is kept, not what is fetched
+		"HOME=" + home, "XDG_CACHE_HOME=" + filepath.Join(home, "cache"), "GOMODCACHE=" + filepath.Join(home, "mod"), "GOPATH=" + filepath.Join(home, "go"),
 		"GOENV=off", "GOWORK=", "GOFLAGS=-modcacherw", "GOPRIVATE=", "GONOSUMDB=", "GONOPROXY=", "GIT_CONFIG_GLOBAL=/dev/null"}
 }
 
