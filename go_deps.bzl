@@ -408,6 +408,13 @@ def go_dependencies():
         version = "v3.0.5",
     )
     go_repository(
+        name = "com_github_chzyer_readline",
+        build_file_proto_mode = "disable_global",
+        importpath = "github.com/chzyer/readline",
+        sum = "h1:upd/6fQk4src78LMRzh5vItIt361/o4uq553V8B5sGI=",
+        version = "v1.5.1",
+    )
+    go_repository(
         name = "com_github_cilium_ebpf",
         build_file_proto_mode = "disable_global",
         importpath = "github.com/cilium/ebpf",
@@ -2758,6 +2765,13 @@ def go_dependencies():
         importpath = "oras.land/oras-go/v2",
         sum = "h1:0bXRBBSqYgPSjZRrhJbT71Rb465c+rdlft2xdQPxLtQ=",
         version = "v2.7.0",
+    )
+    go_repository(
+        name = "net_starlark_go",
+        build_file_proto_mode = "disable_global",
+        importpath = "go.starlark.net",
+        sum = "h1:X8HyonnLxrmAbdeMIEGEJVZ/yg6WykLZyAZmpCLSfMA=",
+        version = "v0.0.0-20260908191801-89a6a09411d5",
     )
     go_repository(
         name = "org_golang_google_api",

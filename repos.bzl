@@ -9,21 +9,27 @@ load("//bazel:pins.bzl", "declare_pinned")
 
 FUNCTIONS = {
     "fx": {
-        "commit": "7f609ca31b471edb388823524760c8d7f20f614d",
+        "commit": "5aeaa8185af054c092225e11c4c28c1cb9a56e05",
         "remote": "//.repos/fx",
     },
     "quote": {
-        "commit": "f22b4e785fb7c107d2b65e345a6fd00fa081d88b",
+        "commit": "371542a42ee68dfc56f2e8d1ea9cd25c40a8faf6",
         "remote": "//.repos/quote",
     },
     "tax": {
-        "commit": "c07cf50913919388ab41e6df531f341cc78bc1f9",
+        "commit": "6ccb3e949378dd4903e5d2350ad9678b3f400799",
         "remote": "//.repos/tax",
     },
     "thumbnail": {
-        "commit": "28120ad3bf2b1ae6396d960aea2cda21dd625a7d",
+        "commit": "d722c44ea1354deb289120caf2fe1a2753cf7339",
         "remote": "//.repos/thumbnail",
     },
+}
+
+# What teams' go.mod files have the SDK from, for `countersign modproxy`. Bazel builds functions with the SDK of the rules.
+SDK = {
+    "commit": "da0d5fe767c773c3400a13f98ed8381a00102c38",
+    "remote": "//.repos/sdk",
 }
 
 def function_repositories():

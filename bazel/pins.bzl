@@ -5,6 +5,7 @@ An entry of FUNCTIONS in repos.bzl is a repository by its name:
     "shop": {
         "commit": "f22b4e785fb7c107d2b65e345a6fd00fa081d88b",       full commit id
         "functions": {"cart": "//cart", "quote": "//:quote"},       optional; by default {"shop": "//:shop"}
+        "module": "git.example.com/shop/basket",                    optional; by default its last element has to be shop
         "ref": "main",                                              optional; by default the remote's HEAD
         "remote": "https://git.example.com/shop/shop.git",
     },
@@ -12,7 +13,7 @@ An entry of FUNCTIONS in repos.bzl is a repository by its name:
 
 load("//bazel:function_repository.bzl", "DEFAULT_REF", "function_repository", "pinned_source")
 
-_MEMBERS = ["commit", "functions", "ref", "remote"]
+_MEMBERS = ["commit", "functions", "module", "ref", "remote"]
 _REQUIRED = ["commit", "remote"]
 
 def _split(repository, label):

@@ -19,7 +19,7 @@ import (
 )
 
 // sdkPath is the package of Define and Handle.
-const sdkPath = "countersign/sdk"
+const sdkPath = "countersign.internal/sdk"
 
 // maxFile bounds a source file, in bytes.
 const maxFile = 4 << 20

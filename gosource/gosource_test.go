@@ -25,7 +25,7 @@ func tree(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-const api = "package %[1]s\nimport \"countersign/sdk\"\ntype Q struct{}\nvar Do = sdk.Define[Q, Q](%[1]q)\n"
+const api = "package %[1]s\nimport \"countersign.internal/sdk\"\ntype Q struct{}\nvar Do = sdk.Define[Q, Q](%[1]q)\n"
 
 // teams are the modules that the calls of the tests are of.
 func teams() map[string]string {
@@ -37,7 +37,7 @@ func teams() map[string]string {
 	files["quote/go.mod"] = "module x.example/quote\nrequire (\n\tx.example/tax v0.0.0\n\tx.example/fx v0.0.0\n)\n" +
 		"replace (\n\tx.example/tax => ../tax\n\tx.example/fx => ../fx\n)\n"
 	files["quote/api.go"] = fmt.Sprintf(api, "quote")
-	files["quote/function/main.go"] = "package main\nimport (\n\t\"countersign/sdk\"\n\t\"x.example/quote\"\n)\n" +
+	files["quote/function/main.go"] = "package main\nimport (\n\t\"countersign.internal/sdk\"\n\t\"x.example/quote\"\n)\n" +
 		"func init() { sdk.Handle(quote.Do, nil) }\nfunc main() {}\n"
 	return files
 }
@@ -64,7 +64,7 @@ func TestCalls(t *testing.T) {
 		"of itself": {map[string]string{
 			"quote/function/b.go": "package main\nimport \"x.example/quote\"\nvar f = quote.Do\n"}, ""},
 		"of another function of the repository": {map[string]string{
-			"quote/till/main.go": "package main\nimport (\n\"countersign/sdk\"\n\"x.example/fx\"\n)\n" +
+			"quote/till/main.go": "package main\nimport (\n\"countersign.internal/sdk\"\n\"x.example/fx\"\n)\n" +
 				"var Till = sdk.Define[int, int](\"till\")\nfunc init() { sdk.Handle(Till, nil); fx.Do.Call(nil, fx.Q{}) }\n"}, ""},
 		"not Go": {map[string]string{"quote/function/b.go": "package main\nfunc {"}, ""},
 	} {

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"countersign/sdk"
-	"countersign/sdk/sdktest"
+	"countersign.internal/sdk"
+	"countersign.internal/sdk/sdktest"
 )
 
 type request struct {

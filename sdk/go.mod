@@ -1,3 +1,3 @@
-module countersign/sdk
+module countersign.internal/sdk
 
 go 1.24

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"reflect"
 
-	"countersign/sdk/internal/local"
+	"countersign.internal/sdk/internal/local"
 )
 
 // Types of the interface document (docs/sdk.md). Fields are declared in the alphabetical order of their JSON names,

@@ -9,7 +9,7 @@ import (
 	"runtime/debug"
 	"sync"
 
-	"countersign/sdk/internal/local"
+	"countersign.internal/sdk/internal/local"
 )
 
 type definition struct {

@@ -2,7 +2,7 @@
 // the call and what is fixed about a currency; it knows no rates.
 package fx
 
-import "countersign/sdk"
+import "countersign.internal/sdk"
 
 // ConvertRequest asks for an amount in another currency.
 type ConvertRequest struct {

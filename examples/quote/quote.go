@@ -2,7 +2,7 @@
 // of the call; it knows no prices, rates or taxes.
 package quote
 
-import "countersign/sdk"
+import "countersign.internal/sdk"
 
 // Request asks for the price of a basket, given either as Items or, for a single article, as SKU and Quantity.
 type Request struct {

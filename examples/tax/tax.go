@@ -2,7 +2,7 @@
 // a kind of goods in a region. It owns the types of the call and knows no rates.
 package tax
 
-import "countersign/sdk"
+import "countersign.internal/sdk"
 
 // Categories of goods.
 const (

@@ -2,7 +2,7 @@
 // the limits; it knows no image format from within.
 package thumbnail
 
-import "countersign/sdk"
+import "countersign.internal/sdk"
 
 // Limits of a request. A picture beyond them is refused before any of it is decoded.
 const (

@@ -9,8 +9,8 @@ import (
 	"reflect"
 	"testing"
 
-	"countersign/sdk"
-	"countersign/sdk/internal/local"
+	"countersign.internal/sdk"
+	"countersign.internal/sdk/internal/local"
 )
 
 // Stub answers calls of f with h until the test ends. Requests and replies pass through JSON, as they do for real. An

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"countersign.internal/sdk/sdktest"
 	"countersign/interfaces"
-	"countersign/sdk/sdktest"
 )
 
 var (

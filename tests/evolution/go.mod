@@ -4,10 +4,10 @@ go 1.26.8
 
 require (
 	countersign v0.0.0
-	countersign/sdk v0.0.0
+	countersign.internal/sdk v0.0.0
 )
 
 replace (
 	countersign => ../..
-	countersign/sdk => ../../sdk
+	countersign.internal/sdk => ../../sdk
 )

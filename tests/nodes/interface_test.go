@@ -40,20 +40,20 @@ var shapes = map[string]shape{
 }
 
 const stockAPI = `package stock
-import "countersign/sdk"
+import "countersign.internal/sdk"
 type Request struct { %s }
 type Reply struct { %s }
 var Count = sdk.Define[Request, Reply]("stock")
 `
 
 const stockMain = `package main
-import ("context"; "fmt"; "countersign/sdk"; "example.test/stock")
+import ("context"; "fmt"; "countersign.internal/sdk"; "example.test/stock")
 func init() { sdk.Handle(stock.Count, func(_ context.Context, r stock.Request) (stock.Reply, error) { return %s, nil }) }
 func main() { sdk.Main() }
 `
 
 const shopMain = `package main
-import ("context"; "countersign/sdk"; "example.test/stock")
+import ("context"; "countersign.internal/sdk"; "example.test/stock")
 type Request struct { Item string ` + "`json:\"item\"`" + `; N int ` + "`json:\"n\"`" + ` }
 type Reply struct { Text string ` + "`json:\"text\"`" + ` }
 var Shop = sdk.Define[Request, Reply]("shop")
@@ -104,7 +104,7 @@ func shop(t *testing.T, name string) string {
 		}
 		return path
 	}
-	write("go.mod", "module example.test\ngo 1.24\nrequire countersign/sdk v0.0.0\nreplace countersign/sdk => %s\n", filepath.Join(h.Checkout, "sdk"))
+	write("go.mod", "module example.test\ngo 1.24\nrequire countersign.internal/sdk v0.0.0\nreplace countersign.internal/sdk => %s\n", filepath.Join(h.Checkout, "sdk"))
 	write("stock/api.go", stockAPI, s.request, s.reply)
 	write("cmd/stock/main.go", stockMain, s.answer)
 	write("cmd/shop/main.go", shopMain, s.ask, s.read)

@@ -1,6 +1,7 @@
 // Command gitrepos makes real git repositories of the team repositories under examples/, one in .repos/<name> for each
-// examples/<name>. A commit's id depends on the files alone (author, dates and message are fixed), so the pins in
-// repos.bzl can be checked in, and two machines that run the command have the same commits.
+// examples/<name>, and .repos/sdk of sdk/. A commit's id depends on the files alone (author, dates and message are fixed),
+// so the pins in repos.bzl can be checked in, and two machines that run the command have the same commits. So have the
+// versions that go.mod files name: each is the pseudo-version of the commit of the repository that is required.
 //
 // Usage: tools/repos [--update | --fetch]
 //
@@ -8,9 +9,10 @@
 // are missing there: git's credentials are the user's, and a build has none. tools/bazel calls it so.
 //
 // It is safe to run again: a repository that holds the commit already is left alone, also with commits of yours on
-// top. It fails when a pin in repos.bzl is another commit; with -update it moves the pin.
+// top. It fails when a pin in repos.bzl is another commit, or a go.mod or go.sum names another; with -update it moves them.
 //
-// The command owns .repos/ and the pins of the examples. It must not touch the examples themselves.
+// The command owns .repos/, the pins of the examples and of the SDK, and what go.mod and go.sum of the examples say of each
+// other and of the SDK. It must touch nothing else of the examples.
 package main
 
 import (
@@ -19,9 +21,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 )
 
 func main() {
@@ -47,7 +51,7 @@ func main() {
 
 // run makes the repositories of all examples below root and checks, or updates, their pins.
 func run(ctx context.Context, root string, update bool, out io.Writer) error {
-	names, err := examples(root)
+	sources, err := sources(root)
 	if err != nil {
 		return err
 	}
@@ -56,25 +60,29 @@ func run(ctx context.Context, root string, update bool, out io.Writer) error {
 		return err
 	}
 	var errs []error
-	for _, name := range names {
-		r := repository{
-			source: filepath.Join(root, "examples", name),
-			dir:    filepath.Join(root, ".repos", name),
+	made := modules{}
+	for _, s := range sources {
+		if err := made.require(s.dir, update); err != nil {
+			errs = append(errs, err)
 		}
+		r := repository{source: s.dir, dir: filepath.Join(root, ".repos", s.name)}
 		commit, changed, err := r.sync(ctx)
+		if err == nil && s.path != "" {
+			err = made.add(ctx, r, commit)
+		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("make .repos/%s of examples/%s: %w", name, name, err))
+			errs = append(errs, fmt.Errorf("make .repos/%s of %s: %w", s.name, s.dir, err))
 			continue
 		}
 		if changed {
-			fmt.Fprintf(out, "%s %s\n", commit, name)
+			fmt.Fprintf(out, "%s %s\n", commit, s.name)
 		}
 		switch {
-		case pins.commits[name] == commit:
+		case pins.commits[s.name] == commit:
 		case update:
-			err = pins.set(name, commit)
+			err = pins.set(s.name, commit)
 		default:
-			err = &pinError{name: name, pinned: pins.commits[name], commit: commit}
+			err = &pinError{name: s.name, pinned: pins.commits[s.name], commit: commit}
 		}
 		errs = append(errs, err)
 	}
@@ -91,21 +99,33 @@ func (e *pinError) Error() string {
 	if e.pinned == "" {
 		return fmt.Sprintf("repos.bzl pins no commit of %s; add an entry for it", e.name)
 	}
-	return fmt.Sprintf("repos.bzl pins %s at %s, but examples/%s is %s; "+
-		"run tools/repos --update and commit repos.bzl", e.name, e.pinned, e.name, e.commit)
+	return fmt.Sprintf("repos.bzl pins %s at %s, but the files of this checkout are %s; "+
+		"run tools/repos --update and commit what it writes", e.name, e.pinned, e.commit)
 }
 
-// examples returns the names of the directories in examples/, sorted.
-func examples(root string) ([]string, error) {
+// sources returns what repositories are made of, each after those that it requires: the directories in examples/, and
+// sdk/ if there is one.
+func sources(root string) ([]source, error) {
 	entries, err := os.ReadDir(filepath.Join(root, "examples"))
 	if err != nil {
 		return nil, fmt.Errorf("list the examples (is -root the checkout?): %w", err)
 	}
-	var names []string
+	dirs := map[string]string{}
 	for _, e := range entries {
 		if e.IsDir() {
-			names = append(names, e.Name())
+			dirs[e.Name()] = filepath.Join(root, "examples", e.Name())
 		}
 	}
-	return names, nil
+	if _, err := os.Stat(filepath.Join(root, sdkName)); err == nil {
+		dirs[sdkName] = filepath.Join(root, sdkName)
+	}
+	var list []source
+	for _, name := range slices.Sorted(maps.Keys(dirs)) {
+		s, err := readSource(name, dirs[name])
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return inOrder(list)
 }

@@ -9,6 +9,12 @@ import (
 // pin matches an entry of FUNCTIONS in repos.bzl, as buildifier formats it: name, up to the commit, commit.
 var pin = regexp.MustCompile(`(?m)^    "([a-z0-9-]+)": \{\n        "commit": "([0-9a-f]{40}|[0-9a-f]{64})",$`)
 
+// sdkPin matches SDK in repos.bzl, up to the commit; the name stands for it in pinFile.
+var sdkPin = regexp.MustCompile(`(?m)^(SDK) = \{\n    "commit": "([0-9a-f]{40}|[0-9a-f]{64})",$`)
+
+// sdkName is what the repository of the SDK is called below .repos.
+const sdkName = "sdk"
+
 // block matches a whole entry: name, members. member matches one member that is a string.
 var (
 	block  = regexp.MustCompile(`(?ms)^    "([^"/.][^"/]*)": \{\n(.*?)^    \},$`)
@@ -48,13 +54,20 @@ func readPins(path string) (*pinFile, error) {
 	for _, m := range pin.FindAllStringSubmatch(p.text, -1) {
 		p.commits[m[1]] = m[2]
 	}
+	if m := sdkPin.FindStringSubmatch(p.text); m != nil {
+		p.commits[sdkName] = m[2]
+	}
 	return p, nil
 }
 
 // set moves the pin of a repository, in memory.
 func (p *pinFile) set(name, commit string) error {
-	for _, m := range pin.FindAllStringSubmatchIndex(p.text, -1) {
-		if p.text[m[2]:m[3]] == name {
+	found := pin.FindAllStringSubmatchIndex(p.text, -1)
+	if name == sdkName {
+		found = sdkPin.FindAllStringSubmatchIndex(p.text, -1)
+	}
+	for _, m := range found {
+		if name == sdkName || p.text[m[2]:m[3]] == name {
 			p.text = p.text[:m[4]] + commit + p.text[m[5]:]
 			p.commits[name], p.changed = commit, true
 			return nil

@@ -86,10 +86,19 @@ func (m *linkedModule) own() bool {
 	return m != nil && (m.Main || m.Replace != nil && m.Replace.Version == "")
 }
 
+// workspace is what the go command is told of workspaces: the examples have one, which puts the SDK of this checkout in
+// place of the version that a team's clone would fetch.
+func (p product) workspace() string {
+	if filepath.Dir(p.dir) == "examples" {
+		return ""
+	}
+	return "off"
+}
+
 func (p product) list() ([]linkedPackage, error) {
 	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,GoFiles,Standard,Module", p.pattern)
 	cmd.Dir = p.dir
-	cmd.Env = append(os.Environ(), "GOOS="+p.goos, "GOARCH="+p.goarch, "CGO_ENABLED=0", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOOS="+p.goos, "GOARCH="+p.goarch, "CGO_ENABLED=0", "GOWORK="+p.workspace())
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"countersign.example/fx"
-	"countersign/sdk"
+	"countersign.internal/sdk"
 )
 
 func init() { sdk.Handle(fx.Convert, convert) }

@@ -8,7 +8,7 @@ import (
 	"fmt"
 
 	"countersign.example/quote"
-	"countersign/sdk"
+	"countersign.internal/sdk"
 )
 
 func init() { sdk.Handle(quote.Quote, price) }

@@ -10,8 +10,8 @@ import (
 	"countersign.example/fx"
 	"countersign.example/quote"
 	"countersign.example/tax"
-	"countersign/sdk"
-	"countersign/sdk/sdktest"
+	"countersign.internal/sdk"
+	"countersign.internal/sdk/sdktest"
 )
 
 // calls counts what a test's stubs were asked.

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"countersign.example/tax"
-	"countersign/sdk"
+	"countersign.internal/sdk"
 )
 
 func init() { sdk.Handle(tax.Rate, rate) }

@@ -11,7 +11,7 @@ import (
 	"image/png"
 
 	"countersign.example/thumbnail"
-	"countersign/sdk"
+	"countersign.internal/sdk"
 )
 
 func init() { sdk.Handle(thumbnail.Make, resize) }

@@ -8,7 +8,7 @@ import (
 	"os"
 	"strings"
 
-	"countersign/sdk"
+	"countersign.internal/sdk"
 )
 
 // Request says how to misbehave.

@@ -10,7 +10,7 @@ import (
 	"os"
 	"time"
 
-	"countersign/sdk"
+	"countersign.internal/sdk"
 )
 
 // Request is what to hash, and how often.

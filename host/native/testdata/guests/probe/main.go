@@ -15,7 +15,7 @@ import (
 	"time"
 	"unsafe"
 
-	"countersign/sdk"
+	"countersign.internal/sdk"
 )
 
 // Request names what to try.

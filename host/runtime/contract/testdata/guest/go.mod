@@ -2,6 +2,6 @@ module guest
 
 go 1.24
 
-require countersign/sdk v0.0.0
+require countersign.internal/sdk v0.0.0
 
-replace countersign/sdk => ../../../../../sdk
+replace countersign.internal/sdk => ../../../../../sdk

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"countersign/sdk"
+	"countersign.internal/sdk"
 )
 
 // Request says what to do.

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 
-	"countersign/sdk"
+	"countersign.internal/sdk"
 )
 
 // Terms are added.

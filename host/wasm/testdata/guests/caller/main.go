@@ -7,7 +7,7 @@ import (
 	"errors"
 	"time"
 
-	"countersign/sdk"
+	"countersign.internal/sdk"
 )
 
 // Request tells whom to call.

@@ -4,7 +4,7 @@ package main
 import (
 	"context"
 
-	"countersign/sdk"
+	"countersign.internal/sdk"
 )
 
 // Message is request and reply.

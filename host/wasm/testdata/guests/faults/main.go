@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"countersign/sdk"
+	"countersign.internal/sdk"
 )
 
 // Request names the fault.
