@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"cmp"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,7 +103,9 @@ func TestInitRefuses(t *testing.T) {
 		{"no version", Options{Remote: "https://git.example.com/x", Commit: commit, Bazel: "latest"}, "no release of Bazel"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			// All else is right: without the check, there would be a repository.
 			tc.o.Dir = filepath.Join(t.TempDir(), "d")
+			tc.o.Commit, tc.o.Bazel = cmp.Or(tc.o.Commit, commit), cmp.Or(tc.o.Bazel, "6.5.0")
 			_, err := Init(t.Context(), tc.o)
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want %q", err, tc.want)

@@ -21,8 +21,7 @@ func checkRemote(remote string) (string, error) {
 		return "", errors.New("where is Countersign fetched from? Name a URL or path for git")
 	case strings.HasPrefix(remote, "-") || strings.Contains(remote, "::"):
 		return "", fmt.Errorf("%q is not a URL or path for git", remote)
-	case strings.ContainsFunc(remote, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) ||
-		strings.ContainsAny(remote, `"\`):
+	case strings.ContainsFunc(remote, isUnfit):
 		return "", fmt.Errorf("%q holds spaces, quotes, backslashes or control characters: countersign.bzl can't name it", remote)
 	}
 	if scheme, _, found := strings.Cut(remote, "://"); found {
@@ -41,6 +40,9 @@ func checkRemote(remote string) (string, error) {
 	}
 	return filepath.Abs(remote)
 }
+
+// isUnfit tells whether a character can't be between quotes in countersign.bzl, on one line.
+func isUnfit(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) || r == '"' || r == '\\' }
 
 // headOf returns the commit of a remote's default branch.
 func headOf(ctx context.Context, remote string) (string, error) {
