@@ -40,7 +40,7 @@ def _owner(rctx):
 def _read(rctx, label, name):
     """Returns the text of a file of the team's, which is not read if it is huge."""
     path = rctx.path(label)
-    size = int(run(rctx, ["stat", "-L", "-c", "%s", str(path)]))
+    size = int(run(rctx, ["stat", "-L", "-c", "%s", str(path)]).strip())
     if size > _MAX_BYTES:
         fail("%s of %s has %d bytes; at most %d are read" % (name, _owner(rctx), size, _MAX_BYTES))
     return rctx.read(path)

@@ -52,7 +52,7 @@ func bazelFor(ctx context.Context, asked string) (bazelVersion, error) {
 	case 8:
 		return bazelVersion{Version: version, rc: []rcLine{{"common --noenable_bzlmod --enable_workspace", why}}}, nil
 	default:
-		return bazelVersion{}, fmt.Errorf("Bazel %s can't build this: the rules need 6.5 to 8, or %s, Debian's bazel-bootstrap; "+
+		return bazelVersion{}, fmt.Errorf("no build with Bazel %s: the rules need 6.5 to 8, or %s, Debian's bazel-bootstrap; "+
 			"Bazel 9 has no WORKSPACE mode", version, debianBazel)
 	}
 }

@@ -99,7 +99,7 @@ func TestInitRefuses(t *testing.T) {
 		{"line", Options{Remote: "https://git.example.com/x\ny"}, "countersign.bzl can't name it"},
 		{"branch", Options{Remote: "https://git.example.com/x", Commit: "main"}, "not a full commit id"},
 		{"Bazel 9", Options{Remote: "https://git.example.com/x", Commit: commit, Bazel: "9.0.0"}, "no WORKSPACE mode"},
-		{"Bazel 5", Options{Remote: "https://git.example.com/x", Commit: commit, Bazel: "5.4.1"}, "can't build this"},
+		{"Bazel 5", Options{Remote: "https://git.example.com/x", Commit: commit, Bazel: "5.4.1"}, "no build with Bazel 5.4.1"},
 		{"no version", Options{Remote: "https://git.example.com/x", Commit: commit, Bazel: "latest"}, "no release of Bazel"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
