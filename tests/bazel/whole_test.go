@@ -96,7 +96,9 @@ func TestFromInitToACall(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "deployment")
 	command(t, t.TempDir(), cli, "init", "-from", "file://"+source, dir)
 	w := workspace{dir: dir, outputBase: keptBase(t)}
-	t.Cleanup(func() { exec.Command("bash", "-c", `cd "$1" && exec bazel --output_base="$2" shutdown`, "-", dir, w.outputBase).Run() })
+	t.Cleanup(func() {
+		exec.Command("bash", "-c", `cd "$1" && exec bazel --output_base="$2" shutdown`, "-", dir, w.outputBase).Run()
+	})
 
 	sdk := strings.Fields(read(t, filepath.Join(root, "sdk/go.mod")))[1]
 	ids := filepath.Join(t.TempDir(), "ids")
