@@ -53,10 +53,13 @@ def _parse(rctx):
 # A toolchain is not for a team to choose, and hashes are those of its go.sum.
 _ENV = dict(GO_ENV, GOSUMDB = "off", GOTOOLCHAIN = "local")
 
+def _words(line):
+    return [word for word in line.replace("\t", " ").replace("\r", " ").split(" ") if word]
+
 def _module_line(text):
     """Returns the module path that a go.mod declares."""
     for line in text.split("\n"):
-        words = line.split("//")[0].split()
+        words = _words(line.split("//")[0])
         if len(words) == 2 and words[0] == "module":
             return words[1].strip("\"`")
     return None
@@ -124,7 +127,7 @@ def _hashes(rctx):
     """Returns what go.sum says: "path version" -> hash of the module's files."""
     sums = {}
     for line in _read(rctx, rctx.attr.go_sum, "go.sum").split("\n"):
-        words = line.split()
+        words = _words(line)
         if len(words) != 3 or words[1].endswith("/go.mod"):
             continue
         key = words[0] + " " + words[1]
