@@ -12,9 +12,13 @@ An entry of FUNCTIONS in repos.bzl is a repository by its name:
 """
 
 load("//bazel:function_repository.bzl", "DEFAULT_REF", "function_repository", "pinned_source")
+load("//bazel:go_modules.bzl", "go_modules")
 
 _MEMBERS = ["commit", "functions", "module", "ref", "remote"]
 _REQUIRED = ["commit", "remote"]
+
+# The end of the name of what holds a repository's third-party Go modules.
+_MODULES = ".go_modules"
 
 def _split(repository, label):
     """Returns package and name of a label within a repository."""
@@ -37,6 +41,8 @@ def pinned_functions(repositories):
     pins = {}
     names = {}
     for repository, entry in repositories.items():
+        if repository.endswith(_MODULES):
+            fail("repos.bzl: a repository can't be named %s: names that end with %s are the build's" % (repository, _MODULES))
         for member in entry:
             if member not in _MEMBERS:
                 fail("repos.bzl: %s has a member %r; there are %s" % (repository, member, ", ".join(_MEMBERS)))
@@ -89,5 +95,16 @@ def declare_pinned(repositories):
         if name.startswith(_CHECK):
             fail("repos.bzl: %s: names that begin with %s are those of the build" % (name, _CHECK))
         pin = {"commit": entry["commit"], "ref": entry.get("ref", DEFAULT_REF), "remote": entry["remote"]}
-        function_repository(name = name, **pin)
+        function_repository(
+            name = name,
+            # What a team's build files call @go_modules are the modules of its own go.mod.
+            repo_mapping = {"@go_modules": "@" + name + _MODULES},
+            **pin
+        )
+        go_modules(
+            name = name + _MODULES,
+            go_mod = "@%s//:go.mod" % name,
+            go_sum = "@%s//:go.sum" % name,
+            pins = [other for other in repositories if other != name],
+        )
         pinned_source(name = _CHECK + name, pin = json.encode(pin), repository = name)

@@ -26,7 +26,8 @@ def countersign_toolchains():
     )
     go_repository_config(
         name = "bazel_gazelle_go_repository_config",
-        config = "//:WORKSPACE",
+        # That of Countersign names go_deps.bzl, in which it finds what repository a module is.
+        config = str(Label("//:WORKSPACE")),
     )
     go_rules_dependencies()
     go_register_toolchains()

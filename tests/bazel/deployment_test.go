@@ -29,6 +29,17 @@ type team struct {
 	members     map[string]string // other members of its entry in repos.bzl, as Starlark
 }
 
+// rules are the files of bazel/ that a deployment needs besides the Go rules.
+var rules = []string{"BUILD.bazel", "deploy.bzl", "function.bzl", "function_repository.bzl", "go_modules.bzl", "pins.bzl", "repository_rules.bzl"}
+
+// doesNothing is a rule that makes the tool: it prints what it was given.
+const doesNothing = `def _impl(ctx):
+    tool = ctx.actions.declare_file("countersign")
+    ctx.actions.write(tool, "#!/bin/sh\necho \"$PWD $VAULT_TOKEN $*\"\n", is_executable = True)
+    return [DefaultInfo(executable = tool)]
+tool = rule(implementation = _impl, executable = True)
+`
+
 func newDeployment(t *testing.T) *deployment {
 	t.Helper()
 	root := checkout(t)
@@ -47,14 +58,9 @@ function_repositories()
 		"rules_go/go/def.bzl": "def go_library(**_):\n    pass\ndef go_binary(**_):\n    pass\ndef go_test(**_):\n    pass\n",
 		"cmd/countersign/BUILD.bazel": "load(\":tool.bzl\", \"tool\")\n" +
 			"tool(name = \"countersign\", visibility = [\"//visibility:public\"])\n",
-		"cmd/countersign/tool.bzl": `def _impl(ctx):
-    tool = ctx.actions.declare_file("countersign")
-    ctx.actions.write(tool, "#!/bin/sh\necho \"$PWD $VAULT_TOKEN $*\"\n", is_executable = True)
-    return [DefaultInfo(executable = tool)]
-tool = rule(implementation = _impl, executable = True)
-`,
+		"cmd/countersign/tool.bzl": doesNothing,
 	})
-	for _, name := range []string{"BUILD.bazel", "deploy.bzl", "function.bzl", "function_repository.bzl", "pins.bzl", "repository_rules.bzl"} {
+	for _, name := range rules {
 		write(t, filepath.Join(dir, "bazel", name), read(t, filepath.Join(root, "bazel", name)), 0o644)
 	}
 	write(t, filepath.Join(dir, "tools/bazel"), read(t, filepath.Join(root, "tools/bazel")), 0o755)
