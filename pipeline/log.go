@@ -91,7 +91,7 @@ func Log(ctx context.Context, env *hclspec.Environment, functions []string, limi
 			}
 			versions, err := cluster.Versions(within, function)
 			if err == nil && len(versions) == 0 {
-				err = fmt.Errorf("Nomad has no job %q", function)
+				err = fmt.Errorf("there is no job %q in Nomad", function)
 			}
 			lists[i] = entries(versions)
 			return err

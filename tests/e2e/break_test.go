@@ -110,7 +110,7 @@ func TestDeployLeavesBehind(t *testing.T) {
 	// What is attested is not tested again, and -no-test is told.
 	b.tested, b.failing = nil, ""
 	o.NoTest = true
-	if r, err = pipeline.Deploy(t.Context(), o); err != nil || len(b.tested) > 0 {
+	if _, err = pipeline.Deploy(t.Context(), o); err != nil || len(b.tested) > 0 {
 		t.Fatalf("%v; tested %v", err, b.tested)
 	}
 	if out, _ := command(t, "", "verify", "thumbnail"); !strings.Contains(out, "tests       skipped") {
