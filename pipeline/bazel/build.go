@@ -102,7 +102,7 @@ func (w *Workspace) manifests(names []string) []string {
 // and .bzl files tell them: those of every package that is needed, and those that they load.
 func (w *Workspace) checks(ctx context.Context, names []string, tell func(string)) ([]string, error) {
 	set := strings.Join(w.manifests(names), " + ")
-	labels, printed, err := w.query(ctx, tell, "--output=label", "buildfiles(deps("+set+"))")
+	labels, printed, err := w.queryDeps(ctx, tell, "buildfiles(deps("+set+"))")
 	if err != nil {
 		return nil, w.failed(printed, err)
 	}

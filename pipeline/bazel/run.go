@@ -53,6 +53,20 @@ func (w *Workspace) query(ctx context.Context, tell func(string), args ...string
 	return strings.Fields(stdout), stderr, err
 }
 
+// partialSuccess is the exit code of a query with --keep_going that left out what it could not load.
+const partialSuccess = 3
+
+// queryDeps runs a query that follows dependencies. What of them can't be loaded is left out, since it can't be built
+// either: Debian's Bazel 4 has tools for macOS that it can't load itself, and Go's rules name them.
+func (w *Workspace) queryDeps(ctx context.Context, tell func(string), expression string) (labels []string, stderr string, err error) {
+	labels, stderr, err = w.query(ctx, tell, "--keep_going", "--output=label", expression)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == partialSuccess {
+		err = nil
+	}
+	return labels, stderr, err
+}
+
 // progressLine is what Bazel prints to show how far it is.
 var progressLine = regexp.MustCompile(`^(Loading|Analyzing|Fetching|\[[0-9,]+ / [0-9,]+\])`)
 

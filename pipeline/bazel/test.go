@@ -63,7 +63,11 @@ func (w *Workspace) testsOf(ctx context.Context, name string, tell func(string))
 	repository, _, _ := strings.Cut(function, "//")
 	everything := repository + "//..."
 	parts := fmt.Sprintf("kind(rule, deps(%s) intersect %s)", function, everything)
-	labels, printed, err := w.query(ctx, tell, "--output=label", fmt.Sprintf("tests(rdeps(%s, %s))", everything, parts))
+	// A package of the team's that can't be loaded may have tests that count.
+	if _, printed, err := w.query(ctx, tell, "--output=label", everything); err != nil {
+		return nil, w.failed(printed, err)
+	}
+	labels, printed, err := w.queryDeps(ctx, tell, fmt.Sprintf("tests(rdeps(%s, %s))", everything, parts))
 	if err != nil {
 		return nil, w.failed(printed, err)
 	}
