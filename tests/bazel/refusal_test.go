@@ -78,7 +78,7 @@ func newTea(t *testing.T) tea {
 	tea.git(t, "add", "--all")
 	tea.git(t, "commit", "--quiet", "-m", "second")
 	tea.second = tea.git(t, "rev-parse", "HEAD")
-	tea.workspace = own(t, scratch(t, nil))
+	tea.workspace = own(t, scratch(t, map[string]string{"BUILD.bazel": ""}))
 	return tea
 }
 
