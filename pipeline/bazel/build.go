@@ -114,7 +114,7 @@ func (w *Workspace) checks(ctx context.Context, names []string, tell func(string
 		}
 	}
 	if len(needed) == 0 {
-		return nil, fmt.Errorf("which repositories %s comes from, Bazel does not tell", strings.Join(names, ", "))
+		return nil, reason(printed)
 	}
 	var checks []string
 	for check := range needed {

@@ -22,8 +22,10 @@ var (
 	// action is what Bazel prints ahead of what a compiler said.
 	action = regexp.MustCompile(`^ERROR: (?:\S+?/external/([^/]+)/)?\S*?BUILD(?:\.bazel)?:\d+:\d+: (.+?) failed:? \((Exit \d+|[^)]*)\)`)
 	other  = regexp.MustCompile(`(?m)^ERROR: (.+)$`)
-	where  = regexp.MustCompile(`^/\S+?/(?:external/([^/]+)/)?([^/\s]+:\d+:\d+): `)
-	noise  = regexp.MustCompile(`^(Use --sandbox_debug|INFO:|DEBUG:|WARNING:|FAILED:|Target |Loading|Analyzing|\[[0-9,]+ / |$)`)
+	// inner is what a rule of a team's did wrong. Bazel prints it at the end of a traceback, after a line that says where.
+	inner = regexp.MustCompile(`(?m)^Error in \S+: (.+)$`)
+	where = regexp.MustCompile(`^/\S+?/(?:external/([^/]+)/)?([^/\s]+:\d+:\d+): `)
+	noise = regexp.MustCompile(`^(Use --sandbox_debug|INFO:|DEBUG:|WARNING:|FAILED:|Target |Loading|Analyzing|\[[0-9,]+ / |$)`)
 )
 
 // reason makes an error of what Bazel printed.
@@ -41,6 +43,9 @@ func reason(printed string) error {
 		text := where.ReplaceAllString(m[1], "$2: ")
 		if w := where.FindStringSubmatch(m[1]); w != nil && w[1] != "" {
 			text = where.ReplaceAllString(m[1], "@$1 $2: ")
+		}
+		if said := inner.FindStringSubmatch(printed); said != nil && strings.HasSuffix(strings.TrimSpace(text), ":") {
+			text = strings.TrimSpace(text) + " " + said[1]
 		}
 		return &BuildError{plain(text)}
 	}

@@ -21,6 +21,13 @@ INFO: Elapsed time: 1.811s
 		"a BUILD file": {`ERROR: /c/external/typo/BUILD.bazel:2:1: syntax error at 'outdent': expected expression
 ERROR: Analysis of target '//:deploy.typo' failed; build aborted: …
 `, "@typo BUILD.bazel:2:1: syntax error at 'outdent': expected expression"},
+		"a rule of the team's": {`ERROR: /c/external/quote/BUILD.bazel:2:4: in own rule @quote//:quote: 
+Traceback (most recent call last):
+	File "/c/external/quote/own.bzl", line 3, column 26, in _impl
+		return [FunctionInfo(name = "payments")]
+Error in FunctionInfo: got unexpected field 'name' in call to instantiate provider FunctionInfo
+ERROR: Analysis of target '//:deploy.quote' failed; build aborted: …
+`, "@quote BUILD.bazel:2:4: in own rule @quote//:quote: got unexpected field 'name' in call to instantiate provider FunctionInfo"},
 		"nothing": {"", "Bazel failed and did not say why: run `bazel build` on it"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,7 +30,7 @@ type team struct {
 }
 
 // rules are the files of bazel/ that a deployment needs besides the Go rules.
-var rules = []string{"BUILD.bazel", "deploy.bzl", "function.bzl", "function_repository.bzl", "go_modules.bzl", "pins.bzl", "repository_rules.bzl"}
+var rules = []string{"BUILD.bazel", "bazel4.bzl", "deploy.bzl", "function.bzl", "function_repository.bzl", "go_modules.bzl", "pins.bzl", "repository_rules.bzl"}
 
 // doesNothing is a rule that makes the tool: it prints what it was given.
 const doesNothing = `def _impl(ctx):
@@ -51,14 +51,12 @@ func newDeployment(t *testing.T) *deployment {
 		".bazelrc": settings,
 		"WORKSPACE": `workspace(name = "countersign")
 local_repository(name = "io_bazel_rules_go", path = "rules_go")
-local_repository(name = "remote_coverage_tools", path = "coverage")
+load("//bazel:bazel4.bzl", "bazel4_repositories")
+bazel4_repositories()
 load("//:repos.bzl", "function_repositories")
 function_repositories()
 `,
-		// What Bazel would download to run any test.
-		"coverage/WORKSPACE":   "",
-		"coverage/BUILD.bazel": "filegroup(name = \"coverage_report_generator\", visibility = [\"//visibility:public\"])\n",
-		"rules_go/WORKSPACE":   "", "rules_go/go/BUILD.bazel": "",
+		"rules_go/WORKSPACE": "", "rules_go/go/BUILD.bazel": "",
 		"rules_go/go/def.bzl": "def go_library(**_):\n    pass\ndef go_binary(**_):\n    pass\ndef go_test(**_):\n    pass\n",
 		"cmd/countersign/BUILD.bazel": "load(\":tool.bzl\", \"tool\")\n" +
 			"tool(name = \"countersign\", visibility = [\"//visibility:public\"])\n",

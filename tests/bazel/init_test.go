@@ -223,7 +223,7 @@ func TestGoModulesRefused(t *testing.T) {
 		{"the product's module", "require countersign v1.0.0\n", "countersign v1.0.0 h1:x=\n", "begins with no domain"},
 		{"a standard package", "require net/http v1.0.0\n", "net/http v1.0.0 h1:x=\n", "begins with no domain"},
 		{"no module path", "require example.com/-x/.y v1.0.0\n", "", "no module path"},
-		{"a version that leads elsewhere", "require example.com/x v1.0.0/../../y\n", "", "go.mod"},
+		{"a version that leads elsewhere", "require example.com/x v1.0.0/../../y\n", "", `version "v1.0.0/../../y" invalid`},
 		{"huge go.sum", uuidMod, strings.Repeat(uuidSum, 60000), "at most 4194304 are read"},
 		{"huge go.mod", strings.Repeat("// x\n", 1000000), uuidSum, "at most 4194304 are read"},
 		{"very many modules", requireMany(1001), uuidSum, "requires 1001 modules; at most 1000"},
