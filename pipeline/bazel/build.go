@@ -3,7 +3,6 @@ package bazel
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os/exec"
 	"slices"
 	"strings"
