@@ -23,7 +23,7 @@ var (
 	action = regexp.MustCompile(`^ERROR: (?:\S+?/external/([^/]+)/)?\S*?BUILD(?:\.bazel)?:\d+:\d+: (.+?) failed:? \((Exit \d+|[^)]*)\)`)
 	other  = regexp.MustCompile(`(?m)^ERROR: (.+)$`)
 	// inner is what a rule of a team's did wrong. Bazel prints it at the end of a traceback, after a line that says where.
-	inner = regexp.MustCompile(`(?m)^Error in \S+: (.+)$`)
+	inner = regexp.MustCompile(`(?m)^Error(?: in \S+)?: (.+)$`)
 	where = regexp.MustCompile(`^/\S+?/(?:external/([^/]+)/)?([^/\s]+:\d+:\d+): `)
 	noise = regexp.MustCompile(`^(Use --sandbox_debug|INFO:|DEBUG:|WARNING:|FAILED:|Target |Loading|Analyzing|\[[0-9,]+ / |$)`)
 )

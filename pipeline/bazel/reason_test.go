@@ -25,9 +25,9 @@ ERROR: Analysis of target '//:deploy.typo' failed; build aborted: …
 Traceback (most recent call last):
 	File "/c/external/quote/own.bzl", line 3, column 26, in _impl
 		return [FunctionInfo(name = "payments")]
-Error in FunctionInfo: got unexpected field 'name' in call to instantiate provider FunctionInfo
+Error: unexpected keyword name in call to instantiate provider FunctionInfo
 ERROR: Analysis of target '//:deploy.quote' failed; build aborted: …
-`, "@quote BUILD.bazel:2:4: in own rule @quote//:quote: got unexpected field 'name' in call to instantiate provider FunctionInfo"},
+`, "@quote BUILD.bazel:2:4: in own rule @quote//:quote: unexpected keyword name in call to instantiate provider FunctionInfo"},
 		"nothing": {"", "Bazel failed and did not say why: run `bazel build` on it"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -101,12 +102,15 @@ func (w *Workspace) runTests(ctx context.Context, tests []string, tell func(stri
 	return wrong, nil
 }
 
+// ran matches what Bazel prints of a test that was run and did not pass.
+var ran = regexp.MustCompile(`(?m)^(FAIL|TIMEOUT): |(FAILED|TIMEOUT) in `)
+
 // testFailure says why a test did not pass: what it printed last, or why it could not be built.
 func (w *Workspace) testFailure(test, printed string) error {
 	repository, rest, _ := strings.Cut(strings.TrimLeft(test, "@"), "//")
 	path := filepath.Join(w.testLogs(), "external", repository, strings.Replace(rest, ":", "/", 1), "test.log")
 	log, err := os.ReadFile(path)
-	if err != nil || !strings.Contains(printed, "FAILED in") && !strings.Contains(printed, "TIMEOUT in") {
+	if err != nil || !ran.MatchString(printed) {
 		return fmt.Errorf("its test %s can't be run: %w", test, reason(printed))
 	}
 	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
