@@ -10,6 +10,7 @@ import (
 // Bounds of a comparison. Two recursive types can meet in as many ways as they have pairs of parts.
 const (
 	maxPairs       = 1 << 17
+	maxFields      = 1 << 20 // that are looked at, however often one is
 	maxDifferences = 16
 )
 
@@ -61,6 +62,7 @@ type comparison struct {
 	found    []Difference
 	dropped  []extra // fields of the sender that the receiver does not know
 	absent   []extra // optional fields of the receiver that the sender does not know
+	looked   int     // that were looked at
 	gaveUp   bool
 }
 
@@ -88,7 +90,7 @@ func (c *comparison) types(sender, receiver view, at *step, optional bool) {
 	case sender.of == nil || receiver.of == nil:
 		c.differ(at, sender.words(2), receiver.words(2), "")
 		return
-	case len(c.met) > maxPairs:
+	case len(c.met) > maxPairs || c.looked > maxFields:
 		c.gaveUp = true
 		c.differ(at, sender.words(2), receiver.words(2), "these types are too large to be compared")
 		return
@@ -131,7 +133,8 @@ func (c *comparison) parts(s, r *Type, at *step, optional bool) {
 
 // fields compares the fields of two objects, each in order of name.
 func (c *comparison) fields(sender, receiver []Field, r *Type, at *step, optional bool) {
-	for len(sender) > 0 || len(receiver) > 0 {
+	c.looked += len(sender) + len(receiver)
+	for (len(sender) > 0 || len(receiver) > 0) && !c.gaveUp {
 		switch {
 		case len(receiver) == 0 || len(sender) > 0 && sender[0].Name < receiver[0].Name:
 			c.drop(&sender[0], r, at)
@@ -154,6 +157,11 @@ func (c *comparison) drop(f *Field, receiver *Type, at *step) {
 		c.differ(place, f.words(), Missing, "what the caller sends there would be ignored")
 		return
 	}
+	if c.looked += len(receiver.Fields); c.looked > maxFields {
+		c.gaveUp = true
+		c.differ(place, f.words(), Missing, "these types are too large to be compared")
+		return
+	}
 	// encoding/json takes a name that it does not find for one that differs from it in case alone.
 	for i := range receiver.Fields {
 		if own := receiver.Fields[i].Name; strings.EqualFold(own, f.Name) {
@@ -161,16 +169,20 @@ func (c *comparison) drop(f *Field, receiver *Type, at *step) {
 			return
 		}
 	}
-	c.dropped = append(c.dropped, extra{f, place})
+	if len(c.dropped) == 0 { // one is enough to tell
+		c.dropped = append(c.dropped, extra{f, place})
+	}
 }
 
 // lack judges a field that the receiver reads and the sender does not know.
 func (c *comparison) lack(f *Field, at *step) {
-	place := &step{at, shown(f.Name)}
 	if f.Optional {
-		c.absent = append(c.absent, extra{f, place})
+		if c.side == Reply && len(c.absent) <= maxDifferences {
+			c.absent = append(c.absent, extra{f, &step{at, shown(f.Name)}})
+		}
 		return
 	}
+	place := &step{at, shown(f.Name)}
 	c.differ(place, Missing, f.words(), "it is not optional, and would be read as the zero value")
 }
 

@@ -20,6 +20,10 @@ const (
 	KindString  = "string"
 )
 
+// MaxShown is the longest encoding of an interface, in bytes, that a caller's host shows to another one. A caller with a longer
+// one can call only who has exactly that.
+const MaxShown = 64 << 10
+
 // Interface is a function as its callers see it.
 type Interface struct {
 	Function string `json:"function"`

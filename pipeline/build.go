@@ -84,7 +84,7 @@ func (d *deploy) leave(left []load.Left) error {
 func (d *deploy) fitting(ctx context.Context) error {
 	for len(d.left) > 0 {
 		var misfit *release.MisfitError
-		if !errors.As(release.Fit(d.publication.Record().Functions, d.running, d.engine.Documents(ctx)), &misfit) {
+		if !errors.As(release.Fit(d.publication.Record().Functions, d.running, nil, d.engine.Documents(ctx)), &misfit) {
 			return nil
 		}
 		behind := map[string]bool{}

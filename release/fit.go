@@ -89,7 +89,7 @@ func (e *MisfitError) Unwrap() []error {
 // Fit tells whether all callers and callees fit when the functions of deploy are brought to where the functions of
 // running run: whether each callee serves what its caller was built with (package interfaces). The error is a
 // *MisfitError.
-func Fit(deploy, running map[string]Function, documents Interfaces) error {
+func Fit(deploy, running, beside map[string]Function, documents Interfaces) error {
 	var misfits []Misfit
 	check := func(caller string, f Function, callerRuns bool) {
 		for _, callee := range slices.Sorted(maps.Keys(f.Calls)) {
@@ -101,7 +101,11 @@ func Fit(deploy, running map[string]Function, documents Interfaces) error {
 			if callerRuns && !deployed {
 				continue // this deploy changes nothing for them
 			}
-			if m := Meet(caller, f, callee, to, documents); m != nil {
+			m := Meet(caller, f, callee, to, documents)
+			if other, two := beside[callee]; m != nil && two && !deployed && Meet(caller, f, callee, other, documents) == nil {
+				m = nil // routers lead it there
+			}
+			if m != nil {
 				m.Caller.Runs, m.Callee.Runs = callerRuns, calleeRuns
 				misfits = append(misfits, *m)
 			}
@@ -137,6 +141,11 @@ func Meet(caller string, from Function, callee string, to Function, documents In
 	builtWith, has, err := m.read(from, to, documents)
 	if err != nil {
 		m.Unknown = err
+		return m
+	}
+	if size := len(builtWith.Encode()); size > interfaces.MaxShown {
+		m.Unknown = fmt.Errorf("%s was built with %d bytes of it, which is too large to be shown to other hosts: at most %d are", caller, size,
+			interfaces.MaxShown)
 		return m
 	}
 	if m.Differences = has.Serves(builtWith); len(m.Differences) == 0 {

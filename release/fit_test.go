@@ -90,7 +90,7 @@ func TestFit(t *testing.T) {
 		{"a caller that is said to have another", set{"quote": lyingCaller, "tax": taxMore}, nil, "the artifact of quote@3f2a91c was built with another interface of tax than is said of it"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			err := Fit(tc.deploy, tc.running, shelf.read)
+			err := Fit(tc.deploy, tc.running, nil, shelf.read)
 			if tc.want == "" {
 				if err != nil {
 					t.Error(err)
@@ -119,7 +119,7 @@ func TestFit(t *testing.T) {
 func TestFitAsksForNothing(t *testing.T) {
 	s := shelf{}
 	quote, tax := s.add(t, "quote", "1", rate), s.add(t, "tax", "2", rate)
-	if err := Fit(map[string]Function{"quote": quote, "tax": tax}, map[string]Function{"quote": quote, "tax": tax}, nil); err != nil {
+	if err := Fit(map[string]Function{"quote": quote, "tax": tax}, map[string]Function{"quote": quote, "tax": tax}, nil, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -138,5 +138,33 @@ func TestMisfitTellsAll(t *testing.T) {
 	}
 	if !slices.Equal(paths, []string{"rate", "region"}) || strings.Count(m.String(), "\n") != 1 || m.Unknown != nil {
 		t.Errorf("%q: %v", paths, m)
+	}
+}
+
+// TestLargeInterface: hosts do not show interfaces of more than 64 KiB, so a caller with one can call only exactly that.
+func TestLargeInterface(t *testing.T) {
+	doc := func(function, calls string, fields int) *interfaces.Document {
+		var b strings.Builder
+		for i := range fields {
+			fmt.Fprintf(&b, `{"name":"f%05d","optional":true,"type":{"kind":"string"}},`, i)
+		}
+		reply := `"reply":{"kind":"object","fields":[` + strings.TrimSuffix(b.String(), ",") + `]},"request":{"kind":"any"}`
+		src := `{"calls":{},"function":"` + function + `",` + reply + `}`
+		if calls != "" {
+			src = `{"calls":{"` + calls + `":{` + reply + `}},"function":"` + function + `","reply":{"kind":"any"},"request":{"kind":"any"}}`
+		}
+		d, err := interfaces.Parse([]byte(src))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	caller, callee := doc("quote", "tax", 2000), doc("tax", "", 2001)
+	docs := func(name string, _ Function) (*interfaces.Document, error) {
+		return map[string]*interfaces.Document{"quote": caller, "tax": callee}[name], nil
+	}
+	m := Meet("quote", Function{Calls: map[string]string{"tax": caller.Calls["tax"].Digest()}}, "tax", Function{InterfaceDigest: callee.Digest()}, docs)
+	if m == nil || m.Unknown == nil || !strings.Contains(m.String(), "too large") {
+		t.Errorf("an interface of %d bytes: %v", len(caller.Calls["tax"].Encode()), m)
 	}
 }

@@ -87,11 +87,11 @@ func (in *Instance) fits(digest string, from *Instance) error {
 		return countersign.Errorf(countersign.CodeInterfaceMismatch, in.Function(), "the caller was not built with any interface of function %q",
 			in.Function())
 	}
-	if known, ok := in.verdicts.Load(digest); ok {
-		err, _ := known.(error)
-		return err
-	}
 	if from != nil {
+		if known, ok := in.verdicts.Load(digest); ok {
+			err, _ := known.(error)
+			return err
+		}
 		for _, f := range from.faces.built {
 			if f.digest == digest {
 				err := in.serves(f.Interface)

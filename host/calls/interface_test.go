@@ -61,3 +61,22 @@ func TestMisfitsAreBounded(t *testing.T) {
 		t.Errorf("%d are remembered", len(m.met))
 	}
 }
+
+// TestAHostSpeaksForItsOwnInstanceAlone has one that says it has the interface of others, which Consul does not say of it, and
+// refuses: that is not remembered of the others.
+func TestAHostSpeaksForItsOwnInstanceAlone(t *testing.T) {
+	c := newCaller(t)
+	c.faces = facesOf(document(t, "text"))
+	others := document(t, "message").Calls["tax"].Digest()
+	c.runs(&far{face: others, run: func(context.Context) error {
+		return countersign.Errorf(countersign.CodeInterfaceMismatch, "tax", "it does not fit")
+	}})
+	c.tax[0].Interface = ""
+	c.endpoints()
+	if err := c.call(t.Context(), `{}`); countersign.CodeOf(err) != countersign.CodeInterfaceMismatch {
+		t.Error(err)
+	}
+	if c.misfits.fits(c.faces.built["tax"].digest) != nil {
+		t.Error("what one host says keeps calls from all instances with that interface")
+	}
+}

@@ -28,7 +28,7 @@ func (o *outgoing) remote(ctx context.Context, choice *router.Choice[*Instance])
 		call.Explain = explaining(ctx) // on this host, ctx itself gets there
 		return call
 	})
-	failed := o.failure(err)
+	failed := o.failure(err, choice.Remote.Interface)
 	o.node.retry.Settle(o.callee, to, failed)
 	if failed != nil {
 		return nil, failed
@@ -39,7 +39,7 @@ func (o *outgoing) remote(ctx context.Context, choice *router.Choice[*Instance])
 }
 
 // failure says what the error of a link means for the call; nil for nil.
-func (o *outgoing) failure(err error) *retry.Failure {
+func (o *outgoing) failure(err error, listed string) *retry.Failure {
 	if err == nil {
 		return nil
 	}
@@ -55,7 +55,7 @@ func (o *outgoing) failure(err error) *retry.Failure {
 		return &retry.Failure{Kind: retry.Unreachable, Err: &countersign.CallError{
 			Code: countersign.CodeUnavailable, Function: o.callee, Err: err, Reason: "the instance's host can't be reached"}}
 	case errors.As(err, &refused):
-		if refused.Code == countersign.CodeInterfaceMismatch {
+		if refused.Code == countersign.CodeInterfaceMismatch && refused.Interface == listed { // a host speaks for its own instance alone
 			o.from.misfits.add(o.built, refused.Interface)
 		}
 		return &retry.Failure{Kind: retry.Refused, Err: &countersign.CallError{

@@ -2,15 +2,13 @@ package link
 
 import (
 	"countersign"
+	"countersign/interfaces"
 	"countersign/vaultsign/callsig"
 )
 
 const (
-	// maxInterface is how long an interface may be that is sent, in bytes. A caller with a longer one can only call who has
-	// exactly that.
-	maxInterface = 64 << 10
-	// maxInterfaces is how many a caller may send on one connection: one as a rule, and one for each function that Consul
-	// redirects to the callee's.
+	maxInterface = interfaces.MaxShown
+	// maxInterfaces is how many a caller may send on one connection. One is what it needs.
 	maxInterfaces = 8
 )
 
@@ -20,6 +18,12 @@ type shown map[string]error
 
 // show takes an interface that the caller says it was built with.
 func (c *serving) show(document []byte) error {
+	if err := c.callee.Permit(c.peer.peer); err != nil {
+		return nil // its calls are refused one by one
+	}
+	if len(c.shown) >= maxInterfaces {
+		return malformed("interfaces are sent once each, and at most %d", maxInterfaces)
+	}
 	digest, err := c.callee.Serves(document)
 	if digest == "" {
 		return malformed("an interface: %v", err)

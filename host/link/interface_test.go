@@ -102,3 +102,16 @@ func (f *fixture) wantCallOf(from *identity.Identity, to *instance, built string
 		f.tb.Errorf("built with %s: kind %d", built, k)
 	}
 }
+
+// TestShownOnlyByThosePermitted: who may not call has nothing compared.
+func TestShownOnlyByThosePermitted(t *testing.T) {
+	f := newFixture(t)
+	tax := f.callee("tax")
+	tax.terms.Interface = ownInterface
+	other := f.instance("other").Identity()
+	tax.permit = func(identity.ID) error { return countersign.Errorf(countersign.CodeNotPermitted, "tax", "no") }
+	f.wantCallOf(other, tax, interfaceDigest("old"), appendControl(nil, kindInterface, 0, []byte("old")), countersign.CodeNotPermitted)
+	if n := tax.compared.Load(); n != 0 {
+		t.Errorf("%d interfaces were compared for who may not call", n)
+	}
+}

@@ -43,13 +43,14 @@ func must(tb testing.TB, err error) {
 
 // instance is a Caller and a Callee.
 type instance struct {
-	alloc  string
-	self   atomic.Pointer[identity.Identity]
-	terms  Terms
-	built  map[string][]byte // interfaces by digest
-	permit func(identity.ID) error
-	run    func(context.Context, *callsig.Call) (callsig.Return, error)
-	runs   atomic.Int64
+	alloc    string
+	self     atomic.Pointer[identity.Identity]
+	terms    Terms
+	built    map[string][]byte // interfaces by digest
+	permit   func(identity.ID) error
+	run      func(context.Context, *callsig.Call) (callsig.Return, error)
+	runs     atomic.Int64
+	compared atomic.Int64
 }
 
 func (i *instance) ID() string                     { return i.alloc }
@@ -59,6 +60,7 @@ func (i *instance) BuiltWith(digest string) []byte { return i.built[digest] }
 
 // Serves has documents that say "old …" served, and refuses those that say "bad …".
 func (i *instance) Serves(document []byte) (string, error) {
+	i.compared.Add(1)
 	text := string(document)
 	switch {
 	case strings.HasPrefix(text, "old"):

@@ -54,6 +54,9 @@ func (r *Rollout) takeOver(ctx context.Context) error {
 			}
 		}
 	}
+	if err := r.gone(ctx, list); err != nil {
+		return r.leftBeside(list, err)
+	}
 	for _, f := range list { // all before the first stops: they may call each other in a circle
 		if err := r.lead(ctx, *f.canary, routes.Whole); err != nil {
 			return r.leftBeside(list, err)
@@ -68,6 +71,27 @@ func (r *Rollout) takeOver(ctx context.Context) error {
 	return nil
 }
 
+// gone makes sure that what runs by now needs none of the releases that are about to be replaced: a caller may have been put back
+// meanwhile, by Nomad or by hand.
+func (r *Rollout) gone(ctx context.Context, list []*function) error {
+	if len(list) == 0 {
+		return nil
+	}
+	now, err := r.Routes.Entries(ctx)
+	if err != nil {
+		return err
+	}
+	running, err := r.Cluster.Running(ctx)
+	if err != nil {
+		return err
+	}
+	var ended []routes.Canary
+	for _, f := range list {
+		ended = append(ended, *f.canary)
+	}
+	return r.fits(ctx, ended, now.Canaries(), running, func(c routes.Canary) string { return c.Release }, true)
+}
+
 // leftBeside adds to a failure what runs in two releases because of it.
 func (r *Rollout) leftBeside(list []*function, err error) error {
 	var names []string
@@ -80,7 +104,7 @@ func (r *Rollout) leftBeside(list []*function, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w\n  %s may run in two releases, each for the callers that were built with it: the same deploy goes on, "+
-		"`countersign abort %s` goes back", err, strings.Join(names, " and "), strings.Join(names, " "))
+		"`countersign abort %s` goes back, once the callers that were replaced are deployed as they were before", err, strings.Join(names, " and "), strings.Join(names, " "))
 }
 
 // MisfitCanariesError refuses to end canaries, since functions that go on running would have nobody left to call. Nothing was
@@ -94,7 +118,8 @@ func (e *MisfitCanariesError) Error() string {
 	for _, m := range e.Misfits {
 		text.WriteString("\n  " + m.String())
 	}
-	text.WriteString("\n  end the canaries of both at once, as `countersign promote` and `countersign abort` do that name none")
+	text.WriteString("\n  end the canaries of both at once, as `countersign promote` and `countersign abort` do that name none, " +
+		"or deploy a caller that has no canary so that it fits what is left")
 	return text.String()
 }
 
@@ -159,4 +184,20 @@ func meetAny(caller string, from release.Function, callee string, to []release.F
 		}
 	}
 	return m
+}
+
+// beside returns the other releases of functions that run in two.
+func (e *Engine) beside(ctx context.Context, now *routes.Entries, running map[string]release.Function) map[string]release.Function {
+	others := map[string]release.Function{}
+	for name, c := range now.Canaries() {
+		for _, id := range []string{c.Stable, c.Release} {
+			if id == running[name].ID() {
+				continue
+			}
+			if f, err := e.Cluster.Release(ctx, name, id); err == nil {
+				others[name] = f
+			}
+		}
+	}
+	return others
 }

@@ -114,3 +114,38 @@ func TestEndingCanaries(t *testing.T) {
 		t.Error("a forgotten release:", err)
 	}
 }
+
+// TestWayBack: a deploy of tax, quote and cart with tax's new interface stopped after quote was replaced, since cart failed.
+func TestWayBack(t *testing.T) {
+	known := map[string]*interfaces.Document{}
+	oldTax, newTax := described(t, known, "tax", "2", "rate", "", ""), described(t, known, "tax", "4", "points", "", "")
+	oldQuote, newQuote := described(t, known, "quote", "1", "price", "tax", "rate"), described(t, known, "quote", "3", "price", "tax", "points")
+	oldCart := described(t, known, "cart", "5", "sum", "tax", "rate")
+	tax := routes.Canary{Function: "tax", Stable: oldTax.ID(), Release: newTax.ID()}
+	open := map[string]routes.Canary{"tax": tax}
+	running := map[string]release.Function{"tax": newTax, "quote": newQuote, "cart": oldCart}
+	v := versions{known: map[string]release.Function{"tax@" + oldTax.ID(): oldTax, "tax@" + newTax.ID(): newTax}}
+	e := &Engine{Options: Options{Environment: &hclspec.Environment{}}, Cluster: v, Artifacts: unread{}}
+	e.Described = func(f release.Function) *interfaces.Document { return known[f.ArtifactDigest] }
+	ways := map[string]error{}
+	ways["promote tax"] = e.fits(t.Context(), []routes.Canary{tax}, open, running, func(c routes.Canary) string { return c.Release }, true)
+	ways["abort tax"] = e.fits(t.Context(), []routes.Canary{tax}, open, running, func(c routes.Canary) string { return c.Stable }, false)
+	docs := e.Documents(t.Context())
+	try := func(way string, deploy map[string]release.Function) {
+		ways[way] = release.Fit(deploy, running, e.beside(t.Context(), opening(tax, 0), running), docs)
+		if ways[way] != nil {
+			return
+		}
+		r := &Rollout{Engine: e, byName: map[string]*function{}, running: running}
+		for name, next := range deploy {
+			f := &function{name: name, next: next}
+			r.functions, r.byName[name] = append(r.functions, f), f
+		}
+		ways[way] = r.checkCanaries(opening(tax, 0), docs)
+	}
+	try("deploy the quote before", map[string]release.Function{"quote": oldQuote})
+	try("deploy all as before", map[string]release.Function{"quote": oldQuote, "tax": oldTax, "cart": oldCart})
+	if ways["deploy the quote before"] != nil || ways["promote tax"] == nil || ways["abort tax"] == nil {
+		t.Errorf("want a way back by the quote before alone: %v", ways)
+	}
+}

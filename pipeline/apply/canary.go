@@ -62,7 +62,7 @@ func (r *Rollout) checkCanaryPlan(ctx context.Context, f *function) error {
 		return r.Cluster.AwaitStable(ctx, f.name)
 	case f.plan.Action == nomad.ActionAwait && f.plan.Canarying():
 		return nil
-	case f.plan.Action == nomad.ActionNone && f.takesOver: // it was promoted, and what followed was interrupted
+	case (f.plan.Action == nomad.ActionNone || f.plan.Action == nomad.ActionAwait) && f.takesOver: // it was promoted, and what followed was interrupted
 		return nil
 	}
 	return endFirst(f.name, fmt.Sprintf("and its job is not one that waits to be promoted (%s)", f.plan.Action))

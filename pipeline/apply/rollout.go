@@ -69,11 +69,11 @@ func (e *Engine) Check(ctx context.Context, record *release.Record) (*Rollout, e
 		if r.running, err = e.Cluster.Running(ctx); err != nil {
 			return progress.Outcome{}, err
 		}
-		if err := release.Fit(record.Functions, r.running, r.Documents(ctx)); err != nil {
-			return progress.Outcome{}, err
-		}
 		now, err := e.Routes.Entries(ctx)
 		if err != nil {
+			return progress.Outcome{}, err
+		}
+		if err := release.Fit(record.Functions, r.running, e.beside(ctx, now, r.running), r.Documents(ctx)); err != nil {
 			return progress.Outcome{}, err
 		}
 		err = r.checkCanaries(now, r.Documents(ctx))
