@@ -84,6 +84,8 @@ def _last_element(path):
 
 def _is_pinned(rctx, path):
     """Tells whether a module is a repository of functions that is pinned: it is built from there, under its own label."""
+    if path in rctx.attr.named:
+        return True
     name = _last_element(path)
     return name in rctx.attr.pins and _module_line(_read(rctx, Label("@%s//:go.mod" % name), "go.mod")) == path
 
@@ -235,6 +237,7 @@ go_modules = repository_rule(
         "gazelle": attr.label(default = "@bazel_gazelle_go_repository_tools//:bin/gazelle"),
         "go_mod": attr.label(mandatory = True, doc = "the team's go.mod"),
         "go_sum": attr.label(mandatory = True, doc = "the go.sum beside it; read if third-party modules are required"),
+        "named": attr.string_dict(doc = "path of a module -> the pinned repository that repos.bzl says it is"),
         "pins": attr.string_list(doc = "repositories of functions: a module that is one of them is not fetched"),
     },
 )

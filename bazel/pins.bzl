@@ -105,6 +105,7 @@ def declare_pinned(repositories):
             name = name + _MODULES,
             go_mod = "@%s//:go.mod" % name,
             go_sum = "@%s//:go.sum" % name,
+            named = {other["module"]: of for of, other in repositories.items() if of != name and "module" in other},
             pins = [other for other in repositories if other != name],
         )
         pinned_source(name = _CHECK + name, pin = json.encode(pin), repository = name)

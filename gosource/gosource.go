@@ -285,7 +285,7 @@ func (s *scanner) uses(dir, function string) (calls []Call) {
 				return true
 			}
 			if callee := s.definedBy(f, p, x.Name, selector.Sel.Name); callee != "" && callee != function {
-				calls = append(calls, Call{callee, p.set.Position(x.Pos()), p.set.Position(selector.End()).Offset})
+				calls = append(calls, Call{callee, p.set.PositionFor(x.Pos(), false), p.set.PositionFor(selector.End(), false).Offset})
 			}
 			return true
 		})

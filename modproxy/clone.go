@@ -19,6 +19,9 @@ import (
 // tip is the reference that holds, in a clone, the history of the pinned ref.
 const tip = "refs/countersign/tip"
 
+// answerTime is how long a remote may take to list its references.
+var answerTime = time.Minute
+
 const (
 	fetchTimeout = 30 * time.Minute
 	// quiet is after how long people are told that they wait for a remote.
@@ -155,6 +158,8 @@ func (c *clone) resolveRef(ctx context.Context) (string, error) {
 	if c.pin.Ref != "HEAD" && !strings.HasPrefix(c.pin.Ref, "refs/") {
 		refs = []string{"refs/heads/" + c.pin.Ref, "refs/tags/" + c.pin.Ref}
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, fmt.Errorf("it did not answer within %v", answerTime))
+	defer cancel()
 	listed, err := c.run(ctx, append([]string{"ls-remote", "--quiet", "--", c.remote}, refs...)...)
 	if err != nil {
 		return "", err

@@ -66,7 +66,11 @@ func (g git) run(ctx context.Context, args ...string) (string, error) {
 	cmd := g.command(ctx, args...)
 	stdout, stderr := &limited{left: maxOutput}, &limited{left: 4 << 10, drop: true}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	if stdout.over {
+		err = errTooMuch // git itself ended for want of a reader
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
@@ -77,18 +81,22 @@ func (g git) run(ctx context.Context, args ...string) (string, error) {
 
 // limited is a buffer that takes so much and no more.
 type limited struct {
-	bytes.Buffer
-	left int
-	drop bool // what is too much is dropped, instead of an error
+	buffer bytes.Buffer // not embedded: io.Copy would take its ReadFrom, which has no limit
+	left   int
+	drop   bool // what is too much is dropped, instead of an error
+	over   bool // there was too much
 }
+
+func (l *limited) String() string { return l.buffer.String() }
 
 var errTooMuch = errors.New("git printed too much")
 
 func (l *limited) Write(p []byte) (int, error) {
 	n := min(len(p), l.left)
 	l.left -= n
-	l.Buffer.Write(p[:n])
+	l.buffer.Write(p[:n])
 	if n < len(p) && !l.drop {
+		l.over = true
 		return n, errTooMuch
 	}
 	return len(p), nil

@@ -239,14 +239,17 @@ func compileFailure(state *os.ProcessState, said string, err error, memory int64
 
 // beginning keeps the beginning of what is written to it.
 type beginning struct {
-	bytes.Buffer
+	kept bytes.Buffer // not embedded: io.Copy would take its ReadFrom, which has no limit
 	most int
 }
 
+// String returns what was kept.
+func (t *beginning) String() string { return t.kept.String() }
+
 // Write implements io.Writer.
 func (t *beginning) Write(p []byte) (int, error) {
-	if room := t.most - t.Len(); room > 0 {
-		t.Buffer.Write(p[:min(len(p), room)])
+	if room := t.most - t.kept.Len(); room > 0 {
+		t.kept.Write(p[:min(len(p), room)])
 	}
 	return len(p), nil
 }

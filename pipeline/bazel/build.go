@@ -3,6 +3,7 @@ package bazel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os/exec"
 	"slices"
 	"strings"
@@ -105,14 +106,18 @@ func (w *Workspace) checks(ctx context.Context, names []string, tell func(string
 	if err != nil {
 		return nil, w.failed(printed, err)
 	}
-	needed := map[string]bool{}
+	needed, err := w.overridden()
+	if err != nil {
+		return nil, err
+	}
+	found := false
 	for _, label := range labels {
 		repository, _, _ := strings.Cut(strings.TrimLeft(label, "@"), "//")
 		if check, pinned := w.repositories[repository]; pinned {
-			needed[check] = true
+			needed[check], found = true, true
 		}
 	}
-	if len(needed) == 0 {
+	if !found {
 		return nil, reason(printed)
 	}
 	var checks []string
@@ -122,6 +127,29 @@ func (w *Workspace) checks(ctx context.Context, names []string, tell func(string
 	slices.Sort(checks)
 	return checks, nil
 }
+
+// overridden returns the checks of repositories that the command line overrides. They count for every function: a rule of a
+// team's can depend on a repository by a transition, which no query tells.
+func (w *Workspace) overridden() (map[string]bool, error) {
+	checks := map[string]bool{}
+	for _, option := range w.options {
+		override, ok := strings.CutPrefix(option, "--override_repository=")
+		if !ok {
+			continue
+		}
+		name, _, _ := strings.Cut(override, "=")
+		if strings.HasSuffix(name, modulesSuffix) {
+			return nil, &BuildError{fmt.Sprintf("the third-party modules %s are overridden: what is deployed is built with those of the team's go.sum", name)}
+		}
+		if check, pinned := w.repositories[name]; pinned {
+			checks[check] = true
+		}
+	}
+	return checks, nil
+}
+
+// modulesSuffix ends the names of repositories that hold teams' third-party modules, as in bazel/pins.bzl.
+const modulesSuffix = ".go_modules"
 
 // failed is the error of a command that printed something.
 func (w *Workspace) failed(printed string, err error) error {

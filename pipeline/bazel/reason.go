@@ -63,11 +63,11 @@ func said(action, after []string) string {
 			out = append(out, "  "+plain(line))
 		}
 	}
-	what := strings.Fields(action[2])[0]
+	what, _, _ := strings.Cut(strings.TrimSpace(action[2]), " ")
 	if action[1] != "" {
 		what += " of @" + action[1]
 	}
-	return strings.Join(append([]string{"it does not build: " + what + " failed (" + action[3] + ")"}, out...), "\n")
+	return strings.Join(append([]string{plain("it does not build: " + what + " failed (" + action[3] + ")")}, out...), "\n")
 }
 
 // plain is text without what a terminal would obey. Teams' programs write it.

@@ -1,6 +1,9 @@
 package bazel
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestReason(t *testing.T) {
 	for name, tc := range map[string]struct{ printed, want string }{
@@ -33,6 +36,20 @@ ERROR: Analysis of target '//:deploy.quote' failed; build aborted: …
 		t.Run(name, func(t *testing.T) {
 			if got := reason(tc.printed).Error(); got != tc.want {
 				t.Errorf("reason is\n%s\nwant\n%s", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestReasonOfHostileOutput(t *testing.T) {
+	for name, printed := range map[string]string{
+		"no action":  "ERROR: BUILD:1:1:   failed (Exit 1)\n",
+		"repository": "ERROR: /x/external/\x1b[2J/BUILD:1:1: Go failed (Exit 1)\n",
+		"action":     "ERROR: BUILD:1:1: \x1b[2J failed (\x1b]0;x\x07)\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := reason(printed).Error(); strings.ContainsAny(got, "\x1b\x07") {
+				t.Errorf("%q", got)
 			}
 		})
 	}
