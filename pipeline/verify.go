@@ -5,6 +5,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -165,7 +167,12 @@ func resolveSubject(ctx context.Context, env *hclspec.Environment, subject strin
 	}
 	job, err := cluster.Deployed(ctx, subject)
 	if err == nil && job == nil {
-		err = fmt.Errorf("no job %q runs: deploy the function, or name an artifact by its reference", subject)
+		running, listing := cluster.Running(ctx)
+		if listing != nil {
+			return artifact.Reference{}, time.Time{}, listing
+		}
+		unknown := &hclspec.UnknownFunctionError{Name: subject, Where: "that runs", Known: slices.Collect(maps.Keys(running))}
+		err = fmt.Errorf("%w (deploy it, or name an artifact by its reference)", unknown)
 	}
 	if failure.IsUnreachable(err) {
 		ref, consulErr := fromCatalog(ctx, env, subject)

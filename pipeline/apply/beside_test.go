@@ -149,3 +149,13 @@ func TestWayBack(t *testing.T) {
 		t.Errorf("want a way back by the quote before alone: %v", ways)
 	}
 }
+
+// TestNamesOfCanaries has a name that is mistyped, and one of a function that has no canary.
+func TestNamesOfCanaries(t *testing.T) {
+	running := map[string]release.Function{"quote": {}, "tax": {}}
+	for name, want := range map[string]string{"qoute": `did you mean "quote"?`, "tax": "no open canary"} {
+		if _, err := chosen(map[string]routes.Canary{"quote": testCanary}, []string{name}, running); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"countersign/hclspec"
 	"countersign/pipeline/nomad"
 	"countersign/pipeline/progress"
 	"countersign/pipeline/routes"
@@ -39,11 +40,11 @@ func (e *Engine) end(ctx context.Context, functions []string, left func(routes.C
 	if err != nil {
 		return nil, err
 	}
-	canaries, err := chosen(now.Canaries(), functions)
-	if err != nil {
-		return canaries, err
-	}
 	running, err := e.Cluster.Running(ctx)
+	if err != nil {
+		return nil, err
+	}
+	canaries, err := chosen(now.Canaries(), functions, running)
 	if err != nil {
 		return canaries, err
 	}
@@ -61,7 +62,8 @@ func (e *Engine) end(ctx context.Context, functions []string, left func(routes.C
 }
 
 // chosen returns the canaries of functions, all that are open if none is named, in order of name.
-func chosen(open map[string]routes.Canary, functions []string) (canaries []routes.Canary, err error) {
+func chosen(open map[string]routes.Canary, functions []string, running map[string]release.Function) (
+	canaries []routes.Canary, err error) {
 	names := slices.Clone(functions)
 	if len(names) == 0 {
 		names = slices.Collect(maps.Keys(open))
@@ -71,6 +73,8 @@ func chosen(open map[string]routes.Canary, functions []string) (canaries []route
 	for _, name := range slices.Compact(names) {
 		if c, isOpen := open[name]; isOpen {
 			canaries = append(canaries, c)
+		} else if _, runs := running[name]; !runs {
+			errs = append(errs, &hclspec.UnknownFunctionError{Name: name, Where: "that runs", Known: slices.Collect(maps.Keys(running))})
 		} else {
 			errs = append(errs, &NoCanaryError{name})
 		}
