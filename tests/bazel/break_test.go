@@ -111,7 +111,7 @@ func TestOneTeamsBreakIsThatTeams(t *testing.T) {
 	cannotBuild(t, w, "has no commit abab", "moved")
 	cannotBuild(t, w, `did you mean "fx"?`, "xf")
 
-	// What stands in for a repository concerns those that are made of it, and nobody else.
+	// While something stands in for a repository, nothing is deployed.
 	other := filepath.Join(d.dir, ".repos/other")
 	for name, content := range compiled("fx", "true") {
 		write(t, filepath.Join(other, name), content, 0o644)
