@@ -9,26 +9,26 @@ load("//bazel:pins.bzl", "declare_pinned")
 
 FUNCTIONS = {
     "fx": {
-        "commit": "5aeaa8185af054c092225e11c4c28c1cb9a56e05",
+        "commit": "f0d44345e8924afe8298205f40a00a3236182b51",
         "remote": "//.repos/fx",
     },
     "quote": {
-        "commit": "371542a42ee68dfc56f2e8d1ea9cd25c40a8faf6",
+        "commit": "be04339c28ee6bbbd2b2686ad76c72b5f4a0bdd1",
         "remote": "//.repos/quote",
     },
     "tax": {
-        "commit": "6ccb3e949378dd4903e5d2350ad9678b3f400799",
+        "commit": "3d2cfa243a814336549e1f358434171cefb2e7a8",
         "remote": "//.repos/tax",
     },
     "thumbnail": {
-        "commit": "d722c44ea1354deb289120caf2fe1a2753cf7339",
+        "commit": "5787ace9aaccd33852f3f6be8a4bb20ad30a2364",
         "remote": "//.repos/thumbnail",
     },
 }
 
 # What teams' go.mod files have the SDK from, for `countersign modproxy`. Bazel builds functions with the SDK of the rules.
 SDK = {
-    "commit": "da0d5fe767c773c3400a13f98ed8381a00102c38",
+    "commit": "787af93d8ac6b17c02eafe67dbeee5ab5715d331",
     "remote": "//.repos/sdk",
 }
 

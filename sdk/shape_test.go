@@ -37,11 +37,11 @@ type quotes struct {
 	B bool `json:",string"`
 	I *int `json:",string"`
 	//lint:ignore SA5008 encoding/json passes over the option, and that is tested here
-	L []bool `json:",string"`
-	//lint:ignore SA5008 encoding/json quotes it
+	L []bool      `json:",string"`
 	N json.Number `json:",string"`
-	P **int       `json:",string"`
-	S string      `json:",string"`
+	//lint:ignore SA5008 encoding/json quotes it
+	P **int  `json:",string"`
+	S string `json:",string"`
 }
 
 type Other struct{ Same string }

@@ -2,4 +2,4 @@ module countersign.example/thumbnail
 
 go 1.26
 
-require countersign.internal/sdk v0.0.0-20250701120000-da0d5fe767c7
+require countersign.internal/sdk v0.0.0-20250701120000-787af93d8ac6
