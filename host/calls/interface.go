@@ -41,12 +41,17 @@ func (in *Instance) InterfaceDigest() string { return in.faces.digest }
 
 // BuiltWith implements link.Caller.
 func (in *Instance) BuiltWith(digest string) []byte {
-	for _, f := range in.faces.built {
-		if f.digest == digest {
-			return f.encoded
+	return in.faces.builtAs(digest).encoded
+}
+
+// builtAs returns the interface with a digest that the code was built with, the zero face if there is none.
+func (f faces) builtAs(digest string) face {
+	for _, b := range f.built {
+		if b.digest == digest {
+			return b
 		}
 	}
-	return nil
+	return face{}
 }
 
 // serves says why calls that were built with an interface are not understood here as they were meant; nil if they are.
@@ -92,12 +97,10 @@ func (in *Instance) fits(digest string, from *Instance) error {
 			err, _ := known.(error)
 			return err
 		}
-		for _, f := range from.faces.built {
-			if f.digest == digest {
-				err := in.serves(f.Interface)
-				in.verdicts.Store(digest, verdict(err))
-				return err
-			}
+		if built := from.faces.builtAs(digest); built.Interface != nil {
+			err := in.serves(built.Interface)
+			in.verdicts.Store(digest, verdict(err))
+			return err
 		}
 	}
 	return countersign.Errorf(countersign.CodeInterfaceMismatch, in.Function(), "the caller was built with interface %s, this instance has %s",

@@ -22,14 +22,14 @@ func (c *serving) show(document []byte) error {
 		return nil // its calls are refused one by one
 	}
 	if len(c.shown) >= maxInterfaces {
-		return malformed("interfaces are sent once each, and at most %d", maxInterfaces)
+		return malformed("more than %d interfaces", maxInterfaces)
 	}
 	digest, err := c.callee.Serves(document)
 	if digest == "" {
 		return malformed("an interface: %v", err)
 	}
-	if _, again := c.shown[digest]; again || len(c.shown) >= maxInterfaces {
-		return malformed("interfaces are sent once each, and at most %d", maxInterfaces)
+	if _, again := c.shown[digest]; again {
+		return malformed("interface %s is sent twice", digest)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

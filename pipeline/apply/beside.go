@@ -25,14 +25,19 @@ func (r *Rollout) breaks(f *function, documents release.Interfaces) bool {
 	return false
 }
 
-// tellBeside names what will run beside the release before.
-func (r *Rollout) tellBeside() string {
-	var names []string
-	for _, f := range r.functions {
+// takingOver returns the names of those that run beside the release before, until they take over.
+func takingOver(functions []*function) (names []string) {
+	for _, f := range functions {
 		if f.takesOver {
 			names = append(names, f.name)
 		}
 	}
+	return names
+}
+
+// tellBeside names what will run beside the release before.
+func (r *Rollout) tellBeside() string {
+	names := takingOver(r.functions)
 	if names == nil {
 		return ""
 	}
@@ -94,12 +99,7 @@ func (r *Rollout) gone(ctx context.Context, list []*function) error {
 
 // leftBeside adds to a failure what runs in two releases because of it.
 func (r *Rollout) leftBeside(list []*function, err error) error {
-	var names []string
-	for _, f := range list {
-		if f.takesOver {
-			names = append(names, f.name)
-		}
-	}
+	names := takingOver(list)
 	if names == nil || err == nil {
 		return err
 	}
