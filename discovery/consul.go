@@ -41,21 +41,35 @@ func (c *Catalog) Nodes(ctx context.Context, function string) ([]string, error) 
 // Hosts returns the addresses (host:port) of the hosts, sorted: those of the functions' services. A host has one for all
 // of its functions. It is an error if there is none.
 func (c *Catalog) Hosts(ctx context.Context) ([]string, error) {
+	functions, err := c.Functions(ctx)
+	if err != nil {
+		return nil, err
+	}
 	q := (&consul.QueryOptions{}).WithContext(ctx)
-	services, _, err := c.client.Catalog().Services(q)
+	var found addresses
+	for _, name := range functions {
+		found.ask(func() ([]*consul.CatalogService, error) {
+			entries, _, err := c.client.Catalog().Service(name, countersign.TagFunction, q)
+			return entries, err
+		})
+	}
+	return found.wait()
+}
+
+// Functions returns the names of the functions that have an instance, healthy or not, sorted. There may be none.
+func (c *Catalog) Functions(ctx context.Context) ([]string, error) {
+	services, _, err := c.client.Catalog().Services((&consul.QueryOptions{}).WithContext(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("asking Consul for the functions: %w", err)
 	}
-	var found addresses
+	var names []string
 	for name, tags := range services {
 		if slices.Contains(tags, countersign.TagFunction) {
-			found.ask(func() ([]*consul.CatalogService, error) {
-				entries, _, err := c.client.Catalog().Service(name, countersign.TagFunction, q)
-				return entries, err
-			})
+			names = append(names, name)
 		}
 	}
-	return found.wait()
+	slices.Sort(names)
+	return names, nil
 }
 
 // addresses collects distinct addresses from several queries at a time.

@@ -45,6 +45,10 @@ func TestCatalog(t *testing.T) {
 	if want := []string{"10.0.0.1:7070", "10.0.0.2:7070"}; err != nil || !slices.Equal(hosts, want) {
 		t.Errorf("hosts are %v, %v; want %v", hosts, err, want)
 	}
+	functions, err := c.Functions(t.Context())
+	if want := []string{"quote", "tax"}; err != nil || !slices.Equal(functions, want) {
+		t.Errorf("functions are %v, %v; want %v", functions, err, want)
+	}
 	for function, want := range map[string][]string{"quote": {"10.0.0.2:7070"}, "fx": nil} {
 		nodes, err := c.Nodes(t.Context(), function)
 		if err != nil || !slices.Equal(nodes, want) {

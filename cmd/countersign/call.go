@@ -11,12 +11,14 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"countersign/client"
 	"countersign/discovery"
+	"countersign/hclspec"
 	"countersign/terminal"
 	"countersign/vaultsign/callsig"
 )
@@ -181,6 +183,8 @@ func (o *callOptions) nodes(ctx context.Context, notes io.Writer, function strin
 	nodes, err := catalog.Nodes(asking, function)
 	var unanswered *url.Error
 	switch {
+	case err == nil && len(nodes) == 0:
+		return nil, notFound(asking, catalog, function)
 	case err == nil:
 		if err := known.Remember(function, nodes); err != nil {
 			fmt.Fprintln(notes, "countersign call:", err)
@@ -191,6 +195,18 @@ func (o *callOptions) nodes(ctx context.Context, notes io.Writer, function strin
 		return before, nil
 	}
 	return nil, &client.UnreachableError{Function: function, Err: err}
+}
+
+// notFound says why a function has no node: nothing of that name is there, or it has no healthy instance. Calls that succeed
+// never ask this, and no call fails otherwise if it can't be told.
+func notFound(ctx context.Context, catalog *discovery.Catalog, function string) error {
+	functions, err := catalog.Functions(ctx)
+	if err != nil || slices.Contains(functions, function) {
+		return &client.UnreachableError{Function: function,
+			Err: errors.New("no healthy instance is in Consul; `nomad job status` tells more")}
+	}
+	return &client.UnreachableError{Function: function,
+		Err: &hclspec.UnknownFunctionError{Name: function, Where: "that runs", Known: functions}}
 }
 
 // explain prints the hops of a call and what was verified at each.
