@@ -368,3 +368,15 @@ func vaultClient(t *testing.T) *vault.Client {
 	c.SetToken(env.VaultToken)
 	return c
 }
+
+// TestCallOfAnUnknownFunction calls a function by a name that is nobody's, and one whose name is like no other.
+func TestCallOfAnUnknownFunction(t *testing.T) {
+	deploy(t, "chaos")
+	if out, code := call(t, "choas", `{"do":"behave"}`); code != 1 || !strings.Contains(out, `did you mean "chaos"?`) {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	out, code := call(t, "something-else", `{}`)
+	if code != 1 || !strings.Contains(out, `there is no function "something-else" that runs; there are `) || !strings.Contains(out, "chaos") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+}
