@@ -22,6 +22,9 @@ const tip = "refs/countersign/tip"
 // answerTime is how long a remote may take to list its references.
 var answerTime = time.Minute
 
+// stallTime is for how long a remote that is fetched may send nothing, not even of its progress.
+var stallTime = time.Minute
+
 const (
 	fetchTimeout = 30 * time.Minute
 	// quiet is after how long people are told that they wait for a remote.
@@ -147,9 +150,8 @@ func (c *clone) fetchLocked(ctx context.Context) error {
 		return err
 	}
 	// Tags are fetched as far as they point into that history, since none are asked for.
-	_, err = c.run(ctx, "-c", "remote.origin.tagOpt=", "fetch", "--quiet", "--prune", "--force", "--no-auto-maintenance", "--no-write-fetch-head",
-		"--", c.remote, "+"+ref+":"+tip)
-	return err
+	return c.runWatched(ctx, stallTime, "-c", "remote.origin.tagOpt=", "fetch", "--progress", "--prune", "--force", "--no-auto-maintenance",
+		"--no-write-fetch-head", "--", c.remote, "+"+ref+":"+tip)
 }
 
 // resolveRef returns the full name of the pin's ref on the remote. Only branches and tags are a team's word.

@@ -79,6 +79,49 @@ func (g git) run(ctx context.Context, args ...string) (string, error) {
 	return strings.TrimSuffix(stdout.String(), "\n"), nil
 }
 
+// runWatched runs a `git fetch` that tells its progress, and ends it when nothing was heard of it for so long.
+func (g git) runWatched(ctx context.Context, silence time.Duration, args ...string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stalled := time.AfterFunc(silence, func() { cancel(fmt.Errorf("the remote began to answer, and then sent nothing for %v", silence)) })
+	defer stalled.Stop()
+	heard := &heard{again: func() { stalled.Reset(silence) }}
+	cmd := g.command(ctx, args...)
+	cmd.Stderr = heard
+	err := cmd.Run()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return &gitError{"fetch", "", context.Cause(ctx)}
+	}
+	return &gitError{"fetch", heard.reasons(), err}
+}
+
+// heard takes what git says of its progress, and keeps the end of it.
+type heard struct {
+	again func()
+	last  []byte
+}
+
+func (h *heard) Write(p []byte) (int, error) {
+	h.again()
+	h.last = append(h.last, p...)
+	h.last = h.last[max(0, len(h.last)-4<<10):]
+	return len(p), nil
+}
+
+// reasons is what was said, without the progress.
+func (h *heard) reasons() string {
+	var lines []string
+	for line := range strings.FieldsFuncSeq(string(h.last), func(r rune) bool { return r == '\n' || r == '\r' }) {
+		if _, progress, found := strings.Cut(line, ":"); !found || !strings.Contains(progress, "%") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
 // limited is a buffer that takes so much and no more.
 type limited struct {
 	buffer bytes.Buffer // not embedded: io.Copy would take its ReadFrom, which has no limit
