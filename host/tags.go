@@ -2,10 +2,13 @@ package host
 
 import (
 	"fmt"
+	"os"
 	"slices"
 
 	"countersign/hclspec"
 	"countersign/host/control"
+	"countersign/host/runtime"
+	"countersign/host/storage"
 )
 
 // tagError says that a job's I/O tags are not those that its artifact was attested with.
@@ -61,11 +64,45 @@ func (s *start) enforceable() error {
 	case len(s.spec.Network) > 0:
 		return invalid("function %q declares network tags: this host can't enforce them, so it does not run functions that need them",
 			s.spec.Name)
-	case len(s.spec.Storage) > 0:
-		return invalid("function %q declares storage tags: this host can't enforce them, so it does not run functions that need them",
-			s.spec.Name)
+	case len(s.spec.Storage) > 0 && s.spec.Runtime == hclspec.RuntimeNative:
+		return invalid("function %q declares storage tags and has runtime \"native\", in which this host can't count what it stores: "+
+			"use runtime = \"wasm\"", s.spec.Name)
 	}
 	return nil
+}
+
+// bindStorage opens the volumes of the job's storage tags, and counts what is in them.
+func (s *start) bindStorage() (list []runtime.Storage, err error) {
+	for _, t := range s.request.Storage {
+		dir, err := s.directory(t)
+		if err != nil {
+			return nil, invalid("storage tag %q of function %q: %v", t.Tag, s.spec.Name, err)
+		}
+		volume, err := s.host.disks.Open(dir, storage.Limits{ReadOnly: t.ReadOnly, MaxBytes: t.MaxBytes, MaxFiles: t.MaxFiles})
+		dir.Close()
+		if err != nil {
+			return nil, fmt.Errorf("storage tag %q of function %q: %w", t.Tag, s.spec.Name, err)
+		}
+		s.task.volumes = append(s.task.volumes, volume)
+		list = append(list, runtime.Storage{Path: t.Path, Volume: volume})
+		u := volume.Usage()
+		s.event("Storage %q is bound to %s, which has %d bytes in %d files", t.Tag, t.Source, u.Bytes, u.Files)
+	}
+	return list, nil
+}
+
+// directory opens what a storage tag is bound to. Volumes are defined by the node's operator, and Nomad says who may have
+// which; other directories of the node have to be in the driver's configuration.
+func (s *start) directory(t control.Storage) (*os.File, error) {
+	switch t.Source {
+	case control.SourceVolume:
+		return os.Open(t.Dir)
+	case control.SourcePath:
+		return storage.OpenBelow(t.Dir, s.host.config.StorageAllow)
+	case control.SourceAllocation:
+		return storage.MakeBelow(s.request.AllocDir, "countersign-storage", s.spec.Name, t.Tag)
+	}
+	return nil, fmt.Errorf("it is bound to %q, which this host does not know", t.Source)
 }
 
 // storageTag is the attested storage tag of a name, as a job has to bind it.
