@@ -78,6 +78,14 @@ func TestTagsThatCanNotBeEnforced(t *testing.T) {
 	if err := s.checkTags(); err == nil || !strings.Contains(err.Error(), "read-only") {
 		t.Errorf("a volume that is mounted read-only for a read-write tag: %v", err)
 	}
+	native := attestedTags()
+	native.spec.Runtime = hclspec.RuntimeNative
+	if err := native.checkTags(); err == nil || !strings.Contains(err.Error(), "native") {
+		t.Errorf("storage tags of a native function: %v", err)
+	}
+	if err := attestedTags().checkTags(); err != nil {
+		t.Errorf("tags as they were attested: %v", err)
+	}
 	network := &start{spec: &hclspec.Function{Name: "quote", Network: []hclspec.Network{{Tag: "rates", Protocol: "tcp"}}},
 		request: control.StartRequest{Network: []control.Network{{Tag: "rates", Protocol: "tcp"}}}}
 	if err := network.checkTags(); err == nil || !strings.Contains(err.Error(), "can't enforce") {
