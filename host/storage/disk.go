@@ -28,6 +28,9 @@ type disk struct {
 	id    identity
 	users int // volumes; guarded by Disks.mu
 
+	counted sync.Once
+	failure error // of counting
+
 	names  sync.Mutex // held while names come, go, or are looked up to be opened
 	inodes map[uint64]*inode
 	links  map[uint64]int // names of files that have several
@@ -47,8 +50,21 @@ type inode struct {
 	size  int64      // guarded by write
 }
 
-// open returns the disk of a directory, which is counted unless it is in use.
+// open returns the disk of a directory, which is counted unless it is in use. Others can be opened meanwhile.
 func (d *Disks) open(dir *os.File) (*disk, error) {
+	k, err := d.use(dir)
+	if err != nil {
+		return nil, err
+	}
+	k.counted.Do(func() { k.failure = k.countAll() })
+	if k.failure != nil {
+		return nil, fmt.Errorf("counting what is in %s: %w", dir.Name(), errors.Join(k.failure, d.close(k)))
+	}
+	return k, nil
+}
+
+// use returns the disk of a directory, which may have to be counted yet.
+func (d *Disks) use(dir *os.File) (*disk, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(dir.Fd()), &st); err != nil {
 		return nil, fmt.Errorf("looking at %s: %w", dir.Name(), err)
@@ -68,10 +84,6 @@ func (d *Disks) open(dir *os.File) (*disk, error) {
 		return nil, fmt.Errorf("keeping %s open: %w", dir.Name(), err)
 	}
 	k := &disk{dir: fd, id: id, users: 1, inodes: map[uint64]*inode{}, links: map[uint64]int{}}
-	if err := k.countAll(); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("counting what is in %s: %w", dir.Name(), err)
-	}
 	if d.used == nil {
 		d.used = map[identity]*disk{}
 	}
@@ -201,7 +213,7 @@ func (k *disk) gone(st *unix.Stat_t) {
 		return
 	}
 	if left, several := k.links[st.Ino]; several {
-		if k.links[st.Ino] = left - 1; left > 1 {
+		if k.links[st.Ino] = left - 1; left > 1 && st.Nlink > 1 { // others may have removed names
 			return
 		}
 		delete(k.links, st.Ino)

@@ -336,7 +336,7 @@ func TestStorageEscapes(t *testing.T) {
 			attempts = append(attempts, fileRequest{Do: do, Path: path, Text: "changed"})
 		}
 	}
-	for _, r := range []fileRequest{
+	attempts = append(attempts, []fileRequest{
 		{Do: "rename", Path: "/data/own", To: "/data/../neighbour/own"}, {Do: "rename", Path: "/data/own", To: "/data/dir/own"},
 		{Do: "rename", Path: "/data/dir/secret", To: "/data/stolen"}, {Do: "rename", Path: "/data/../neighbour/secret", To: "/data/stolen"},
 		{Do: "rename", Path: "/data", To: "/other"}, {Do: "rename", Path: "/data/..", To: "/data/up"},
@@ -351,9 +351,7 @@ func TestStorageEscapes(t *testing.T) {
 		{Do: "stat", Path: "/data/absolute"}, {Do: "stat", Path: secret}, {Do: "chtimes", Path: "/data/relative"},
 		{Do: "chtimes", Path: "/data/dir/secret"}, {Do: "readlink", Path: "/data/self"}, {Do: "exclusive", Path: "/data/dangling"},
 		{Do: "sparse", Path: "/data/dir/new", Text: "x", Size: 1}, {Do: "sync", Path: "/data/dir"}, {Do: "keep", Path: "/data/dir/secret"},
-	} {
-		attempts = append(attempts, r)
-	}
+	}...)
 	for _, r := range attempts {
 		if got := g.do(r); got.Error == "" {
 			t.Errorf("%s %s %s succeeded: %+v", r.Do, r.Path, r.To, got)
