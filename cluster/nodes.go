@@ -74,6 +74,9 @@ func (s *state) runs(node, pid int) bool {
 	return ok && err == nil && got == want
 }
 
+// storageDir is where a node keeps what functions store.
+func (d dir) storageDir(node int) string { return d.path("data", agent("storage", node)) }
+
 // hostDataDir is the data directory of a node's host process.
 func (d dir) hostDataDir(node int) string { return d.path("data", agent("host", node)) }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
+	"os"
 	"path/filepath"
 	"text/template"
 
@@ -20,6 +21,7 @@ type configData struct {
 	Node, Host, Interface, DataDir             string
 	HTTP, RPC, Serf, Cluster                   int
 	PluginDir, HostDataDir, DriverDigest       string
+	StorageDir                                 string
 	MinDynamicPort, MaxDynamicPort             int
 	RawExec                                    bool
 	TrustDomain, AuthMount, AuthRole, Audience string
@@ -37,7 +39,7 @@ func (s *state) configData(d dir, server server, driverDigest string) configData
 		Many: s.many(), Server: server.node == 0, Client: server.node != 0 || !s.many(),
 		Node: s.nodeName(server.node), Host: s.host(server.node), Interface: lo, DataDir: d.path("data", server.name),
 		HTTP: ports["http"], RPC: ports["rpc"], Serf: ports["serf"], Cluster: ports["cluster"],
-		PluginDir: d.path("plugins"), HostDataDir: d.hostDataDir(server.node), DriverDigest: driverDigest,
+		PluginDir: d.path("plugins"), HostDataDir: d.hostDataDir(server.node), StorageDir: d.storageDir(server.node), DriverDigest: driverDigest,
 		MinDynamicPort: firstPort, MaxDynamicPort: lastPort,
 		TrustDomain: s.TrustDomain, AuthMount: authMount, AuthRole: functionRole, Audience: audience,
 		TransitMount: transitMount, PKIMount: pkiMount, PKIRole: pkiRole,
@@ -53,6 +55,11 @@ func (u *bringUp) render(s server) ([]byte, error) {
 	defer u.mu.Unlock()
 	data := u.state.configData(u.dir, s, u.driverDigest)
 	data.RawExec = u.rawExec
+	if data.Client && s.template() == "nomad.hcl" { // which does not start without the directory of its volume
+		if err := os.MkdirAll(filepath.Join(data.StorageDir, "volume"), 0o700); err != nil {
+			return nil, fmt.Errorf("making the directory of a volume: %w", err)
+		}
+	}
 	return render(s.template(), data)
 }
 

@@ -53,6 +53,9 @@ func (d *Driver) ConfigSchema(
 			"allow":  optional("allow", "list(string)"),
 			"logins": optional("logins", "string"),
 		})),
+		"storage": block("storage", object(map[string]*hclspec.Spec{
+			"allow": optional("allow", "list(string)"),
+		})),
 		"consul": block("consul", object(map[string]*hclspec.Spec{
 			"address":    optional("address", "string"),
 			"token_file": optional("token_file", "string"),
@@ -82,28 +85,43 @@ func (d *Driver) ConfigSchema(
 func (d *Driver) TaskConfigSchema(
 	context.Context, *proto.TaskConfigSchemaRequest,
 ) (*proto.TaskConfigSchemaResponse, error) {
-	artifact := &hclspec.Spec{Block: &hclspec.Spec_Attr{
-		Attr: &hclspec.Attr{Name: "artifact", Type: "string", Required: true},
-	}}
 	return &proto.TaskConfigSchemaResponse{Spec: object(map[string]*hclspec.Spec{
-		"artifact": artifact,
+		"artifact": required("artifact", "string"),
 		"function": optional("function", "string"),
+		"storage": blocks("storage", map[string]*hclspec.Spec{
+			"tag": required("tag", "string"), "path": required("path", "string"), "access": required("access", "string"),
+			"max_bytes": optional("max_bytes", "number"), "max_files": required("max_files", "number"),
+			"source": required("source", "string"), "dir": optional("dir", "string"),
+		}),
+		"network": blocks("network", map[string]*hclspec.Spec{
+			"tag": required("tag", "string"), "protocol": required("protocol", "string"), "listen": optional("listen", "bool"),
+			"address": optional("address", "string"),
+		}),
 	})}, nil
 }
 
 // Capabilities tells Nomad what the driver can do. A function has no file system of its own and sees no network
-// namespace, so there is nothing to mount and nothing to isolate on Nomad's side.
+// namespace, so there is nothing to isolate on Nomad's side. Nomad says where volumes are; nothing is mounted for a task.
 func (d *Driver) Capabilities(context.Context, *proto.CapabilitiesRequest) (*proto.CapabilitiesResponse, error) {
 	return &proto.CapabilitiesResponse{Capabilities: &proto.DriverCapabilities{
 		SendSignals:           true,
 		FsIsolation:           proto.DriverCapabilities_NONE,
 		NetworkIsolationModes: []proto.NetworkIsolationSpec_NetworkIsolationMode{proto.NetworkIsolationSpec_HOST},
-		MountConfigs:          proto.DriverCapabilities_NO_MOUNTS,
+		MountConfigs:          proto.DriverCapabilities_ANY_MOUNTS,
 	}}, nil
 }
 
 func optional(name, kind string) *hclspec.Spec {
 	return &hclspec.Spec{Block: &hclspec.Spec_Attr{Attr: &hclspec.Attr{Name: name, Type: kind}}}
+}
+
+func required(name, kind string) *hclspec.Spec {
+	return &hclspec.Spec{Block: &hclspec.Spec_Attr{Attr: &hclspec.Attr{Name: name, Type: kind, Required: true}}}
+}
+
+// blocks is any number of blocks of one name.
+func blocks(name string, attributes map[string]*hclspec.Spec) *hclspec.Spec {
+	return &hclspec.Spec{Block: &hclspec.Spec_BlockList{BlockList: &hclspec.BlockList{Name: name, Nested: object(attributes)}}}
 }
 
 func block(name string, nested *hclspec.Spec) *hclspec.Spec {

@@ -26,6 +26,7 @@ type pluginConfig struct {
 	Vault       vaultConfig `codec:"vault"`
 
 	Registry  registryConfig  `codec:"registry"`
+	Storage   storageConfig   `codec:"storage"`
 	Consul    consulConfig    `codec:"consul"`
 	Ingress   ingressConfig   `codec:"ingress"`
 	Telemetry telemetryConfig `codec:"telemetry"`
@@ -34,6 +35,10 @@ type pluginConfig struct {
 type registryConfig struct {
 	Allow  []string `codec:"allow"`
 	Logins string   `codec:"logins"`
+}
+
+type storageConfig struct {
+	Allow []string `codec:"allow"`
 }
 
 type consulConfig struct {
@@ -77,6 +82,9 @@ type vaultConfig struct {
 type taskConfig struct {
 	Artifact string `codec:"artifact"`
 	Function string `codec:"function"`
+
+	Storage []storageTag `codec:"storage"`
+	Network []networkTag `codec:"network"`
 }
 
 // SetConfig takes the agent's plugin block. A bad one is no error here, since Nomad would not load the driver and the

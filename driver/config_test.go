@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -122,7 +123,7 @@ func TestStartRequest(t *testing.T) {
 	want := control.StartRequest{TaskID: task.Id, AllocID: "a1b2", Function: "quote",
 		Artifact: "registry:5000/fn/quote@" + digest, AllocDir: "/alloc", IdentityFile: "/alloc/run/secrets/nomad_countersign.jwt",
 		StdoutPath: "/logs/out", StderrPath: "/logs/err", MemoryBytes: 64 << 20, CPUShares: 200}
-	if err != nil || got != want {
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	task.JobId, task.ParentJobId = "quote/dispatch-1", "quote"

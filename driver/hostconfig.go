@@ -36,10 +36,11 @@ func hostConfig(raw pluginConfig) control.HostConfig {
 			PKIMount:     cmp.Or(raw.Vault.PKIMount, "pki"),
 			PKIRole:      cmp.Or(raw.Vault.PKIRole, "function"),
 		},
-		Registry:  control.Registry(raw.Registry),
-		Consul:    control.Consul(raw.Consul),
-		Ingress:   ingress(raw.Ingress),
-		Telemetry: control.Telemetry(raw.Telemetry),
+		Registry:     control.Registry(raw.Registry),
+		StorageAllow: raw.Storage.Allow,
+		Consul:       control.Consul(raw.Consul),
+		Ingress:      ingress(raw.Ingress),
+		Telemetry:    control.Telemetry(raw.Telemetry),
 	}
 }
 
@@ -83,6 +84,11 @@ func check(c control.HostConfig) error {
 	} {
 		if address != "" && !isURL(address) {
 			wrong("%s is not a URL such as https://host.example.org:8200, without credentials", name)
+		}
+	}
+	for _, dir := range c.StorageAllow {
+		if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir || dir == "/" {
+			wrong("storage.allow %q is not an absolute path of a directory below the root, in its shortest form", dir)
 		}
 	}
 	if err := (artifact.Registries{Allow: c.Registry.Allow}).Check(); err != nil {

@@ -81,6 +81,10 @@ func startRequest(c *proto.TaskConfig) (control.StartRequest, error) {
 	if err := checkTask(config); err != nil {
 		return control.StartRequest{}, err
 	}
+	storage, err := bindStorage(config.Storage, c.Mounts)
+	if err != nil {
+		return control.StartRequest{}, err
+	}
 	resources := c.GetResources()
 	return control.StartRequest{
 		TaskID:       c.Id,
@@ -94,6 +98,8 @@ func startRequest(c *proto.TaskConfig) (control.StartRequest, error) {
 		MemoryBytes:  resources.GetAllocatedResources().GetMemory().GetMemoryMb() << 20,
 		CPUShares:    resources.GetAllocatedResources().GetCpu().GetCpuShares(),
 		CgroupPath:   cgroup2(resources.GetLinuxResources().GetCpusetCgroup()),
+		Storage:      storage,
+		Network:      bindNetwork(config.Network),
 	}, nil
 }
 

@@ -34,7 +34,7 @@ func TestWhatNomadAsksFirst(t *testing.T) {
 	}
 	can, err := p.driver.Capabilities(t.Context(), &proto.CapabilitiesRequest{})
 	if err != nil || !can.Capabilities.SendSignals || can.Capabilities.Exec ||
-		can.Capabilities.MountConfigs != proto.DriverCapabilities_NO_MOUNTS {
+		can.Capabilities.MountConfigs != proto.DriverCapabilities_ANY_MOUNTS {
 		t.Errorf("Capabilities: %v, %v", can, err)
 	}
 }

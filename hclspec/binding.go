@@ -42,18 +42,30 @@ func (s *section) bind(e *Environment) {
 
 func (s *section) storageBinding(function string) StorageBinding {
 	b := StorageBinding{Function: function, Tag: s.name, Range: s.header}
+	if at, ok := s.boolean("allocation_local", &b.AllocationLocal); ok && !b.AllocationLocal {
+		s.errorAt(at, "allocation_local is false", "Remove it, or write true: the tag is then bound to a directory that is "+
+			"gone with the allocation.")
+	}
+	var bound []string
+	for _, name := range shapes["bind.storage"].attrs {
+		if s.has(name) {
+			bound = append(bound, name)
+		}
+	}
 	switch {
-	case s.has("path") && s.has("volume"):
-		s.errorAt(s.attrs["volume"].NameRange, "Both path and volume", "A storage tag is bound to a directory of the "+
-			"node (path) or to a Nomad host volume (volume). Remove one of them.")
-	case !s.has("path") && !s.has("volume"):
-		s.errorAt(s.header, "Neither path nor volume", "Add a directory of the node, path = \"/srv/%s\", or a Nomad host "+
-			"volume, volume = %q.", s.name, s.name)
+	case len(bound) > 1:
+		s.errorAt(s.attrs[bound[1]].NameRange, "Both "+bound[0]+" and "+bound[1], "A storage tag is bound to one of these: a "+
+			"directory of the node (path), a Nomad host volume (volume), a CSI volume (csi_volume), or a directory of the "+
+			"allocation (allocation_local). Remove the others.")
+	case len(bound) == 0:
+		s.errorAt(s.header, "Not bound to anything", "Add a directory of the node, path = \"/srv/%s\", a Nomad host volume, "+
+			"volume = %q, a CSI volume, csi_volume = %q, or allocation_local = true.", s.name, s.name, s.name)
 	}
 	if at, ok := s.str("path", &b.Path); ok && !s.checkPath(b.Path, at) {
 		b.Path = ""
 	}
 	s.matching("volume", &b.Volume, validNomadName.MatchString, "A volume has letters, digits, underscores and hyphens.")
+	s.matching("csi_volume", &b.CSIVolume, validNomadName.MatchString, "A volume has letters, digits, underscores and hyphens.")
 	return b
 }
 

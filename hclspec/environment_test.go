@@ -213,7 +213,7 @@ var badEnvironments = []struct {
 		body: "bind \"q\" {\nstorage \"a\" {}\nstorage \"b\" {\npath = \"/b\"\nvolume = \"b\"\n}\nstorage \"c\" {\n" +
 			"path = \"/proc/1\"\n}\nstorage \"c\" {}\n}",
 		want: []string{
-			`3:1 Neither path nor volume / volume = "a"`, `6:1 Both path and volume / Remove one`,
+			`3:1 Not bound to anything / volume = "a"`, `6:1 Both path and volume / Remove the others`,
 			`9:8 Path of the system / below`,
 			`11:1 Second storage "c" / line 8`,
 		},

@@ -22,6 +22,7 @@ const fullSpec = `function "quote" {
       access    = "read-write"
       path      = "/var/receipts"
       max_bytes = "64MiB"
+      max_files = 500
     }
     network "rates" {
       protocol = "udp"
@@ -59,7 +60,7 @@ func TestParseFunctionsReadsEverything(t *testing.T) {
 		Name: "quote", Description: "Price of a basket, taxes included", Target: "@shop//functions/quote:quote",
 		Runtime: RuntimeNative, Calls: []string{"tax", "fx"},
 		Storage: []Storage{{
-			Tag: "receipts", Access: AccessReadWrite, Path: "/var/receipts", MaxBytes: 64 << 20,
+			Tag: "receipts", Access: AccessReadWrite, Path: "/var/receipts", MaxBytes: 64 << 20, MaxFiles: 500,
 		}},
 		Network:   []Network{{Tag: "rates", Protocol: ProtocolUDP}},
 		Resources: Resources{CPU: 200, Memory: 128 << 20, Concurrency: 16},
@@ -79,7 +80,7 @@ func TestParseFunctionsReadsEverything(t *testing.T) {
 func TestParseFunctionsFillsInDefaults(t *testing.T) {
 	want := &Function{
 		Name: "tax", Target: "@tax//:tax", Runtime: RuntimeWasm,
-		Storage:   []Storage{{Tag: "rules", Access: AccessReadOnly, Path: "/rules"}},
+		Storage:   []Storage{{Tag: "rules", Access: AccessReadOnly, Path: "/rules", MaxFiles: 10_000}},
 		Network:   []Network{{Tag: "rates", Protocol: ProtocolTCP}},
 		Resources: Resources{CPU: defaultCPU, Memory: defaultMemory, Concurrency: defaultConcurrency},
 		Scaling:   Scaling{Min: 1, Max: 1, TargetConcurrency: defaultConcurrency / 2},

@@ -33,6 +33,7 @@ func (s *section) io(f *Function) {
 		if tag(c) {
 			n := Network{Tag: c.name, Protocol: defaultProtocol, Range: c.header}
 			c.oneOf("protocol", &n.Protocol, ProtocolTCP, ProtocolUDP)
+			c.boolean("listen", &n.Listen)
 			f.Network = append(f.Network, n)
 		}
 	}
@@ -43,7 +44,7 @@ func (s *section) io(f *Function) {
 }
 
 func (s *section) storage() Storage {
-	st := Storage{Tag: s.name, Access: defaultAccess, Path: "/" + s.name, Range: s.header}
+	st := Storage{Tag: s.name, Access: defaultAccess, Path: "/" + s.name, MaxFiles: defaultMaxFiles, Range: s.header}
 	s.oneOf("access", &st.Access, AccessReadOnly, AccessReadWrite)
 	p := st.Path
 	if at, ok := s.str("path", &p); ok && s.checkPath(p, at) {
@@ -52,9 +53,12 @@ func (s *section) storage() Storage {
 		st.Path = ""
 	}
 	s.size("max_bytes", &st.MaxBytes, minStorage, maxStorage)
-	if st.MaxBytes > 0 && st.Access == AccessReadOnly {
-		s.warningAt(s.attrs["max_bytes"].NameRange, "max_bytes without effect",
-			"The function cannot write to a read-only storage. Remove max_bytes, or set access = %q.", AccessReadWrite)
+	s.integer("max_files", &st.MaxFiles, 1, maxFiles)
+	for limit, set := range map[string]bool{"max_bytes": st.MaxBytes > 0, "max_files": s.has("max_files")} {
+		if set && st.Access == AccessReadOnly {
+			s.warningAt(s.attrs[limit].NameRange, limit+" without effect",
+				"The function cannot write to a read-only storage. Remove %s, or set access = %q.", limit, AccessReadWrite)
+		}
 	}
 	return st
 }

@@ -15,6 +15,7 @@ const (
 const (
 	defaultRuntime     = RuntimeWasm
 	defaultAccess      = AccessReadOnly
+	defaultMaxFiles    = 10_000
 	defaultProtocol    = ProtocolTCP
 	defaultCPU         = 100
 	defaultMemory      = 64 * miB
@@ -50,6 +51,7 @@ const (
 	MaxMessage           = 64 * miB
 	minStorage           = 4 * kiB
 	maxStorage           = 16 * tiB
+	maxFiles             = 10_000_000 // of one storage tag
 )
 
 // Limits of a file, checked before it is parsed: the parser works recursively, and its input is not ours.

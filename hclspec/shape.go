@@ -30,9 +30,9 @@ var shapes = map[string]shape{
 	},
 	"io": {file: inSpec, title: "an io block", blocks: []string{"io.storage", "io.network"}},
 	"io.storage": {
-		file: inSpec, title: "a storage block", label: "tag", many: true, attrs: []string{"access", "path", "max_bytes"},
+		file: inSpec, title: "a storage block", label: "tag", many: true, attrs: []string{"access", "path", "max_bytes", "max_files"},
 	},
-	"io.network": {file: inSpec, title: "a network block", label: "tag", many: true, attrs: []string{"protocol"}},
+	"io.network": {file: inSpec, title: "a network block", label: "tag", many: true, attrs: []string{"protocol", "listen"}},
 	"resources": {
 		file: inSpec, title: "a resources block", attrs: []string{"cpu", "memory", "concurrency"},
 	},
@@ -63,7 +63,7 @@ var shapes = map[string]shape{
 		blocks: []string{"bind.storage", "bind.network"},
 	},
 	"bind.storage": {
-		file: inEnvironment, title: "a storage binding", label: "tag", many: true, attrs: []string{"path", "volume"},
+		file: inEnvironment, title: "a storage binding", label: "tag", many: true, attrs: []string{"path", "volume", "csi_volume", "allocation_local"},
 	},
 	"bind.network": {
 		file: inEnvironment, title: "a network binding", label: "tag", many: true, attrs: []string{"address"},

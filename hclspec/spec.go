@@ -58,6 +58,7 @@ type Storage struct {
 	Access   string // AccessReadOnly or AccessReadWrite
 	Path     string // where the function sees it, absolute
 	MaxBytes int64  // 0: no limit
+	MaxFiles int    // files and directories
 	Range    hcl.Range
 }
 
@@ -65,6 +66,7 @@ type Storage struct {
 type Network struct {
 	Tag      string
 	Protocol string // ProtocolTCP or ProtocolUDP
+	Listen   bool   // the function accepts connections there, and makes none
 	Range    hcl.Range
 }
 
@@ -145,13 +147,15 @@ type Vault struct {
 	PKIMount     string
 }
 
-// StorageBinding binds a storage tag of a function to a directory or a Nomad host volume.
+// StorageBinding binds a storage tag of a function to exactly one of the things that it names.
 type StorageBinding struct {
-	Function string
-	Tag      string
-	Path     string // directory on the node; either this
-	Volume   string // or a Nomad host volume
-	Range    hcl.Range
+	Function        string
+	Tag             string
+	Path            string // directory on the node
+	Volume          string // Nomad host volume
+	CSIVolume       string // volume of a CSI plugin
+	AllocationLocal bool   // directory of the allocation, which is gone with it
+	Range           hcl.Range
 }
 
 // NetworkBinding binds a network tag of a function to an address.

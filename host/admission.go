@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"countersign/artifact"
 	"countersign/hclspec"
@@ -146,9 +145,6 @@ func (s *start) readSpec() error {
 	}
 	s.spec = functions[i]
 	switch {
-	case len(s.spec.Storage)+len(s.spec.Network) > 0:
-		return invalid("function %q declares the I/O tags %s: this host cannot bind I/O tags, so it does not run functions that need them",
-			s.spec.Name, strings.Join(tags(s.spec), ", "))
 	case s.spec.Runtime == hclspec.RuntimeWasm && len(s.loaded.Wasm) == 0:
 		return invalid("function %q has runtime \"wasm\", and its artifact has no WebAssembly module", s.spec.Name)
 	case s.spec.Runtime == hclspec.RuntimeNative && len(s.loaded.Native[platform]) == 0:
@@ -160,16 +156,5 @@ func (s *start) readSpec() error {
 		return invalid("Nomad reserved %d bytes of memory, the spec of function %q needs %d: raise `memory` in the job",
 			s.request.MemoryBytes, s.spec.Name, s.spec.Resources.Memory)
 	}
-	return nil
-}
-
-func tags(f *hclspec.Function) []string {
-	var list []string
-	for _, t := range f.Storage {
-		list = append(list, fmt.Sprintf("storage %q", t.Tag))
-	}
-	for _, t := range f.Network {
-		list = append(list, fmt.Sprintf("network %q", t.Tag))
-	}
-	return list
+	return s.checkTags()
 }

@@ -222,7 +222,6 @@ func TestSpecsThatAreNotHeldTo(t *testing.T) {
 		want   string
 	}{
 		"another function": {strings.Replace(quoteSpec, `"quote"`, `"tax"`, 1), 1 << 30, "does not declare"},
-		"an I/O tag":       {strings.Replace(quoteSpec, "}\n", "  io {\n    network \"rates\" {}\n  }\n}\n", 1), 1 << 30, "I/O tags"},
 		"too much memory":  {quoteSpec, 1, "Nomad reserved"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"countersign/host/calls"
 	"countersign/host/control"
 	"countersign/host/ingress"
+	"countersign/host/storage"
 	"countersign/host/wasm"
 	"countersign/router/catalog"
 	"countersign/telemetry"
@@ -47,6 +48,7 @@ type Host struct {
 	rings  *keyring.Store
 	events events
 	groups groups
+	disks  storage.Disks
 
 	calls     *calls.Node
 	catalog   *catalog.Watcher     // nil without Consul

@@ -108,6 +108,10 @@ func (s *start) instance(ctx context.Context, stdout, stderr io.Writer) (runtime
 	o := runtime.Options{Function: s.spec.Name, Stdout: stdout, Stderr: stderr, Caller: s.task.instance,
 		Limits: limits.Limits{Memory: s.spec.Resources.Memory, Concurrency: s.spec.Resources.Concurrency,
 			MaxReply: s.spec.Call.MaxResponse}}
+	var err error
+	if o.Storage, err = s.bindStorage(); err != nil {
+		return nil, err
+	}
 	if s.spec.Runtime == hclspec.RuntimeNative {
 		group, err := s.host.groups.of(s.request)
 		if err != nil {
@@ -165,6 +169,9 @@ func (s *start) undo() {
 		if err := s.task.runtime.Close(done); err != nil {
 			s.host.log.Warn("closing the runtime of a function that did not start", "function", s.request.Function, "error", err)
 		}
+	}
+	if err := s.task.closeVolumes(); err != nil {
+		s.host.log.Warn("closing the storage of a function that did not start", "function", s.request.Function, "error", err)
 	}
 	for _, l := range s.task.logs {
 		l.Close()

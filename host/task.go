@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"countersign/host/calls"
 	"countersign/host/control"
 	"countersign/host/runtime"
+	"countersign/host/storage"
 	"countersign/vaultsign/identity/issue"
 )
 
@@ -23,6 +25,7 @@ type task struct {
 	identity *issue.Renewer
 	attested *attested // nil in tests that admit nothing
 	logs     []*logFile
+	volumes  []*storage.Volume
 
 	mu     sync.Mutex
 	status control.Status
@@ -51,9 +54,19 @@ func (t *task) exit() bool {
 func (t *task) giveBack(ctx context.Context) error {
 	err := t.runtime.Close(ctx)
 	t.identity.Stop()
+	err = errors.Join(err, t.closeVolumes())
 	for _, l := range t.logs {
 		l.Close()
 	}
+	return err
+}
+
+// closeVolumes gives back the directories of the storage tags.
+func (t *task) closeVolumes() (err error) {
+	for _, v := range t.volumes {
+		err = errors.Join(err, v.Close())
+	}
+	t.volumes = nil
 	return err
 }
 

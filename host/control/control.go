@@ -18,6 +18,40 @@ type StartRequest struct {
 	MemoryBytes  int64  `json:"memory_bytes"` // what Nomad reserved for the task
 	CPUShares    int64  `json:"cpu_shares"`   // MHz that Nomad reserved for the task
 	CgroupPath   string `json:"cgroup_path"`  // cgroup v2 directory that Nomad made for the task, or ""; limits of a native function are set there
+
+	Storage []Storage `json:"storage,omitempty"` // as the job binds them
+	Network []Network `json:"network,omitempty"`
+}
+
+// Storage is a storage tag as a job binds it: what the function was attested with, and where its files are.
+type Storage struct {
+	Tag      string `json:"tag"`
+	Path     string `json:"path"`      // where the function sees it
+	ReadOnly bool   `json:"read_only"` // the function can't change anything there
+	MaxBytes int64  `json:"max_bytes"` // 0: no limit
+	MaxFiles int64  `json:"max_files"`
+
+	Source      StorageSource `json:"source"`
+	Dir         string        `json:"dir,omitempty"`          // on the node; "" for SourceAllocation
+	DirReadOnly bool          `json:"dir_readonly,omitempty"` // Nomad permits no writing there
+}
+
+// StorageSource says what a storage tag is bound to.
+type StorageSource string
+
+// What a storage tag can be bound to.
+const (
+	SourcePath       StorageSource = "path"       // directory of the node that the driver's configuration allows
+	SourceVolume     StorageSource = "volume"     // volume of Nomad: a host volume or that of a CSI plugin
+	SourceAllocation StorageSource = "allocation" // directory of the allocation
+)
+
+// Network is a network tag as a job binds it.
+type Network struct {
+	Tag      string `json:"tag"`
+	Protocol string `json:"protocol"` // tcp or udp
+	Listen   bool   `json:"listen"`   // the function accepts connections, and makes none
+	Address  string `json:"address"`  // host:port
 }
 
 // StartReply tells where the new instance can be reached.
@@ -111,10 +145,11 @@ type HostConfig struct {
 	Vault       Vault  `json:"vault"`
 	LogLevel    string `json:"log_level"`
 
-	Registry  Registry  `json:"registry"`
-	Consul    Consul    `json:"consul"`
-	Ingress   Ingress   `json:"ingress"`
-	Telemetry Telemetry `json:"telemetry"`
+	Registry     Registry  `json:"registry"`
+	StorageAllow []string  `json:"storage_allow"` // directories of the node in which storage tags may be bound by path
+	Consul       Consul    `json:"consul"`
+	Ingress      Ingress   `json:"ingress"`
+	Telemetry    Telemetry `json:"telemetry"`
 }
 
 // Registry tells where artifacts may come from.

@@ -16,6 +16,7 @@ import (
 
 	"countersign"
 	"countersign/host/runtime/limits"
+	"countersign/host/storage"
 )
 
 // Instance is one running allocation of a function. It can be used from several goroutines.
@@ -37,6 +38,14 @@ type Options struct {
 	Stdout io.Writer          // nil discards
 	Stderr io.Writer          // nil discards
 	Caller countersign.Caller // makes the function's own calls; nil: it may make none
+
+	Storage []Storage
+}
+
+// Storage is a storage tag: the volume that is open for it, and where the function sees it.
+type Storage struct {
+	Path   string
+	Volume *storage.Volume
 }
 
 // Usage is what an instance has used and done since it started.

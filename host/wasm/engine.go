@@ -14,7 +14,6 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
 // Engine has modules compiled, and keeps the results on disk.
@@ -94,8 +93,8 @@ func load(ctx context.Context, config wazero.RuntimeConfig, c *compiler, binary 
 
 // link links the module with what the host offers, and nothing else.
 func (i *Instance) link(ctx context.Context, c *compiler, binary []byte) error {
-	if _, err := wasi_snapshot_preview1.Instantiate(ctx, i.runtime); err != nil {
-		return fmt.Errorf("offering WASI: %w", err)
+	if err := offerWASI(ctx, i.runtime); err != nil {
+		return err
 	}
 	host := i.runtime.NewHostModuleBuilder(importModule)
 	host.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(hostCall),

@@ -17,6 +17,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
+	"golang.org/x/sys/unix"
 )
 
 // memoryShortage is the error of a sandbox that did not fit into the function's memory.
@@ -45,8 +46,9 @@ type sandbox struct {
 	pending   pendingReply
 	stdout    output.Lines
 	stderr    output.Lines
-	lastWord  string // why the guest said that it dies
-	dead      bool   // must not be used again
+	fileError unix.Errno // why the last operation on a file failed, if it did
+	lastWord  string     // why the guest said that it dies
+	dead      bool       // must not be used again
 
 	ctx context.Context         // of the call under way, or nil
 	in  *countersign.Invocation // the call under way, or nil
@@ -115,7 +117,7 @@ func (i *Instance) newSandbox(ctx context.Context) (*sandbox, error) {
 	s.stderr = output.Lines{To: i.stderr, Call: s.callID, Halted: s.isHalted, See: s.listen}
 	config := wazero.NewModuleConfig().WithName("").WithArgs(i.options.Function).WithStartFunctions().
 		WithStdout(&s.stdout).WithStderr(&s.stderr).WithRandSource(randomNumbers{s}).
-		WithSysWalltime().WithSysNanotime().WithNanosleep(s.sleep)
+		WithFSConfig(s.mounts()).WithSysWalltime().WithSysNanotime().WithNanosleep(s.sleep)
 	mod, err := i.runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, s.linear), i.compiled, config)
 	if err != nil {
 		s.give()
@@ -206,7 +208,7 @@ func (s *sandbox) close() {
 	s.owner.sandboxes.remove(s)
 	s.stdout.Flush()
 	s.stderr.Flush()
-	// The error could only come from a file system, and there is none.
+	// Files are closed with it. What an error could tell, no call is there to hear.
 	_ = s.mod.Close(context.Background())
 	s.give()
 }

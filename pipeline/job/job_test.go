@@ -55,8 +55,19 @@ func TestRender(t *testing.T) {
 		},
 		"tags": func(j *Job) {
 			j.Spec.Ingress = &hclspec.Ingress{HTTP: true, Auth: hclspec.AuthSigned}
-			j.Spec.Storage = []hclspec.Storage{{Tag: "receipts"}, {Tag: "rules"}}
-			j.Spec.Network = []hclspec.Network{{Tag: "rates"}}
+			j.Spec.Storage = []hclspec.Storage{
+				{Tag: "receipts", Path: "/receipts", Access: "read-write", MaxBytes: 1 << 20, MaxFiles: 100},
+				{Tag: "rules", Path: "/rules", Access: "read-only", MaxFiles: 10_000},
+				{Tag: "scratch", Path: "/tmp", Access: "read-write", MaxFiles: 10_000},
+				{Tag: "shared", Path: "/shared", Access: "read-write", MaxFiles: 10_000},
+			}
+			j.Spec.Network = []hclspec.Network{{Tag: "rates", Protocol: "tcp"}}
+			j.Environment.Storage = []hclspec.StorageBinding{
+				{Function: "quote", Tag: "receipts", Volume: "shop"}, {Function: "tax", Tag: "receipts", Volume: "other"},
+				{Function: "quote", Tag: "rules", Path: "/srv/rules"}, {Function: "quote", Tag: "scratch", AllocationLocal: true},
+				{Function: "quote", Tag: "shared", CSIVolume: "shared"},
+			}
+			j.Environment.Network = []hclspec.NetworkBinding{{Function: "quote", Tag: "rates", Address: "rates.example:443"}}
 		},
 		"hostile": func(j *Job) { // text of other people stays text
 			j.Spec.Description = "ends\n} job \"x\" { ${env.SECRET}"

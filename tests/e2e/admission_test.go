@@ -238,7 +238,7 @@ func TestAdmission(t *testing.T) {
 			c.contents.Spec = []byte("function \"" + c.name + "\" {\n  io {\n    network \"rates\" {\n      protocol = \"tcp\"\n    }\n  }\n}\n")
 			c.push()
 			c.attach(c.claims())
-		}, "I/O tags"},
+		}, "tags of the attested spec"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name != "byte-changed" { // which changes what all have, while the others wait

@@ -81,7 +81,7 @@ job "quote" {
       provider = "consul"
       address  = "${attr.driver.countersign.address}"
       port     = "${attr.driver.countersign.port}"
-      tags     = ["countersign", "release-aaaaaaaaaaaa", "ingress", "io-storage-receipts", "io-storage-rules", "io-network-rates", "commit-012345678901", "artifact-aaaaaaaaaaaa"]
+      tags     = ["countersign", "release-aaaaaaaaaaaa", "ingress", "io-storage-receipts", "io-storage-rules", "io-storage-scratch", "io-storage-shared", "io-network-rates", "commit-012345678901", "artifact-aaaaaaaaaaaa"]
 
       connect {
         native = true
@@ -94,7 +94,7 @@ job "quote" {
         repository       = "https://git.example/teams/quote.git"
         spec_digest      = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
         release          = "aaaaaaaaaaaa"
-        io_storage       = "receipts,rules"
+        io_storage       = "receipts,rules,scratch,shared"
         io_network       = "rates"
         allocation       = "${NOMAD_ALLOC_ID}"
       }
@@ -107,11 +107,74 @@ job "quote" {
       }
     }
 
+    volume "receipts" {
+      type      = "host"
+      source    = "shop"
+      read_only = false
+    }
+
+    volume "shared" {
+      type            = "csi"
+      source          = "shared"
+      read_only       = false
+      access_mode     = "multi-node-multi-writer"
+      attachment_mode = "file-system"
+    }
+
     task "quote" {
       driver = "countersign"
 
+      volume_mount {
+        volume      = "receipts"
+        destination = "/receipts"
+        read_only   = false
+      }
+
+      volume_mount {
+        volume      = "shared"
+        destination = "/shared"
+        read_only   = false
+      }
+
       config {
         artifact = "registry.example:5000/functions/quote@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+        # The I/O tags of the attested spec, bound as the environment says. The host refuses others.
+        storage {
+          tag       = "receipts"
+          path      = "/receipts"
+          access    = "read-write"
+          max_bytes = 1048576
+          max_files = 100
+          source    = "volume"
+        }
+        storage {
+          tag       = "rules"
+          path      = "/rules"
+          access    = "read-only"
+          max_files = 10000
+          source    = "path"
+          dir       = "/srv/rules"
+        }
+        storage {
+          tag       = "scratch"
+          path      = "/tmp"
+          access    = "read-write"
+          max_files = 10000
+          source    = "allocation"
+        }
+        storage {
+          tag       = "shared"
+          path      = "/shared"
+          access    = "read-write"
+          max_files = 10000
+          source    = "volume"
+        }
+        network {
+          tag      = "rates"
+          protocol = "tcp"
+          address  = "rates.example:443"
+        }
       }
 
       # With this token the allocation logs in to Vault, which certifies its call key for this function and no other.

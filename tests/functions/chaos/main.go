@@ -31,6 +31,14 @@ func init() { sdk.Handle(chaos, handle) }
 func main() { sdk.Main() }
 
 func handle(ctx context.Context, req Request) (Reply, error) {
+	if words := strings.Fields(req.Do); len(words) == 3 && words[0] == "store" {
+		return Reply{}, os.WriteFile(words[1], []byte(words[2]), 0o600)
+	} else if len(words) == 2 && words[0] == "load" {
+		b, err := os.ReadFile(words[1])
+		return Reply{Echo: string(b)}, err
+	} else if len(words) == 2 && words[0] == "fill" {
+		return Reply{}, os.WriteFile(words[1], make([]byte, 256<<10), 0o600)
+	}
 	switch req.Do {
 	case "panic":
 		panic("asked to panic")
