@@ -2,6 +2,9 @@ package countersign
 
 import "strings"
 
+// ReleaseKey is the name of the key in Vault that signs release records. No function is called so.
+const ReleaseKey = "countersign-release"
+
 // shortDigits is how many hexadecimal digits of a digest or commit people are shown.
 const shortDigits = 12
 

@@ -105,3 +105,23 @@ func classify(op string, err error) error {
 	}
 	return fmt.Errorf("%s: %w", op, err)
 }
+
+// RecordError says that something has the right digest and is not a release record: a foreign or a hostile one.
+type RecordError struct {
+	What   string // which artifact
+	Reason string
+}
+
+// Error implements error.
+func (e *RecordError) Error() string {
+	return fmt.Sprintf("%s is not a release record: %s", e.What, e.Reason)
+}
+
+// Unverified marks the error as a verification failure.
+func (e *RecordError) Unverified() bool { return true }
+
+// isNameUnknown tells whether a registry answered that it has no such repository.
+func isNameUnknown(err error) bool {
+	var answer *errcode.ErrorResponse
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
+}

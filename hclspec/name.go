@@ -23,6 +23,10 @@ var (
 
 // checkName reports a name that is none, with the nearest that is one.
 func (r *reader) checkName(what, name string, at hcl.Range) bool {
+	if name == countersign.ReleaseKey {
+		r.errorAt(at, "Invalid name", "%s is the name of the key that signs releases: choose another.", name)
+		return false
+	}
 	if countersign.ValidName(name) {
 		return true
 	}

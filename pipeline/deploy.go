@@ -18,6 +18,7 @@ import (
 	"countersign/pipeline/progress"
 	"countersign/pipeline/publish"
 	"countersign/pipeline/registry"
+	"countersign/pipeline/releases"
 	"countersign/pipeline/routes"
 	"countersign/pipeline/vault"
 	"countersign/release"
@@ -69,6 +70,7 @@ type deploy struct {
 	deployer    attest.Deployer // zero until it is asked for
 	engine      *apply.Engine
 	rollout     *apply.Rollout // nil until it was to be checked
+	recorder    *recorder      // nil if only a plan is wanted
 }
 
 // all runs the steps in their order.
@@ -88,6 +90,11 @@ func (d *deploy) all(ctx context.Context) error {
 
 // locked are the steps that no other deploy may disturb.
 func (d *deploy) locked(ctx context.Context) (err error) {
+	if d.recorder != nil {
+		if err := d.recorder.settle(ctx); err != nil {
+			return err
+		}
+	}
 	if err := d.leave(d.publication.Describe(ctx)); err != nil {
 		return err
 	}
@@ -115,7 +122,10 @@ func (d *deploy) locked(ctx context.Context) (err error) {
 	if err := d.publication.Publish(ctx); err != nil {
 		return err
 	}
-	return d.rollout.Run(ctx, d.publication.Record())
+	if err := d.rollout.Run(ctx, d.publication.Record()); err != nil || d.recorder == nil {
+		return err
+	}
+	return d.recorder.record(ctx, release.Record{Action: release.ActionDeploy}, d.publication.Record().Functions)
 }
 
 // load reads everything that the user wrote and the build made, and makes the clients of the environment's servers.
@@ -156,6 +166,14 @@ func (d *deploy) load(ctx context.Context) (progress.Outcome, error) {
 	}
 	d.publication.UseKeys(keys, func(function string) attest.Signer { return keys.Signer(function) })
 	d.engine = d.newEngine(cluster, keys)
+	if !d.PlanOnly {
+		ledger, err := releases.Open(env, d.consul, keys)
+		if err != nil {
+			return progress.Outcome{}, err
+		}
+		d.recorder = &recorder{environment: env, ledger: ledger, keys: keys, cluster: cluster, routes: d.consul, steps: d.steps,
+			deployer: d.deployer}
+	}
 	noun := "functions"
 	if len(sources) == 1 {
 		noun = "function"
@@ -208,6 +226,9 @@ func (d *deploy) result(took time.Duration) *Result {
 	}
 	slices.SortFunc(r.Left, func(a, b LeftResult) int { return strings.Compare(a.Function, b.Function) })
 	r.Unpinned = d.unpinned()
+	if d.recorder != nil && d.recorder.made != nil {
+		r.Release = d.recorder.made.Number
+	}
 	if d.engine != nil {
 		r.Routing = d.engine.Routing()
 	}

@@ -72,6 +72,7 @@ type remove struct {
 	result  RemoveResult
 	cluster *nomad.Cluster
 	consul  *consul.Client
+	records *recorder
 }
 
 func (r *remove) all(ctx context.Context) error {
@@ -84,7 +85,9 @@ func (r *remove) all(ctx context.Context) error {
 		if r.cluster, err = nomad.New(env.Nomad); err != nil {
 			return progress.Outcome{}, err
 		}
-		r.consul, err = consul.New(env.Consul)
+		if r.consul, err = consul.New(env.Consul); err == nil {
+			r.records, err = newRecorder(ctx, &apply.Engine{Options: apply.Options{Environment: env}, Cluster: r.cluster, Routes: r.consul, Steps: r.steps}, r.consul)
+		}
 		return progress.Did("environment " + env.Name), err
 	})
 	if err != nil {
@@ -94,6 +97,9 @@ func (r *remove) all(ctx context.Context) error {
 }
 
 func (r *remove) locked(ctx context.Context) error {
+	if err := r.records.settle(ctx); err != nil {
+		return err
+	}
 	err := r.steps.Step(r.Function, progress.StepCheck, func(func(string)) (progress.Outcome, error) { return r.check(ctx) })
 	if err != nil {
 		return err
@@ -109,7 +115,11 @@ func (r *remove) locked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.steps.Step(r.Function, progress.StepClean, func(func(string)) (progress.Outcome, error) { return r.clean(ctx) })
+	err = r.steps.Step(r.Function, progress.StepClean, func(func(string)) (progress.Outcome, error) { return r.clean(ctx) })
+	if err != nil {
+		return err
+	}
+	return r.records.record(ctx, release.Record{Action: release.ActionRemove})
 }
 
 // check refuses what would break callers, and names that there are not.

@@ -16,6 +16,7 @@ type Result struct {
 	Environment string            `json:"environment"`
 	PlanOnly    bool              `json:"plan_only"`
 	Deployer    string            `json:"deployer,omitempty"` // name of the Vault entity or token that deploys
+	Release     int               `json:"release,omitempty"`  // number of the record that was made; 0: none, since nothing changed
 	Functions   []FunctionResult  `json:"functions"`
 	Left        []LeftResult      `json:"left_behind,omitempty"`
 	Unpinned    []string          `json:"unpinned,omitempty"` // functions that run and that repos.bzl does not name any more
@@ -52,7 +53,7 @@ type FunctionResult struct {
 
 // Changed tells whether anything was different from what was there.
 func (r *Result) Changed() bool {
-	return len(r.Routing) > 0 || slices.ContainsFunc(r.Functions, func(f FunctionResult) bool {
+	return r.Release > 0 || len(r.Routing) > 0 || slices.ContainsFunc(r.Functions, func(f FunctionResult) bool {
 		return f.Signed || f.Published || f.Action != nomad.ActionNone
 	})
 }

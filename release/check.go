@@ -1,6 +1,7 @@
 package release
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -18,6 +20,10 @@ import (
 const (
 	// maxText bounds every string of a record, in bytes.
 	maxText = 2048
+	// maxKey bounds a public key, in bytes of its DER.
+	maxKey = 1024
+	// MaxNumber bounds the number of a release.
+	MaxNumber = 1_000_000_000
 	// keyScheme begins the ID of a key in Vault (docs/attestation-format.md).
 	keyScheme = "hashivault://"
 )
@@ -34,12 +40,55 @@ func (r *Record) check() error {
 	if !countersign.ValidName(r.Environment) {
 		errs = append(errs, fmt.Errorf("the environment's name %.80q is not %s", r.Environment, countersign.NameForm))
 	}
-	if len(r.Functions) == 0 {
-		errs = append(errs, errors.New("it lists no function"))
-	}
+	errs = append(errs, r.checkKept(), r.checkKeys())
 	for _, name := range r.Names() {
 		if err := r.Functions[name].check(name); err != nil {
 			errs = append(errs, fmt.Errorf("function %.80q: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkKept tells what is wrong with what only a record that is kept has.
+func (r *Record) checkKept() error {
+	var errs []error
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	require(r.Number >= 1 && r.Number <= MaxNumber, "the number %d is not 1 to %d", r.Number, MaxNumber)
+	require(r.Number == 1 && r.Parent == "" || r.Number > 1 && countersign.ValidDigest(r.Parent),
+		"the parent %.80q of record %d is not the digest of a record, or the first has one", r.Parent, r.Number)
+	require(r.Created.Equal(r.Created.Truncate(time.Second)) && r.Created.Location() == time.UTC && r.Created.Year() >= 2020 &&
+		r.Created.Year() <= 9999, "the time %s is not in UTC, in whole seconds, or no time of a release", r.Created)
+	require(slices.Contains(actions, r.Action), "%.80q is not what makes a release", r.Action)
+	back := r.Action == ActionRollback
+	require(r.Restores >= 0 && r.Restores < r.Number && (r.Restores == 0 || back || r.Action == ActionRollforward) &&
+		(r.Restores != 0 || r.Action != ActionRollforward), "a release made by a %s can't restore release %d", r.Action, r.Restores)
+	require(back && r.TakesBack > 0 && r.TakesBack == r.Number-1 || !back && r.TakesBack == 0,
+		"record %d, made by a %s, can't take back release %d", r.Number, r.Action, r.TakesBack)
+	for _, text := range []string{r.Deployer.Entity, r.Deployer.EntityID, r.Deployer.DisplayName} {
+		require(text == "" || isText(text), "the name %.80q of who deployed is too long or unprintable", text)
+	}
+	require(r.Deployer.Name() != "", "it does not say who deployed")
+	return errors.Join(errs...)
+}
+
+// checkKeys tells whether the archive has the public half of each key version that a function names, and no other.
+func (r *Record) checkKeys() error {
+	var errs []error
+	used := map[string]bool{}
+	for _, name := range r.Names() {
+		key := r.Functions[name].Key
+		used[key] = true
+		if _, ok := r.Keys[key]; !ok {
+			errs = append(errs, fmt.Errorf("the public key of %.80q is missing", key))
+		}
+	}
+	for id, key := range r.Keys {
+		if der, err := base64.StdEncoding.Strict().DecodeString(key); !used[id] || err != nil || len(der) == 0 || len(der) > maxKey {
+			errs = append(errs, fmt.Errorf("the key %.80q is not one of a function, or its public half is not base64", id))
 		}
 	}
 	return errors.Join(errs...)

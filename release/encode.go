@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"countersign"
 )
@@ -19,9 +20,23 @@ const MaxSize = 4 << 20
 
 // encoded is a record as JSON, with the members in the order of their names (RFC 8785 section 3.2.3).
 type encoded struct {
+	Action      Action                     `json:"action"`
+	Created     string                     `json:"created"`
+	Deployer    encodedDeployer            `json:"deployer"`
 	Environment string                     `json:"environment"`
 	Format      string                     `json:"format"`
 	Functions   map[string]encodedFunction `json:"functions"`
+	Keys        map[string]string          `json:"keys"`
+	Number      int                        `json:"number"`
+	Parent      string                     `json:"parent"`
+	Restores    int                        `json:"restores"`
+	TakesBack   int                        `json:"takes_back"`
+}
+
+type encodedDeployer struct {
+	DisplayName string `json:"display_name"`
+	Entity      string `json:"entity"`
+	EntityID    string `json:"entity_id"`
 }
 
 type encodedFunction struct {
@@ -42,7 +57,15 @@ func (r *Record) Encode() ([]byte, error) {
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("encode the release record: %w", err)
 	}
-	e := encoded{Environment: r.Environment, Format: Format, Functions: map[string]encodedFunction{}}
+	e := encoded{
+		Action: r.Action, Created: r.Created.Format(time.RFC3339), Environment: r.Environment, Format: Format,
+		Deployer:  encodedDeployer{r.Deployer.DisplayName, r.Deployer.Entity, r.Deployer.EntityID},
+		Functions: map[string]encodedFunction{}, Keys: r.Keys, Number: r.Number, Parent: r.Parent, Restores: r.Restores,
+		TakesBack: r.TakesBack,
+	}
+	if e.Keys == nil {
+		e.Keys = map[string]string{}
+	}
 	for name, f := range r.Functions {
 		ef := encodedFunction{
 			Artifact: f.Artifact, ArtifactDigest: f.ArtifactDigest, Callees: f.Callees, Calls: f.Calls, Commit: f.Commit,
@@ -85,7 +108,15 @@ func Decode(src []byte) (*Record, error) {
 		return nil, fmt.Errorf("decode a release record: its format is %.80q, not %q: use a version of countersign that "+
 			"knows it", e.Format, Format)
 	}
-	r := &Record{Environment: e.Environment, Functions: map[string]Function{}}
+	created, err := time.Parse(time.RFC3339, e.Created)
+	if err != nil {
+		return nil, fmt.Errorf("decode a release record: the time %.80q is not one of RFC 3339", e.Created)
+	}
+	r := &Record{
+		Environment: e.Environment, Functions: map[string]Function{}, Number: e.Number, Parent: e.Parent, Created: created,
+		Deployer: Deployer{e.Deployer.Entity, e.Deployer.EntityID, e.Deployer.DisplayName}, Action: e.Action,
+		Restores: e.Restores, TakesBack: e.TakesBack, Keys: e.Keys,
+	}
 	for name, f := range e.Functions {
 		r.Functions[name] = Function{
 			Artifact: f.Artifact, ArtifactDigest: f.ArtifactDigest, SpecDigest: f.SpecDigest, InterfaceDigest: f.InterfaceDigest,
@@ -97,7 +128,7 @@ func Decode(src []byte) (*Record, error) {
 		return nil, fmt.Errorf("decode: %w", err)
 	}
 	if !bytes.Equal(canonical, src) {
-		return nil, errors.New("decode a release record: it is not in canonical form (docs/release-format.md): a member is " +
+		return nil, errors.New("decode a release record: it is not in canonical form (docs/releases.md): a member is " +
 			"missing, twice or out of order, or there is white space")
 	}
 	return r, nil

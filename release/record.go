@@ -3,14 +3,56 @@ package release
 import (
 	"maps"
 	"slices"
+	"strconv"
+	"time"
 
 	"countersign"
 )
 
-// Record says what of an environment runs, or is to run: for each function an artifact that is signed and published.
+// Record says what of an environment runs, or is to run: for each function an artifact that is signed and published. One
+// that is kept has a number, and names the one before: see docs/releases.md.
 type Record struct {
 	Environment string              // name of the environment
-	Functions   map[string]Function // by name; at least one in a record that is encoded
+	Functions   map[string]Function // by name
+
+	Number    int               // 1 for the first of an environment; 0: it is not kept, but about to be run
+	Parent    string            // digest of the record numbered before; "" for the first
+	Created   time.Time         // in UTC, whole seconds
+	Deployer  Deployer          // who moved it, as Vault names him
+	Action    Action            // what made it
+	Restores  int               // number of the release that a rollback or rollforward as a whole brings back, or 0
+	TakesBack int               // number of the release that a rollback takes back, which is the one before; or 0
+	Keys      map[string]string // archive: ID of each key version that the functions name -> public key, see KeyText
+}
+
+// Action is what made a release.
+type Action string
+
+// What can make a release.
+const (
+	ActionDeploy      Action = "deploy"
+	ActionPromote     Action = "promote"
+	ActionAbort       Action = "abort"
+	ActionRemove      Action = "remove"
+	ActionRollback    Action = "rollback"
+	ActionRollforward Action = "rollforward"
+)
+
+var actions = []Action{ActionDeploy, ActionPromote, ActionAbort, ActionRemove, ActionRollback, ActionRollforward}
+
+// Deployer is the person or program with whose Vault token a release was recorded, as attestations name him.
+type Deployer struct {
+	Entity      string // name of the entity, "" if the token belongs to none
+	EntityID    string
+	DisplayName string // of the token: login method and name
+}
+
+// Name is the shortest that tells people who it is.
+func (d Deployer) Name() string {
+	if d.Entity != "" {
+		return d.Entity
+	}
+	return d.DisplayName
 }
 
 // Function is one function of a record. What a server tells of a function that runs has no Artifact and no Key.
@@ -34,3 +76,18 @@ func (f Function) ID() string { return countersign.ReleaseID(f.ArtifactDigest) }
 
 // Names returns the names of the functions, sorted.
 func (r *Record) Names() []string { return slices.Sorted(maps.Keys(r.Functions)) }
+
+// tagPrefix begins the tags of records in a registry.
+const tagPrefix = "release-"
+
+// Tag returns the tag of a record in a registry.
+func Tag(number int) string { return tagPrefix + strconv.Itoa(number) }
+
+// ParseTag returns the number of the record that a tag is for, and whether it is one of a record at all.
+func ParseTag(tag string) (number int, ok bool) {
+	if len(tag) <= len(tagPrefix) || tag[:len(tagPrefix)] != tagPrefix {
+		return 0, false
+	}
+	number, err := strconv.Atoi(tag[len(tagPrefix):])
+	return number, err == nil && number >= 1 && number <= MaxNumber && Tag(number) == tag
+}

@@ -148,7 +148,15 @@ func conclusion(r *pipeline.Result) string {
 		return fmt.Sprintf("Nothing to do: all %d functions run as built (%s).", len(r.Functions), took)
 	}
 	return fmt.Sprintf("Deployed to %s: %d changed, %d unchanged, %d signed; all healthy (%s).", r.Environment, changes,
-		counts[nomad.ActionNone], signed, took) + canaries(r)
+		counts[nomad.ActionNone], signed, took) + numbered(r.Release) + canaries(r)
+}
+
+// numbered tells the number of the release that was recorded.
+func numbered(release int) string {
+	if release == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" This is release %d.", release)
 }
 
 // canaries tells which functions run in two releases, and how that ends.

@@ -31,6 +31,12 @@ const (
 	StepNarrow   Step = "narrow"   // take permissions away that no spec asks for any more
 )
 
+// The steps of what is recorded of it, before anything is changed and after everything was.
+const (
+	StepSettle Step = "settle" // finish what an interrupted command left of the release records
+	StepRecord Step = "record" // sign and keep a record of what runs
+)
+
 // The steps of ending a canary, apart from StepLoad, StepLock, StepShift, StepWait and StepNarrow.
 const (
 	StepPromote Step = "promote" // have Nomad replace the release before

@@ -72,6 +72,7 @@ func (c Claims) check() error {
 		}
 	}
 	require(countersign.ValidName(c.Function), "%.80q is not a function name", c.Function)
+	require(c.Function != countersign.ReleaseKey, "the key %s signs releases, not functions", countersign.ReleaseKey)
 	require(countersign.ValidCommit(c.Commit), "%.80q is not a full git commit", c.Commit)
 	require(c.Ref == "" || countersign.ValidRef(c.Ref), "%.80q is not the name of a branch or tag", c.Ref)
 	require(isText(c.Target), "the build target is missing or unprintable")
