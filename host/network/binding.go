@@ -65,7 +65,8 @@ func (b *Binding) check() error {
 			return fmt.Errorf("its address: %w", err)
 		}
 	}
-	if b.Unix != "" && !filepath.IsAbs(b.Unix) { // one that begins with @ or a zero byte would be abstract
+	// One that begins with @ or a zero byte would be abstract.
+	if b.Unix != "" && !filepath.IsAbs(b.Unix) {
 		return fmt.Errorf("the Unix socket %q is not an absolute path", b.Unix)
 	}
 	return nil
