@@ -24,8 +24,8 @@ func (l *Ledger) Head(ctx context.Context) (*Entry, error) {
 }
 
 // find looks for the latest record where Consul points to, and in the registry. What either of the two has and the other
-// lacks is what an interrupted deploy left, or a Consul that was restored or lost. The signature of the latest is verified;
-// those before it are vouched for by the digests.
+// lacks is what an interrupted deploy left, or a Consul that was restored or lost. The signature of the latest is verified
+// before it is followed to those before it, which it vouches for by the digests.
 func (l *Ledger) find(ctx context.Context) (f found, err error) {
 	head, index, err := l.Pointer.ReadHead(ctx, l.Environment)
 	if err != nil {
@@ -50,6 +50,7 @@ func (l *Ledger) find(ctx context.Context) (f found, err error) {
 			return f, err
 		}
 		f.pointed, f.tagged = false, true
+		return f, nil
 	}
 	return f, l.verify(ctx, f.entry)
 }
@@ -101,11 +102,14 @@ func (l *Ledger) pointed(ctx context.Context, head Head, last int) (e *Entry, ta
 	return e, true, nil
 }
 
-// climb verifies the chain from below, which may be nil, up to last, and returns that.
+// climb verifies the signature of last and the chain from below, which may be nil, up to last, and returns that.
 func (l *Ledger) climb(ctx context.Context, below *Entry, last int) (*Entry, error) {
 	e, err := l.tagged(ctx, last)
 	if err != nil {
 		return nil, l.missing(err, last, last)
+	}
+	if err := l.verify(ctx, e); err != nil { // first: whoever may write the registry could make the way down as long as he likes
+		return nil, err
 	}
 	least := 1
 	if below != nil {

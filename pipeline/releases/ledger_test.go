@@ -185,10 +185,16 @@ func TestRefused(t *testing.T) {
 			s.kv.head = &Head{9, s.kv.head.Record, s.kv.head.Manifest}
 		}, "number 3"},
 		"another parent": {func(t *testing.T, s *shelf) {
-			forge(func(r *release.Record) { r.Parent = "sha256:" + strings.Repeat("0", 64) }, nil)(t, s)
+			own := func(*testing.T) *vaulttest.Keys { return s.keys }
+			forge(func(r *release.Record) { r.Parent = "sha256:" + strings.Repeat("0", 64) }, own)(t, s)
 			s.kv.head = nil
 		},
 			"not the one before"},
+		"unsigned, in the registry alone": {func(t *testing.T, s *shelf) {
+			head := s.kv.head
+			forge(func(r *release.Record) { r.Parent = "sha256:" + strings.Repeat("0", 64) }, nil)(t, s)
+			s.kv.head = head
+		}, "no signature"}, // and not "not the one before": it is not followed
 		"a gap": {func(t *testing.T, s *shelf) {
 			move(1, 2)(t, s)
 			s.kv.head = nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"countersign"
 	"countersign/artifact"
 	"countersign/vaultsign/attest"
 )
@@ -122,5 +123,46 @@ func TestCosignFindsTheAttestationInTheRegistry(t *testing.T) {
 		if output, err := verify(version); err != nil {
 			t.Errorf("after signing again, version %d: %v\n%s", version, err, output)
 		}
+	}
+}
+
+// TestCosignVerifiesARelease runs what docs/releases.md, section 3, tells its readers to run.
+func TestCosignVerifiesARelease(t *testing.T) {
+	client := newTransit(t)
+	if _, err := client.EnsureKey(within(t), countersign.ReleaseKey); err != nil {
+		t.Fatal(err)
+	}
+	push := func(record string) string {
+		ref, store := repository(t, "releases.dev")
+		manifest, err := artifact.PushRecord(within(t), store, []byte(record))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if record == "unsigned" {
+			return ref.WithDigest(manifest).String()
+		}
+		bundle, err := attest.SignRelease(within(t), client.Signer(countersign.ReleaseKey), attest.Release{
+			Environment: "dev", Number: 1, RecordDigest: digestOf([]byte(record)), ManifestDigest: manifest})
+		if err == nil {
+			err = artifact.AttachBundle(within(t), store, ref.WithDigest(manifest), bundle, attest.ReleaseType)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ref.WithDigest(manifest).String()
+	}
+	verify := func(kind, ref string) (string, error) {
+		return cosign(t, "verify-attestation", "--key", "hashivault://"+countersign.ReleaseKey, "--type", kind,
+			"--insecure-ignore-tlog", "--allow-http-registry", ref)
+	}
+	signed := push(newFunction(t)) // cosign and the registry do not mind what a record says
+	if output, err := verify(attest.ReleaseType, signed); err != nil {
+		t.Errorf("cosign refuses it: %v\n%s", err, output)
+	}
+	if output, err := verify("slsaprovenance1", signed); err == nil {
+		t.Errorf("cosign accepts it as a function's attestation:\n%s", output)
+	}
+	if output, err := verify(attest.ReleaseType, push("unsigned")); err == nil {
+		t.Errorf("cosign accepts a record that nobody signed:\n%s", output)
 	}
 }
