@@ -121,9 +121,9 @@ func TestDecodeRefuses(t *testing.T) {
 		"separator":          {`//.repos/tax`, "\u2028", "unprintable"},
 		"not UTF-8":          {`//.repos/tax`, "\xff", "canonical"},
 		"commit":             {strings.Repeat("0123456789", 4), "main", "commit"},
-		"key of another":     {`transit/tax:v12`, `transit/quote:v12`, "key"},
-		"version":            {`:v12`, `:v012`, "key"},
-		"no key":             {`hashivault://teams/shop/transit/tax:v12`, ``, "key"},
+		"key of another":     {`transit/tax:v12`, `transit/quote:v12`, "<mount>/tax:v"},
+		"version":            {`:v12`, `:v012`, "<mount>/tax:v"},
+		"no key":             {`hashivault://teams/shop/transit/tax:v12`, ``, "<mount>/tax:v"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			src := strings.Replace(good, tc.old, tc.new, 1)

@@ -1,0 +1,17 @@
+"""The teams' repositories, and "quote": {"commit": "…"} in words."""
+
+load("//bazel:pins.bzl", "declare_pinned")
+
+# Above.
+FUNCTIONS = {
+    # The end.
+}
+
+SDK = {
+    "commit": "3333333333333333333333333333333333333333",
+    "remote": "//.repos/sdk",
+}
+
+def function_repositories():
+    """Declares a repository for each entry of FUNCTIONS."""
+    declare_pinned(FUNCTIONS)
