@@ -90,6 +90,9 @@ func check(c control.HostConfig) error {
 		if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir || dir == "/" {
 			wrong("storage.allow %q is not an absolute path of a directory below the root, in its shortest form", dir)
 		}
+		if within(dir, c.DataDir) || within(c.DataDir, dir) {
+			wrong("storage.allow %q and data_dir %q are one in the other: functions would reach what the host keeps", dir, c.DataDir)
+		}
 	}
 	if err := (artifact.Registries{Allow: c.Registry.Allow}).Check(); err != nil {
 		wrong("registry.allow: %w", err)
@@ -139,4 +142,10 @@ func checkIngress(c control.Ingress) (problems []error) {
 func isURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && u.Host != "" && u.User == nil && (u.Scheme == "https" || u.Scheme == "http")
+}
+
+// within tells whether a path is dir or below.
+func within(dir, path string) bool {
+	below, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(below)
 }

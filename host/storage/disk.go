@@ -141,7 +141,7 @@ func (k *disk) countAll() error {
 				return nil
 			}
 		}
-		k.bytes += st.Size
+		k.bytes += min(st.Size, math.MaxInt64-k.bytes) // sparse files can be of any size
 		return nil
 	})
 }
@@ -161,7 +161,7 @@ func (k *disk) takeBytes(want, bound int64) int64 {
 func (k *disk) giveBytes(n int64) {
 	k.count.Lock()
 	defer k.count.Unlock()
-	k.bytes -= n
+	k.bytes = max(k.bytes-n, 0) // what goes may have come past this count, from outside or by another tag on a directory below
 }
 
 // takeFile books one more name.
@@ -178,7 +178,7 @@ func (k *disk) takeFile(bound int64) bool {
 func (k *disk) giveFile() {
 	k.count.Lock()
 	defer k.count.Unlock()
-	k.files--
+	k.files = max(k.files-1, 0)
 }
 
 // opened returns the inode of a file that was just opened. names is held.
