@@ -73,7 +73,7 @@ func (r *recorder) record(ctx context.Context, record release.Record, known ...m
 		var left []string
 		var err error
 		if record.Functions, left, err = r.serving(ctx, known); err != nil {
-			return progress.Outcome{}, fmt.Errorf("what was deployed runs, and is not recorded: %w", err)
+			return progress.Outcome{}, fmt.Errorf("what was asked for is done, and is not recorded: %w", err)
 		}
 		remark := ""
 		if left != nil {
@@ -87,7 +87,7 @@ func (r *recorder) record(ctx context.Context, record release.Record, known ...m
 			r.made, err = r.ledger.Append(ctx, r.head, &record)
 		}
 		if err != nil {
-			return progress.Outcome{}, fmt.Errorf("what was deployed runs, and is not recorded; the same command records it: %w", err)
+			return progress.Outcome{}, fmt.Errorf("what was asked for is done, and is not recorded; the next deploy records it: %w", err)
 		}
 		return progress.Did(fmt.Sprintf("release %d%s", r.made.Number, remark)), nil
 	})
