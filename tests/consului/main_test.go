@@ -198,7 +198,12 @@ func interrupted(t *testing.T, url string) {
 	if left, err := os.ReadDir(scratch); err != nil || len(left) > 0 {
 		t.Errorf("left behind in the temporary directory: %v, %v", left, err)
 	}
-	if left := running(t, scratch); len(left) > 0 {
+	// The browser's crash handler is nobody's child, and ends by itself once it notices that the browser has.
+	left := running(t, scratch)
+	for end := time.Now().Add(20 * time.Second); len(left) > 0 && time.Now().Before(end); left = running(t, scratch) {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if len(left) > 0 {
 		t.Errorf("left running: %q", left)
 	}
 }
