@@ -108,3 +108,10 @@ type Hop struct {
 	Code       Code   `json:"code,omitempty"`
 	Micros     int64  `json:"micros"` // from signing the call to the verified return
 }
+
+// IsUnverified tells whether err says that something was checked and does not verify, as opposed to could not be reached:
+// whether an error in its chain has a method Unverified() bool that returns true.
+func IsUnverified(err error) bool {
+	var u interface{ Unverified() bool }
+	return errors.As(err, &u) && u.Unverified()
+}

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"countersign"
 	"countersign/artifact"
 	"countersign/hclspec"
 	"countersign/host/allocdir"
@@ -185,13 +186,12 @@ func (s *start) event(format string, args ...any) {
 // failure tells the driver whether trying again can help.
 func (s *start) failure(err error) *control.Failure {
 	f := &control.Failure{Kind: control.Internal, Message: err.Error(), Events: s.events}
-	var unverified interface{ Unverified() bool }
 	var unreachable interface{ Unreachable() bool }
 	var unrunnable runtime.Unrunnable
 	var invalid *invalidError
 	var tampered *allocdir.Error
 	switch {
-	case errors.As(err, &unverified) && unverified.Unverified():
+	case countersign.IsUnverified(err):
 		f.Kind = control.Refused
 	case errors.As(err, &unreachable) && unreachable.Unreachable():
 		f.Kind = control.Unreachable

@@ -3,6 +3,7 @@ package pins
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -36,12 +37,7 @@ func (e Entry) Names() []string {
 	if e.Functions == nil {
 		return []string{e.Name}
 	}
-	var names []string
-	for name := range e.Functions {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(e.Functions))
 }
 
 // SyntaxError is something in the file that is not as it has to be.

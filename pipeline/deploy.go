@@ -18,7 +18,6 @@ import (
 	"countersign/pipeline/progress"
 	"countersign/pipeline/publish"
 	"countersign/pipeline/registry"
-	"countersign/pipeline/releases"
 	"countersign/pipeline/routes"
 	"countersign/pipeline/vault"
 	"countersign/release"
@@ -167,12 +166,9 @@ func (d *deploy) load(ctx context.Context) (progress.Outcome, error) {
 	d.publication.UseKeys(keys, func(function string) attest.Signer { return keys.Signer(function) })
 	d.engine = d.newEngine(cluster, keys)
 	if !d.PlanOnly {
-		ledger, err := releases.Open(env, d.consul, keys)
-		if err != nil {
+		if d.recorder, err = newRecorder(d.engine, d.consul, keys, d.deployer); err != nil {
 			return progress.Outcome{}, err
 		}
-		d.recorder = &recorder{environment: env, ledger: ledger, keys: keys, cluster: cluster, routes: d.consul, steps: d.steps,
-			deployer: d.deployer}
 	}
 	noun := "functions"
 	if len(sources) == 1 {

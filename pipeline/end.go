@@ -63,7 +63,7 @@ func endCanaries(ctx context.Context, o CanaryOptions, action release.Action,
 			r.Environment = e.Environment.Name
 		}
 		if err == nil {
-			records, err = newRecorder(ctx, e, lock)
+			records, err = identified(ctx, e, lock)
 		}
 		return progress.Did("environment " + r.Environment), err
 	})

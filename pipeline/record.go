@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"countersign"
 	"countersign/artifact"
 	"countersign/hclspec"
 	"countersign/pipeline/apply"
@@ -35,18 +36,24 @@ type recorder struct {
 	made *releases.Entry // by this command; nil if what runs is what was recorded before
 }
 
-// newRecorder returns the recorder of a command that moves functions by an engine, with the token of who runs it.
-func newRecorder(ctx context.Context, e *apply.Engine, pointer releases.Pointer) (*recorder, error) {
+// newRecorder returns the recorder of a command that moves functions by an engine.
+func newRecorder(e *apply.Engine, pointer releases.Pointer, keys *transit.Client, deployer attest.Deployer) (*recorder, error) {
+	ledger, err := releases.Open(e.Environment, pointer, keys)
+	return &recorder{environment: e.Environment, ledger: ledger, keys: keys, cluster: e.Cluster, routes: e.Routes, steps: e.Steps,
+		deployer: deployer}, err
+}
+
+// identified is newRecorder with the keys and the name of who runs the command, by the token in use.
+func identified(ctx context.Context, e *apply.Engine, pointer releases.Pointer) (*recorder, error) {
 	keys, err := vault.Keys(e.Environment.Vault)
 	if err != nil {
 		return nil, err
 	}
-	r := &recorder{environment: e.Environment, keys: keys, cluster: e.Cluster, routes: e.Routes, steps: e.Steps}
-	if r.ledger, err = releases.Open(e.Environment, pointer, keys); err != nil {
+	deployer, err := vault.Caller(ctx, e.Environment.Vault)
+	if err != nil {
 		return nil, err
 	}
-	r.deployer, err = vault.Caller(ctx, e.Environment.Vault)
-	return r, err
+	return newRecorder(e, pointer, keys, deployer)
 }
 
 // settle finishes what an interrupted command left of the records, before anything is changed: what can't be recorded in the
@@ -141,17 +148,12 @@ func publishedAs(ctx context.Context, reader *registry.Reader, env *hclspec.Envi
 	if err != nil {
 		return f, err
 	}
-	specs, diagnostics := hclspec.ParseFunctions(documents.Reference.String(), documents.Spec)
-	i := slices.IndexFunc(specs, func(spec *hclspec.Function) bool { return spec.Name == name })
-	if diagnostics.HasErrors() || i < 0 {
-		return f, &apply.RecordError{Function: name, What: "its spec is about other functions, or is none"}
-	}
-	iface, err := artifact.ParseInterface(name, documents.Interface, specs[i].Calls)
+	spec, iface, err := apply.Parse(name, documents)
 	if err != nil {
 		return f, &apply.RecordError{Function: name, What: err.Error()}
 	}
 	f.SpecDigest, f.InterfaceDigest, f.Calls = documents.SpecDigest(), iface.Digest, iface.Calls
-	f.Callees = slices.Sorted(slices.Values(specs[i].Calls))
+	f.Callees = slices.Sorted(slices.Values(spec.Calls))
 	f.Repository, f.Commit, f.Key = attestation.Repository, attestation.Commit, attestation.Key.String()
 	return f, nil
 }
@@ -180,6 +182,5 @@ func (r *recorder) archive(ctx context.Context, functions map[string]release.Fun
 }
 
 func isRefused(err error) bool {
-	var u interface{ Unverified() bool }
-	return err != nil && (errors.As(err, &u) && u.Unverified() || errors.Is(err, artifact.ErrNotFound))
+	return countersign.IsUnverified(err) || errors.Is(err, artifact.ErrNotFound)
 }

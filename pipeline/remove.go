@@ -86,7 +86,7 @@ func (r *remove) all(ctx context.Context) error {
 			return progress.Outcome{}, err
 		}
 		if r.consul, err = consul.New(env.Consul); err == nil {
-			r.records, err = newRecorder(ctx, &apply.Engine{Options: apply.Options{Environment: env}, Cluster: r.cluster, Routes: r.consul, Steps: r.steps}, r.consul)
+			r.records, err = identified(ctx, &apply.Engine{Options: apply.Options{Environment: env}, Cluster: r.cluster, Routes: r.consul, Steps: r.steps}, r.consul)
 		}
 		return progress.Did("environment " + env.Name), err
 	})

@@ -77,17 +77,17 @@ func (f Function) ID() string { return countersign.ReleaseID(f.ArtifactDigest) }
 // Names returns the names of the functions, sorted.
 func (r *Record) Names() []string { return slices.Sorted(maps.Keys(r.Functions)) }
 
-// tagPrefix begins the tags of records in a registry.
-const tagPrefix = "release-"
+// TagPrefix begins the tags of records in a registry.
+const TagPrefix = "release-"
 
 // Tag returns the tag of a record in a registry.
-func Tag(number int) string { return tagPrefix + strconv.Itoa(number) }
+func Tag(number int) string { return TagPrefix + strconv.Itoa(number) }
 
 // ParseTag returns the number of the record that a tag is for, and whether it is one of a record at all.
 func ParseTag(tag string) (number int, ok bool) {
-	if len(tag) <= len(tagPrefix) || tag[:len(tagPrefix)] != tagPrefix {
+	if len(tag) <= len(TagPrefix) || tag[:len(TagPrefix)] != TagPrefix {
 		return 0, false
 	}
-	number, err := strconv.Atoi(tag[len(tagPrefix):])
+	number, err := strconv.Atoi(tag[len(TagPrefix):])
 	return number, err == nil && number >= 1 && number <= MaxNumber && Tag(number) == tag
 }

@@ -184,7 +184,7 @@ func (o *callOptions) nodes(ctx context.Context, notes io.Writer, function strin
 	var unanswered *url.Error
 	switch {
 	case err == nil && len(nodes) == 0:
-		return nil, notFound(asking, catalog, function)
+		return nil, misspelt(asking, catalog, function)
 	case err == nil:
 		if err := known.Remember(function, nodes); err != nil {
 			fmt.Fprintln(notes, "countersign call:", err)
@@ -197,13 +197,12 @@ func (o *callOptions) nodes(ctx context.Context, notes io.Writer, function strin
 	return nil, &client.UnreachableError{Function: function, Err: err}
 }
 
-// notFound says why a function has no node: nothing of that name is there, or it has no healthy instance. Calls that succeed
-// never ask this, and no call fails otherwise if it can't be told.
-func notFound(ctx context.Context, catalog *discovery.Catalog, function string) error {
+// misspelt is the error of a function that has no node because there is none of that name. If it can't be told, there is none:
+// the client says that no instance is healthy.
+func misspelt(ctx context.Context, catalog *discovery.Catalog, function string) error {
 	functions, err := catalog.Functions(ctx)
 	if err != nil || slices.Contains(functions, function) {
-		return &client.UnreachableError{Function: function,
-			Err: errors.New("no healthy instance is in Consul; `nomad job status` tells more")}
+		return nil
 	}
 	return &client.UnreachableError{Function: function,
 		Err: &hclspec.UnknownFunctionError{Name: function, Where: "that runs", Known: functions}}

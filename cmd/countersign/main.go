@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"countersign"
 	"countersign/patience"
 )
 
@@ -117,7 +118,7 @@ func report(s streams, c command, err error) int {
 		return exitUsage
 	}
 	fmt.Fprintf(s.err, "countersign %s: %v\n", c.name, err)
-	if isUnverified(err) {
+	if countersign.IsUnverified(err) {
 		return exitUnverified
 	}
 	return exitFailure
@@ -161,10 +162,4 @@ func usage(w io.Writer, word string) {
 		}
 	}
 	fmt.Fprint(w, "\n`countersign COMMAND -h` tells more about one.\n")
-}
-
-// isUnverified tells whether err says that something was checked and does not verify, as opposed to not reachable.
-func isUnverified(err error) bool {
-	var u interface{ Unverified() bool }
-	return errors.As(err, &u) && u.Unverified()
 }

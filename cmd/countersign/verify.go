@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"countersign"
 	"countersign/pipeline"
 	"countersign/pipeline/load"
 	"countersign/vaultsign/attest"
@@ -52,7 +53,7 @@ func verify(ctx context.Context, s streams, args []string) error {
 			return printErr
 		}
 	}
-	if isUnverified(err) {
+	if countersign.IsUnverified(err) {
 		return fmt.Errorf("NOT VERIFIED: %s: %w", rest[0], err)
 	}
 	if err == nil && !*asJSON {

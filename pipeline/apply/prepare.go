@@ -49,18 +49,23 @@ func (r *Rollout) render(ctx context.Context, f *function) (progress.Outcome, er
 	return progress.Did("wrote " + file), nil
 }
 
-// specOf returns the spec of an artifact. The error is a *RecordError if the artifact is not what its record says.
-func specOf(name string, f release.Function, documents *artifact.Documents) (*hclspec.Function, error) {
+// Parse returns the spec and the interface that are in an artifact of a function.
+func Parse(name string, documents *artifact.Documents) (*hclspec.Function, *artifact.Interface, error) {
 	specs, diagnostics := hclspec.ParseFunctions(documents.Reference.String(), documents.Spec)
 	if diagnostics.HasErrors() {
-		return nil, fmt.Errorf("the spec in %s: %w", documents.Reference, diagnostics)
+		return nil, nil, fmt.Errorf("the spec in %s: %w", documents.Reference, diagnostics)
 	}
 	i := slices.IndexFunc(specs, func(spec *hclspec.Function) bool { return spec.Name == name })
 	if i < 0 {
-		return nil, &RecordError{Function: name, What: "its spec is about other functions"}
+		return nil, nil, &RecordError{Function: name, What: "its spec is about other functions"}
 	}
-	spec := specs[i]
-	iface, err := artifact.ParseInterface(name, documents.Interface, spec.Calls)
+	iface, err := artifact.ParseInterface(name, documents.Interface, specs[i].Calls)
+	return specs[i], iface, err
+}
+
+// specOf returns the spec of an artifact. The error is a *RecordError if the artifact is not what its record says.
+func specOf(name string, f release.Function, documents *artifact.Documents) (*hclspec.Function, error) {
+	spec, iface, err := Parse(name, documents)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"countersign"
 	"countersign/artifact"
 	"countersign/release"
 )
@@ -57,7 +58,7 @@ func (l *Ledger) find(ctx context.Context) (f found, err error) {
 
 // lastTag returns the highest number that the registry has a tag of, or 0.
 func (l *Ledger) lastTag(ctx context.Context) (last int, err error) {
-	tags, err := artifact.Tags(ctx, l.Store, l.Repository, release.Tag(0)[:len(release.Tag(0))-1])
+	tags, err := artifact.Tags(ctx, l.Store, l.Repository, release.TagPrefix)
 	for _, tag := range tags {
 		if number, ok := release.ParseTag(tag); ok {
 			last = max(last, number)
@@ -77,7 +78,7 @@ func (l *Ledger) pointed(ctx context.Context, head Head, last int) (e *Entry, ta
 		}
 	}
 	if e, err = l.read(ctx, head.Manifest, head.Number); err != nil {
-		if errors.Is(err, artifact.ErrNotFound) || isUnverified(err) {
+		if errors.Is(err, artifact.ErrNotFound) || countersign.IsUnverified(err) {
 			return refuse(err)
 		}
 		return nil, false, err
@@ -92,7 +93,7 @@ func (l *Ledger) pointed(ctx context.Context, head Head, last int) (e *Entry, ta
 	switch {
 	case errors.Is(err, artifact.ErrNotFound): // a later one is there: the tag was deleted
 		return refuse(fmt.Errorf("its tag %s is missing, and %s is there", release.Tag(head.Number), release.Tag(last)))
-	case err != nil && isUnverified(err):
+	case countersign.IsUnverified(err):
 		return refuse(err)
 	case err != nil:
 		return nil, false, err
@@ -201,9 +202,4 @@ func (l *Ledger) Get(ctx context.Context, number int) (*Entry, error) {
 		return nil, e
 	}
 	return l.descend(ctx, head, number, nil)
-}
-
-func isUnverified(err error) bool {
-	var u interface{ Unverified() bool }
-	return errors.As(err, &u) && u.Unverified()
 }

@@ -208,7 +208,7 @@ func TestRefused(t *testing.T) {
 			s.deploy(t, "2")
 			s.deploy(t, "3")
 			tc.attack(t, s)
-			if e, err := s.Settle(t.Context()); err == nil || !isUnverified(err) || !strings.Contains(err.Error(), tc.want) {
+			if e, err := s.Settle(t.Context()); err == nil || !countersign.IsUnverified(err) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("%+v, %v; want a refusal with %q", e, err, tc.want)
 			}
 		})

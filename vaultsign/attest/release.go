@@ -9,8 +9,6 @@ import (
 
 	"countersign"
 
-	"github.com/secure-systems-lab/go-securesystemslib/dsse"
-
 	"countersign/vaultsign/keyring"
 )
 
@@ -58,16 +56,11 @@ func SignRelease(ctx context.Context, signer Signer, r Release) ([]byte, error) 
 	if err != nil {
 		return nil, fmt.Errorf("statement about a release: %w", err)
 	}
-	data := dsse.PAE(PayloadType, payload)
-	signature, key, err := signer.Sign(ctx, data)
+	bundle, err := seal(ctx, signer, countersign.ReleaseKey, payload)
 	if err != nil {
 		return nil, fmt.Errorf("signing release %d: %w", r.Number, err)
 	}
-	if key.ID.Function != countersign.ReleaseKey || !key.Verify(data, signature) {
-		return nil, fmt.Errorf("signing release %d: the signature is not one of key %s but of %s, or does not verify", r.Number,
-			countersign.ReleaseKey, key.ID)
-	}
-	return pack(payload, signature, key)
+	return bundle, nil
 }
 
 // VerifyRelease returns which key version states about a release record exactly what want says, the latest of several.

@@ -30,14 +30,22 @@ func Sign(ctx context.Context, signer Signer, claims Claims) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("attestation of function %.80q: %w", claims.Function, err)
 	}
-	data := dsse.PAE(PayloadType, payload)
-	signature, key, err := signer.Sign(ctx, data)
+	bundle, err := seal(ctx, signer, claims.Function, payload)
 	if err != nil {
 		return nil, fmt.Errorf("signing the attestation of function %q: %w", claims.Function, err)
 	}
-	if key.ID.Function != claims.Function || !key.Verify(data, signature) {
-		return nil, fmt.Errorf("signing the attestation of function %q: the signature is not one of its key but of %s, or "+
-			"does not verify", claims.Function, key.ID)
+	return bundle, nil
+}
+
+// seal has a statement signed by a key that is called name, and makes sure that it was.
+func seal(ctx context.Context, signer Signer, name string, payload []byte) ([]byte, error) {
+	data := dsse.PAE(PayloadType, payload)
+	signature, key, err := signer.Sign(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	if key.ID.Function != name || !key.Verify(data, signature) {
+		return nil, fmt.Errorf("the signature is not one of key %s but of %s, or does not verify", name, key.ID)
 	}
 	return pack(payload, signature, key)
 }
