@@ -13,7 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Find returns the path of repos.bzl in a directory or the nearest one above.
+// ErrNone says that there is no repos.bzl.
+var ErrNone = errors.New("run this in a deployment repository (`countersign init` makes one)")
+
+// Find returns the path of repos.bzl in a directory or the nearest one above. The error is ErrNone if there is none.
 func Find(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -27,7 +30,7 @@ func Find(dir string) (string, error) {
 			return "", err
 		}
 		if at == filepath.Dir(at) {
-			return "", fmt.Errorf("no %s in %s or above: run this in a deployment repository (`countersign init` makes one)", FileName, dir)
+			return "", fmt.Errorf("no %s in %s or above: %w", FileName, dir, ErrNone)
 		}
 	}
 }

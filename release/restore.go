@@ -144,7 +144,10 @@ func (s *search) moves() (list []Move) {
 
 // Reason tells why the function moves, in one line.
 func (m Move) Reason() string {
-	if m.Because == nil {
+	switch {
+	case m.From.ArtifactDigest == m.To.ArtifactDigest:
+		return "goes on where it was interrupted"
+	case m.Because == nil:
 		return "asked for"
 	}
 	reason, _, _ := strings.Cut(m.Because.String(), "\n")

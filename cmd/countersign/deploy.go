@@ -163,12 +163,18 @@ func numbered(release int) string {
 func canaries(r *pipeline.Result) string {
 	var b strings.Builder
 	for _, f := range r.Functions {
-		if c := f.Canary; c != nil {
-			fmt.Fprintf(&b, "\nCanary: %s of the calls of %s go to release %s, the others to %s. "+
-				"`countersign promote %[2]s` or `countersign abort %[2]s` ends it.", c.Share, c.Function, c.Release, c.Stable)
-		}
+		b.WriteString(canaryLine(f.Canary))
 	}
 	return b.String()
+}
+
+// canaryLine tells of a canary, which may be nil, and how it ends.
+func canaryLine(c *routes.Canary) string {
+	if c == nil {
+		return ""
+	}
+	return fmt.Sprintf("\nCanary: %s of the calls of %s go to release %s, the others to %s. "+
+		"`countersign promote %[2]s` or `countersign abort %[2]s` ends it.", c.Share, c.Function, c.Release, c.Stable)
 }
 
 // printTimings prints a line per step of each function.

@@ -37,6 +37,15 @@ const (
 	StepRecord Step = "record" // sign and keep a record of what runs
 )
 
+// The steps of moving functions to recorded versions, before those of a deploy from StepCheck on.
+const (
+	StepChoose Step = "choose" // find what has to move, so that all callers and callees fit
+	StepVerify Step = "verify" // verify what is to run, before anything is changed
+)
+
+// The step of bringing repos.bzl in line with what was moved.
+const StepPin Step = "pin"
+
 // The steps of ending a canary, apart from StepLoad, StepLock, StepShift, StepWait and StepNarrow.
 const (
 	StepPromote Step = "promote" // have Nomad replace the release before
@@ -52,6 +61,9 @@ const (
 
 // FunctionSteps are the steps that each function goes through.
 var FunctionSteps = []Step{StepDescribe, StepSign, StepPublish, StepRender, StepPlan, StepRun, StepWait}
+
+// RollbackSteps are the steps that a function which is moved to a recorded version goes through.
+var RollbackSteps = []Step{StepVerify, StepRender, StepPlan, StepRun, StepWait}
 
 // The steps that each function of Promote and Abort goes through.
 var (

@@ -1,0 +1,178 @@
+//go:build integration
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"countersign/pipeline/load"
+)
+
+// pinned is a deployment repository's repos.bzl, and manifests of two states of it that only fit as a whole: in the second, tax
+// replies in other words, and quote reads them.
+type pinned struct {
+	dir, repos string
+	manifests  [2]string
+}
+
+// commits are those of the two states, for each function.
+func commits(state int, function string) string {
+	return strings.Repeat(fmt.Sprintf("%x", 1+2*state+len(function)%4/2), 40) // 1 and 2, or 3 and 4
+}
+
+func newPinned(t *testing.T) *pinned {
+	t.Helper()
+	p := &pinned{dir: t.TempDir()}
+	p.repos = filepath.Join(p.dir, "repos.bzl")
+	p.manifests[0] = p.manifest(t, 0)
+	renamed := [2]string{taxReply, "BasisPoints int `json:\"rate\"`"}
+	for function, file := range map[string]string{"tax": "tax.go", "quote": "../tax/tax.go"} {
+		t.Cleanup(h.Change(t, function, map[string][2]string{file: renamed}))
+	}
+	p.manifests[1] = p.manifest(t, 1)
+	return p
+}
+
+// manifest is what a build of tax and quote makes now, as of the commits of a state.
+func (p *pinned) manifest(t *testing.T, state int) string {
+	t.Helper()
+	other := func(_, spec string) string { return "# of a test of rollback\n" + spec } // so that they are attested as of these commits
+	path := h.Manifest(t, other, "quote", "tax")
+	m, err := load.ReadManifest(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range m.Functions {
+		f := &m.Functions[i]
+		f.Commit, f.Repository = commits(state, f.Name), "https://git.example/"+f.Name
+	}
+	src, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, src, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// pin pins a state of both.
+func (p *pinned) pin(t *testing.T, state int) {
+	t.Helper()
+	text := "# Which commit of each repository is deployed.\nFUNCTIONS = {\n"
+	for _, name := range []string{"quote", "tax"} {
+		text += fmt.Sprintf("    %q: {\n        \"commit\": %q,\n        \"remote\": %q,  # theirs\n    },\n", name, commits(state, name), "https://git.example/"+name)
+	}
+	if err := os.WriteFile(p.repos, []byte(text+"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pins fails the test unless a state of both is pinned, and nothing else of the file changed.
+func (p *pinned) pins(t *testing.T, state int) {
+	t.Helper()
+	got, err := os.ReadFile(p.repos)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.pin(t, state)
+	want, err := os.ReadFile(p.repos)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Errorf("the pins are\n%s\nwant\n%s", got, want)
+	}
+}
+
+// deploy pins a state and deploys it.
+func (p *pinned) deploy(t *testing.T, state int) {
+	t.Helper()
+	p.pin(t, state)
+	if out, code := command(t, "", "deploy", "-manifest", p.manifests[state], "-jobs-dir", filepath.Join(h.Scratch, "jobs")); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+}
+
+// move runs rollback or rollforward, and returns what it said.
+func (p *pinned) move(t *testing.T, want int, args ...string) string {
+	t.Helper()
+	out, code := command(t, "", append(args, "-repos", p.repos, "-jobs-dir", filepath.Join(h.Scratch, "jobs"))...)
+	if code != want {
+		t.Fatalf("%s: exit code %d, want %d\n%s", args, code, want, out)
+	}
+	t.Logf("%s\n%s", strings.Join(args, " "), out)
+	return out
+}
+
+// TestRollback takes one function back, and the caller that would not fit any more with it; forward again; to a release by its
+// number; and refuses what is none.
+func TestRollback(t *testing.T) {
+	deploy(t, examples()...)
+	defer deploy(t, examples()...)
+	p := newPinned(t)
+	p.deploy(t, 0)
+	first, _ := latest(t)
+	old := [2]string{running(t, "quote").ID, running(t, "tax").ID}
+	want := priced(t)
+	p.deploy(t, 1)
+	if priced(t) != want {
+		t.Error("other prices")
+	}
+
+	for _, args := range [][]string{{"tax"}, {}} {
+		plan := p.move(t, 0, append([]string{"rollback", "-plan-only"}, args...)...)
+		if p.pins(t, 1); !regexp.MustCompile(`(?s)quote: .*tax: .*would be pinned.*Plan: 2 to move`).MatchString(plan) {
+			t.Errorf("the plan is\n%s", plan)
+		}
+	}
+	if number, _ := latest(t); number != first+1 {
+		t.Errorf("release %d after a plan, want %d", number, first+1)
+	}
+	out := p.move(t, 0, "rollback", "tax")
+	p.pins(t, 0)
+	if !regexp.MustCompile(`(?s)quote: \w+ -> \w+ of release \d+, commit \w+\n  has to move, too: quote@\w+ was built with tax's .*tax: .*\n  asked for`).MatchString(out) ||
+		!strings.Contains(out, fmt.Sprintf("This is release %d.", first+2)) {
+		t.Errorf("the rollback says\n%s", out)
+	}
+	if priced(t) != want || running(t, "quote").ID == old[0] {
+		t.Error("after the rollback nothing moved, or prices are others")
+	}
+	if out, _ := command(t, "", "releases", "-n", "1"); !regexp.MustCompile(`rollback +quote, tax`).MatchString(out) {
+		t.Errorf("recorded is\n%s", out)
+	}
+	if out, _ := command(t, "", "release", "diff", fmt.Sprint(first), fmt.Sprint(first+2)); !strings.Contains(out, "run the same") {
+		t.Errorf("what was rolled back to differs from what it was\n%s", out)
+	}
+
+	p.move(t, 0, "rollforward")
+	p.pins(t, 1)
+	out = p.move(t, 0, "rollback", "-to", fmt.Sprint(first), "-timings")
+	if p.pins(t, 0); priced(t) != want {
+		t.Error("other prices")
+	}
+	if out = p.move(t, 0, "rollback", "-to", fmt.Sprint(first)); !strings.Contains(out, "Nothing to do") {
+		t.Errorf("again it says\n%s", out)
+	}
+	for want, args := range map[string][]string{
+		"has no release 9999":        {"-to", "9999"},
+		"runs in none":               {"nobody"},
+		"does not have it":           {"-to", fmt.Sprint(first), "nobody"},
+		"release by its number":      {"-to", "-1"},
+		"release ":                   {"-to", "1e3"},
+		"is not a share":             {"-canary", "0%"},
+		"no such file or directory":  {"-repos", p.dir + "/none"},
+		"function's name|runs in no": {"-to", "0", "../tax"},
+	} {
+		out, code := command(t, "", append([]string{"rollback", "-jobs-dir", p.dir}, args...)...)
+		if code == 0 || code == 3 || !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("%s: exit code %d, want %q\n%s", args, code, want, out)
+		}
+	}
+}
