@@ -3,13 +3,18 @@
 package e2e
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"countersign/pipeline/load"
 )
@@ -103,7 +108,7 @@ func (p *pinned) deploy(t *testing.T, state int) {
 // move runs rollback or rollforward, and returns what it said.
 func (p *pinned) move(t *testing.T, want int, args ...string) string {
 	t.Helper()
-	out, code := command(t, "", append(args, "-repos", p.repos, "-jobs-dir", filepath.Join(h.Scratch, "jobs"))...)
+	out, code := command(t, "", append(args, "-repos", p.repos, "-jobs-dir", filepath.Join(h.Scratch, "jobs"), "-wait", "1m")...)
 	if code != want {
 		t.Fatalf("%s: exit code %d, want %d\n%s", args, code, want, out)
 	}
@@ -173,6 +178,96 @@ func TestRollback(t *testing.T) {
 		out, code := command(t, "", append([]string{"rollback", "-jobs-dir", p.dir}, args...)...)
 		if code == 0 || code == 3 || !regexp.MustCompile(want).MatchString(out) {
 			t.Errorf("%s: exit code %d, want %q\n%s", args, code, want, out)
+		}
+	}
+}
+
+// killPoints are the lines of a rollback after which it is killed.
+var killPoints = []string{`\* +settle`, `\* +choose`, `quote +verify`, `\* +check`, `tax +plan`, `\* +route`, `tax +run`, `tax +wait`, `quote +run`,
+	`quote +wait`, `tax +shift`, `tax +promote`, `tax +close`, `\* +narrow`, `\* +pin`}
+
+// TestRollbackKilled kills a rollback, and a rollforward, with SIGKILL: what answers goes on, and the same command ends what was begun.
+func TestRollbackKilled(t *testing.T) {
+	deploy(t, examples()...)
+	defer deploy(t, examples()...)
+	p := newPinned(t)
+	p.deploy(t, 0)
+	want := priced(t)
+	p.deploy(t, 1)
+	seed := uint64(time.Now().UnixNano())
+	points := slices.Clone(killPoints)
+	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
+	t.Logf("seed %d", seed)
+	if os.Getenv("COUNTERSIGN_TEST_EVERY_STEP") == "" {
+		points = points[:2] // each takes half a minute
+	}
+	for i, point := range points {
+		state, args := 0, []string{"rollback", "tax"}
+		if i%2 == 1 {
+			state, args = 1, []string{"rollforward"}
+		}
+		before, _ := latest(t)
+		p.kill(t, point, args...)
+		if priced(t) != want {
+			t.Errorf("killed after %s: other prices", point)
+		}
+		if number, _ := latest(t); number > before {
+			t.Errorf("killed after %s: release %d was recorded", point, number)
+		}
+		out := p.move(t, 0, args...)
+		p.pins(t, state)
+		if priced(t) != want {
+			t.Errorf("killed after %s, and run again: other prices", point)
+		}
+		if number, _ := latest(t); number != before+1 {
+			t.Errorf("killed after %s, and run again: release %d, want %d", point, number, before+1)
+		}
+		p.runs(t, state)
+		if again := p.move(t, 0, "rollback", "-to", fmt.Sprint(before+1)); !strings.Contains(again, "Nothing to do") {
+			t.Errorf("killed after %s, and run again: it left something\n%s\n%s", point, out, again)
+		}
+	}
+}
+
+// kill starts a command, and kills it once it has printed a line.
+func (p *pinned) kill(t *testing.T, line string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), h.CLI, append(args, "-repos", p.repos, "-jobs-dir", filepath.Join(h.Scratch, "jobs"))...)
+	cmd.Env = h.Environ()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	seen, lines := "", bufio.NewScanner(out)
+	for lines.Scan() {
+		seen += lines.Text() + "\n"
+		if regexp.MustCompile("^" + line + " ").MatchString(lines.Text()) {
+			break
+		}
+	}
+	_ = cmd.Process.Kill()
+	if err := cmd.Wait(); err == nil {
+		t.Fatalf("it was not killed, but ended:\n%s", seen)
+	}
+	t.Logf("%s killed after %q:\n%s", args, line, seen)
+}
+
+// runs fails the test unless both functions run as they are in a state, in one release each.
+func (p *pinned) runs(t *testing.T, state int) {
+	t.Helper()
+	for _, name := range []string{"quote", "tax"} {
+		job, _, err := nomadClient(t).Jobs().Info(name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := job.Meta["commit"]; got != commits(state, name) {
+			t.Errorf("the job of %s is of commit %s, want %s", name, got, commits(state, name))
+		}
+		if got := releases(t, name); len(got) != 1 {
+			t.Errorf("%s has healthy releases %v", name, got)
 		}
 	}
 }
