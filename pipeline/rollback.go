@@ -88,6 +88,7 @@ type rollback struct {
 
 	head    *release.Record // the latest; empty if there is none
 	target  target
+	begun   map[string]release.Function // that an interrupted run moved
 	moves   []release.Move
 	rollout *apply.Rollout // nil until it was to be checked
 	pins    []PinResult

@@ -66,16 +66,21 @@ func (r *rollback) choose(ctx context.Context) error {
 	})
 }
 
-// goOn adds the functions that an interrupted run left in two releases: one of them runs already, and is to take over.
+// goOn takes up what an interrupted run left: functions that it moved, whose pins have to follow, and those of them that run in
+// two releases, of which the one that was recorded before is to take over.
 func (r *rollback) goOn(history release.History, running map[string]release.Function, open map[string]routes.Canary) {
-	for _, name := range slices.Sorted(maps.Keys(open)) {
-		c, runs := open[name], running[name]
-		known := slices.ContainsFunc(r.moves, func(m release.Move) bool { return m.Function == name })
-		if known || c.Share != 0 && c.Share != routes.Whole || c.Release != runs.ID() || runs.ArtifactDigest == r.head.Functions[name].ArtifactDigest {
+	r.begun = map[string]release.Function{}
+	for _, name := range slices.Sorted(maps.Keys(running)) {
+		runs := running[name]
+		versions := history.Versions(name, 0)
+		i := slices.IndexFunc(versions, func(v release.Version) bool { return v.ArtifactDigest == runs.ArtifactDigest })
+		if i < 0 || runs.ArtifactDigest == r.head.Functions[name].ArtifactDigest {
 			continue
 		}
-		versions := history.Versions(name, 0)
-		if i := slices.IndexFunc(versions, func(v release.Version) bool { return v.ArtifactDigest == runs.ArtifactDigest }); i >= 0 {
+		r.begun[name] = versions[i].Function
+		c, isOpen := open[name]
+		known := slices.ContainsFunc(r.moves, func(m release.Move) bool { return m.Function == name })
+		if isOpen && !known && (c.Share == 0 || c.Share == routes.Whole) && c.Release == runs.ID() {
 			r.moves = append(r.moves, release.Move{Function: name, From: runs, To: versions[i]})
 		}
 	}

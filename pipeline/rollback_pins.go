@@ -27,11 +27,7 @@ func (r *rollback) align() error {
 	for name, f := range r.head.Functions {
 		others[name] = f
 	}
-	for name, v := range r.target.wish {
-		if v.ArtifactDigest != r.head.Functions[name].ArtifactDigest { // also what an interrupted run moved
-			moved[name] = v.Function
-		}
-	}
+	maps.Copy(moved, r.begun)
 	for _, m := range r.moves {
 		moved[m.Function] = m.To.Function
 	}

@@ -156,7 +156,7 @@ func shopping(t *testing.T, w *wrong) (stop func()) {
 		wg.Go(func() {
 			for n := i; ctx.Err() == nil; n++ {
 				w.one(c, n%97)
-				time.Sleep(50 * time.Millisecond)
+				time.Sleep(20 * time.Millisecond) // 200 calls a second of all four, at most
 			}
 		})
 	}
@@ -178,7 +178,7 @@ func (w *wrong) one(c *client.Client, n int) {
 }
 
 // TestChangesOfTypesUnderLoad deploys shop and stock in one shape after the other, at once, as canaries that are promoted or
-// aborted, and interrupted: there is no wrong answer and no failed call.
+// aborted, and interrupted, and rolls back and forward: there is no wrong answer and no failed call.
 func TestChangesOfTypesUnderLoad(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -198,6 +198,10 @@ func TestChangesOfTypesUnderLoad(t *testing.T) {
 		}
 	}
 	deploy("first")
+	repos := filepath.Join(t.TempDir(), "repos.bzl")
+	if err := os.WriteFile(repos, []byte("FUNCTIONS = {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	at, w := "first", &wrong{}
 	stop := shopping(t, w)
 	defer stop()
@@ -230,6 +234,13 @@ func TestChangesOfTypesUnderLoad(t *testing.T) {
 		}
 		if kind == "promote" {
 			at = next
+		}
+	}
+	for _, args := range [][]string{{"rollback"}, {"rollback"}, {"rollforward"}} {
+		t.Logf("%s: %s", time.Since(began).Round(time.Second), args)
+		out, code := h.Command(t, "", append(args, "-repos", repos, "-jobs-dir", filepath.Join(h.Scratch, "jobs"))...)
+		if t.Logf("%s", out); code != 0 {
+			t.Fatalf("%s: exit code %d", args, code)
 		}
 	}
 	stop()
