@@ -13,6 +13,7 @@ import (
 
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry"
 
@@ -175,32 +176,82 @@ func bundleManifest(subject ocispec.Descriptor, bundle []byte, predicateType str
 
 // Bundles returns the sigstore bundles that are attached to the artifact of a pinned reference, ordered by digest.
 // Everybody who may push may attach: what is not a bundle, or is gone, is passed over. None is no error.
-func Bundles(ctx context.Context, store Store, ref Reference) ([][]byte, error) {
+func Bundles(ctx context.Context, store Store, ref Reference) (bundles [][]byte, err error) {
 	ctx, _, cancel := bounded(ctx)
 	defer cancel()
-	subject, err := resolve(ctx, store, ref)
+	_, err = eachBundle(ctx, store, ref, func(_ ocispec.Descriptor, bundle []byte) { bundles = append(bundles, bundle) })
 	if err != nil {
 		return nil, err
 	}
+	return bundles, nil
+}
+
+// eachBundle reads the bundles of an artifact, ordered by the digests of their manifests, and returns the artifact's descriptor.
+func eachBundle(ctx context.Context, store Store, ref Reference, each func(manifest ocispec.Descriptor, bundle []byte)) (
+	subject ocispec.Descriptor, err error) {
+	subject, err = resolve(ctx, store, ref)
+	if err != nil {
+		return subject, err
+	}
 	referrers, err := listBundles(ctx, store, subject)
 	if err != nil {
-		return nil, classify("listing the bundles of "+ref.String(), err)
+		return subject, classify("listing the bundles of "+ref.String(), err)
 	}
 	byDigest := func(a, b ocispec.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) }
 	slices.SortFunc(referrers, byDigest)
-	var bundles [][]byte
 	for _, referrer := range referrers[:min(len(referrers), maxBundles)] {
 		bundle, err := fetchBundle(ctx, store, ref, referrer)
 		var foreign *LayoutError
 		switch {
 		case errors.As(err, &foreign) || errors.Is(err, ErrNotFound):
 		case err != nil:
-			return nil, err
+			return subject, err
 		default:
-			bundles = append(bundles, bundle)
+			each(referrer, bundle)
 		}
 	}
-	return bundles, nil
+	return subject, nil
+}
+
+// RemoveBundles takes those bundles off the artifact of a pinned reference for which remove says so, and returns how many are
+// not listed any more. Bundles that Bundles does not return are not asked about. A registry that lets nobody delete is an error,
+// unless its list of referrers is one that clients write: what that does not name is not read any more.
+func RemoveBundles(ctx context.Context, store Store, ref Reference, remove func(bundle []byte) bool) (removed int, err error) {
+	ctx, _, cancel := bounded(ctx)
+	defer cancel()
+	op := "taking bundles off " + ref.String()
+	deleter, ok := store.(content.Deleter)
+	if !ok {
+		return 0, fmt.Errorf("%s: this kind of store can't", op)
+	}
+	var gone []ocispec.Descriptor
+	subject, err := eachBundle(ctx, store, ref, func(d ocispec.Descriptor, bundle []byte) {
+		if remove(bundle) {
+			gone = append(gone, d)
+		}
+	})
+	if err != nil || len(gone) == 0 {
+		return 0, err
+	}
+	var failed error
+	for _, d := range gone {
+		if err := deleter.Delete(ctx, d); err != nil && !errors.Is(err, errdef.ErrNotFound) {
+			failed = classify(op, err)
+		}
+	}
+	left, err := listBundles(ctx, store, subject)
+	if err != nil {
+		return 0, classify(op, err)
+	}
+	for _, d := range gone {
+		if !slices.ContainsFunc(left, func(l ocispec.Descriptor) bool { return l.Digest == d.Digest }) {
+			removed++
+		}
+	}
+	if removed == len(gone) {
+		failed = nil
+	}
+	return removed, failed
 }
 
 // fetchBundle reads one referrer's manifest and the bundle in it.

@@ -73,6 +73,15 @@ func VerifyAny(bundles [][]byte, ring keyring.KeyRing, want Want) (*Attestation,
 	return nil, furthest
 }
 
+// NamedKey returns the key version that a bundle names as its signer. Nothing of it is verified.
+func NamedKey(bundle []byte) (keyring.KeyID, error) {
+	_, hint, refusal := openBundle(bundle)
+	if refusal != nil {
+		return keyring.KeyID{}, refusal
+	}
+	return keyring.ParseKeyID(hint)
+}
+
 // progress orders reasons by how much of an attestation had been accepted when they came up.
 var progress = []Reason{Incomplete, Missing, Malformed, WrongType, WrongKey, BadSignature, WrongFunction, WrongDigest,
 	WrongSpec, WrongInterface, UnknownVersion, VersionRetired}
