@@ -27,6 +27,7 @@ type RollbackOptions struct {
 	Forward     bool              // take the latest rollback back; Functions and To must be empty
 	JobsDir     string            // where the rendered jobs are kept
 	Repos       string            // path of the repos.bzl that is brought in line, "": there is none
+	Resign      bool              // sign again what only a retired version of its key attests, if a release record vouches for it
 	Canary      routes.Share      // of calls that moved functions get at first, beside what runs; 0: they replace it
 	PlanOnly    bool              // change nothing
 	LockWait    time.Duration     // how long to wait for another deploy to end
@@ -57,7 +58,8 @@ type MoveResult struct {
 	Release     int          `json:"release"`        // number of a release in which that ran
 	Commit      string       `json:"commit"`         // as recorded
 	Reason      string       `json:"reason"`
-	Action      nomad.Action `json:"action"` // "" if it did not come to a plan
+	SignedAgain bool         `json:"signed_again,omitempty"` // since the version of the key that attested it is retired
+	Action      nomad.Action `json:"action"`                 // "" if it did not come to a plan
 	Allocations int          `json:"healthy_allocations,omitempty"`
 
 	Canary *routes.Canary `json:"canary,omitempty"` // if it runs beside another release
@@ -86,11 +88,13 @@ type rollback struct {
 	ledger   *releases.Ledger
 	recorder *recorder // nil if only a plan is wanted
 
+	past    release.History
 	head    *release.Record // the latest; empty if there is none
 	target  target
 	begun   map[string]release.Function // that an interrupted run moved
 	moves   []release.Move
-	rollout *apply.Rollout // nil until it was to be checked
+	signed  map[string]bool // functions that were signed again, or would be with a plan
+	rollout *apply.Rollout  // nil until it was to be checked
 	pins    []PinResult
 }
 
@@ -146,7 +150,7 @@ func (r *rollback) locked(ctx context.Context) (err error) {
 	for _, m := range r.moves {
 		record.Functions[m.Function] = m.To.Function
 	}
-	if len(r.moves) > 0 {
+	if len(r.moves) > 0 && !(r.PlanOnly && len(r.signed) > 0) {
 		if r.rollout, err = r.engine.Check(ctx, record); err != nil {
 			return err
 		}
@@ -166,22 +170,6 @@ func (r *rollback) locked(ctx context.Context) (err error) {
 		return err
 	}
 	return pinned
-}
-
-// verify reads what is to run from the registry, and verifies it, before anything is changed.
-func (r *rollback) verify(ctx context.Context) error {
-	var names []string
-	moves := map[string]release.Move{}
-	for _, m := range r.moves {
-		names, moves[m.Function] = append(names, m.Function), m
-	}
-	return r.engine.Steps.Each(progress.StepVerify, names, func(name string, _ func(string)) (progress.Outcome, error) {
-		m := moves[name]
-		if _, _, err := r.engine.Artifacts.Read(ctx, m.To.Function); err != nil {
-			return progress.Outcome{}, retired(m, err)
-		}
-		return progress.Did(r.describe(m)), nil
-	})
 }
 
 // describe tells what a move is, in one line.
@@ -208,7 +196,7 @@ func (r *rollback) result(took time.Duration) *RollbackResult {
 	}
 	for _, m := range r.moves {
 		move := MoveResult{Function: m.Function, From: m.From.ArtifactDigest, To: m.To.Reference(), Release: m.To.Release, Commit: m.To.Commit,
-			Reason: m.Reason()}
+			Reason: m.Reason(), SignedAgain: r.signed[m.Function]}
 		if r.rollout != nil {
 			done := r.rollout.Result(m.Function)
 			move.Action, move.Allocations, move.Canary = done.Action, done.Allocations, done.Canary

@@ -11,7 +11,6 @@ import (
 	"countersign/pipeline/progress"
 	"countersign/pipeline/routes"
 	"countersign/release"
-	"countersign/vaultsign/attest"
 )
 
 // horizon is how many of the latest releases versions of functions are looked for in. A release that is named with -to, and
@@ -32,7 +31,7 @@ func (r *rollback) choose(ctx context.Context) error {
 		if err != nil {
 			return o, err
 		}
-		r.head = &release.Record{}
+		r.past, r.head = history, &release.Record{}
 		if len(history) > 0 {
 			r.head = history[0]
 		}
@@ -195,29 +194,4 @@ func (r *rollback) version(history release.History, name string, runs release.Fu
 		return v, &release.NoEarlierError{Function: name, Reason: "what runs of it was never recorded, and nothing before it"}
 	}
 	return release.Version{Function: recorded, Release: history[0].Number}, nil
-}
-
-// RetiredError says that a version can't run again, since the version of the key that attests it is retired. Nothing was changed.
-type RetiredError struct {
-	Function string
-	Release  int
-	Err      error
-}
-
-// Error implements error.
-func (e *RetiredError) Error() string {
-	return fmt.Sprintf("%s of release %d can't run again, since the version of the key that attests it is retired; nothing was changed: %v",
-		e.Function, e.Release, e.Err)
-}
-
-// Unwrap returns the cause.
-func (e *RetiredError) Unwrap() error { return e.Err }
-
-// retired adds to a refusal what it means for a move.
-func retired(m release.Move, err error) error {
-	var refused *attest.VerificationError
-	if errors.As(err, &refused) && refused.Reason == attest.VersionRetired {
-		return &RetiredError{m.Function, m.To.Release, err}
-	}
-	return err
 }

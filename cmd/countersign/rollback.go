@@ -57,6 +57,7 @@ func moveBack(ctx context.Context, s streams, verb, argsLine, help string, args 
 		"environment `file` (default $COUNTERSIGN_ENVIRONMENT)")
 	fs.StringVar(&o.JobsDir, "jobs-dir", "", "`directory` of the rendered jobs (default jobs in the Bazel workspace)")
 	fs.StringVar(&o.Repos, "repos", "", "repos.bzl `file` whose pins follow (default the one in this directory or above, if any)")
+	fs.BoolVar(&o.Resign, "resign", false, "sign again what only a retired version of its key attests, if a release record has its public key and says the same")
 	canary := fs.String("canary", "", "`share` of the calls, such as 10%, that moved functions get at first, beside what runs")
 	fs.BoolVar(&o.PlanOnly, "plan-only", false, "show what would change, and change nothing")
 	fs.DurationVar(&o.LockWait, "wait", 0, "how long to wait for another deploy to end")
@@ -126,6 +127,9 @@ func printMoves(w io.Writer, r *pipeline.RollbackResult, err error) {
 		}
 		fmt.Fprintf(w, "%s: %s -> %s of release %d, commit %s\n  %s\n", m.Function, from,
 			countersign.ReleaseID(m.To[strings.LastIndex(m.To, "@")+1:]), m.Release, countersign.Short(m.Commit), printable(m.Reason))
+		if m.SignedAgain {
+			fmt.Fprintf(w, "  the version of the key that attested it is retired: the latest signs it again\n")
+		}
 	}
 	for _, name := range r.Stay {
 		fmt.Fprintf(w, "%s runs on: release %d does not have it; `countersign remove %[1]s` takes it away.\n", name, r.Restores)

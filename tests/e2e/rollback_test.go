@@ -271,3 +271,32 @@ func (p *pinned) runs(t *testing.T, state int) {
 		}
 	}
 }
+
+// TestRollbackToARetiredKey goes back to what only a retired version of the key attests: it is refused, unless the user has it signed
+// again.
+func TestRollbackToARetiredKey(t *testing.T) {
+	deploy(t, "chaos")
+	defer deploy(t, "chaos")
+	h.DeployEdited(t, func(_, spec string) string { return strings.Replace(spec, `"2s"`, `"1400ms"`, 1) }, []string{"chaos"})
+	latest := rotate(t, "chaos")
+	retireBelow(t, "chaos", latest)
+	runs := version(t, "chaos")
+	p := &pinned{repos: filepath.Join(t.TempDir(), "repos.bzl")}
+	p.pin(t, 0)
+	if out := p.move(t, 3, "rollback", "chaos"); !strings.Contains(out, "nothing was changed") || !strings.Contains(out, "-resign") {
+		t.Errorf("the refusal is\n%s", out)
+	}
+	if out := p.move(t, 0, "rollback", "chaos", "-resign", "-plan-only"); !strings.Contains(out, fmt.Sprintf("would be signed by key version %d", latest)) {
+		t.Errorf("the plan is\n%s", out)
+	}
+	if p.move(t, 3, "rollback", "chaos"); version(t, "chaos") != runs {
+		t.Error("the job is another one")
+	}
+	p.move(t, 0, "rollback", "chaos", "-resign")
+	if version(t, "chaos") == runs || !answers(t) {
+		t.Error("it did not go back")
+	}
+	if out, code := command(t, "", "verify", "chaos"); code != 0 || !strings.Contains(out, fmt.Sprintf("chaos:v%d", latest)) {
+		t.Errorf("verify: exit code %d\n%s", code, out)
+	}
+}
