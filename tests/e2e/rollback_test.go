@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +46,8 @@ func newPinned(t *testing.T) *pinned {
 // manifest is what a build of tax and quote makes now, as of the commits of a state.
 func (p *pinned) manifest(t *testing.T, state int) string {
 	t.Helper()
-	other := func(_, spec string) string { return "# of a test of rollback\n" + spec } // so that they are attested as of these commits
+	// Bytes that nothing else has, so that they are attested as of these commits.
+	other := func(_, spec string) string { return fmt.Sprintf("# %s %d\n%s", t.Name(), time.Now().UnixNano(), spec) }
 	path := h.Manifest(t, other, "quote", "tax")
 	m, err := load.ReadManifest(path)
 	if err != nil {
@@ -131,7 +131,7 @@ func TestRollback(t *testing.T) {
 		t.Error("other prices")
 	}
 
-	for _, args := range [][]string{{"tax"}, {}} {
+	for _, args := range [][]string{{"tax"}, {}, {"-to", fmt.Sprint(first)}} {
 		plan := p.move(t, 0, append([]string{"rollback", "-plan-only"}, args...)...)
 		if p.pins(t, 1); !regexp.MustCompile(`(?s)quote: .*tax: .*would be pinned.*Plan: 2 to move`).MatchString(plan) {
 			t.Errorf("the plan is\n%s", plan)
@@ -156,14 +156,12 @@ func TestRollback(t *testing.T) {
 		t.Errorf("what was rolled back to differs from what it was\n%s", out)
 	}
 
-	p.move(t, 0, "rollforward")
-	p.pins(t, 1)
-	out = p.move(t, 0, "rollback", "-to", fmt.Sprint(first), "-timings")
-	if p.pins(t, 0); priced(t) != want {
-		t.Error("other prices")
-	}
 	if out = p.move(t, 0, "rollback", "-to", fmt.Sprint(first)); !strings.Contains(out, "Nothing to do") {
 		t.Errorf("again it says\n%s", out)
+	}
+	p.move(t, 0, "rollforward")
+	if p.pins(t, 1); priced(t) != want {
+		t.Error("other prices")
 	}
 	for want, args := range map[string][]string{
 		"has no release 9999":        {"-to", "9999"},
@@ -182,57 +180,77 @@ func TestRollback(t *testing.T) {
 	}
 }
 
-// killPoints are the lines of a rollback after which it is killed.
-var killPoints = []string{`\* +settle`, `\* +choose`, `quote +verify`, `\* +check`, `tax +plan`, `\* +route`, `tax +run`, `tax +wait`, `quote +run`,
-	`quote +wait`, `tax +shift`, `tax +promote`, `tax +close`, `\* +narrow`, `\* +pin`}
+// The lines of a command after which it is killed.
+var (
+	movePoints = []string{`\* +route`, `tax +run`, `tax +wait`, `quote +run`, `quote +wait`, `tax +shift`, `tax +promote`, `tax +close`, `\* +narrow`}
+	killPoints = map[string][]string{
+		"deploy": append([]string{`\* +settle`, `tax +describe`, `\* +check`, `tax +sign`, `tax +publish`, `quote +publish`, `quote +render`, `tax +plan`}, movePoints...),
+		"back":   append([]string{`\* +settle`, `\* +choose`, `quote +verify`, `\* +check`, `tax +plan`, `\* +pin`}, movePoints...),
+	}
+)
 
-// TestRollbackKilled kills a rollback, and a rollforward, with SIGKILL: what answers goes on, and the same command ends what was begun.
-func TestRollbackKilled(t *testing.T) {
+// TestKilled kills deploys of something new, and rollbacks of it, with SIGKILL: what answers goes on, no record is lost or
+// half-written, and the same command ends what was begun.
+func TestKilled(t *testing.T) {
 	deploy(t, examples()...)
 	defer deploy(t, examples()...)
 	p := newPinned(t)
 	p.deploy(t, 0)
 	want := priced(t)
-	p.deploy(t, 1)
 	seed := uint64(time.Now().UnixNano())
-	points := slices.Clone(killPoints)
-	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
+	random := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d", seed)
-	if os.Getenv("COUNTERSIGN_TEST_EVERY_STEP") == "" {
-		points = points[:2] // each takes half a minute
+	for _, points := range killPoints {
+		random.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
 	}
-	for i, point := range points {
-		state, args := 0, []string{"rollback", "tax"}
-		if i%2 == 1 {
-			state, args = 1, []string{"rollforward"}
+	rounds := 1 // each takes a minute
+	if os.Getenv("COUNTERSIGN_TEST_EVERY_STEP") != "" {
+		rounds = len(killPoints["deploy"])
+	}
+	for i := range rounds {
+		if i > 0 {
+			p.manifests[1] = p.manifest(t, 1)
 		}
-		before, _ := latest(t)
-		p.kill(t, point, args...)
-		if priced(t) != want {
-			t.Errorf("killed after %s: other prices", point)
-		}
-		if number, _ := latest(t); number > before {
-			t.Errorf("killed after %s: release %d was recorded", point, number)
-		}
-		out := p.move(t, 0, args...)
-		p.pins(t, state)
-		if priced(t) != want {
-			t.Errorf("killed after %s, and run again: other prices", point)
-		}
-		if number, _ := latest(t); number != before+1 {
-			t.Errorf("killed after %s, and run again: release %d, want %d", point, number, before+1)
-		}
-		p.runs(t, state)
-		if again := p.move(t, 0, "rollback", "-to", fmt.Sprint(before+1)); !strings.Contains(again, "Nothing to do") {
-			t.Errorf("killed after %s, and run again: it left something\n%s\n%s", point, out, again)
-		}
+		p.pin(t, 1)
+		p.interrupted(t, want, 1, killPoints["deploy"][i], "deploy", "-manifest", p.manifests[1])
+		back := killPoints["back"]
+		p.interrupted(t, want, 0, back[i%len(back)], "rollback", "tax", "-repos", p.repos)
+	}
+}
+
+// interrupted kills a command after a line and runs it again. want is what the price is all the time.
+func (p *pinned) interrupted(t *testing.T, want string, state int, line string, args ...string) {
+	t.Helper()
+	args = append(args, "-jobs-dir", filepath.Join(h.Scratch, "jobs"), "-wait", "1m")
+	before, _ := latest(t)
+	p.kill(t, line, args...)
+	if priced(t) != want {
+		t.Errorf("%s, killed after %s: other prices", args[0], line)
+	}
+	if number, _ := latest(t); number > before {
+		t.Errorf("%s, killed after %s: release %d was recorded", args[0], line, number)
+	}
+	out, code := command(t, "", args...)
+	if t.Logf("again:\n%s", out); code != 0 {
+		t.Fatalf("%s, killed after %s, and run again: exit code %d", args[0], line, code)
+	}
+	p.pins(t, state)
+	if priced(t) != want {
+		t.Errorf("%s, killed after %s, and run again: other prices", args[0], line)
+	}
+	if number, _ := latest(t); number != before+1 {
+		t.Errorf("%s, killed after %s, and run again: release %d, want %d", args[0], line, number, before+1)
+	}
+	p.runs(t, state)
+	if again := p.move(t, 0, "rollback", "-to", fmt.Sprint(before+1)); !strings.Contains(again, "Nothing to do") {
+		t.Errorf("%s, killed after %s, and run again: it left something", args[0], line)
 	}
 }
 
 // kill starts a command, and kills it once it has printed a line.
 func (p *pinned) kill(t *testing.T, line string, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), h.CLI, append(args, "-repos", p.repos, "-jobs-dir", filepath.Join(h.Scratch, "jobs"))...)
+	cmd := exec.CommandContext(t.Context(), h.CLI, args...)
 	cmd.Env = h.Environ()
 	out, err := cmd.StdoutPipe()
 	if err != nil {

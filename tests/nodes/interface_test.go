@@ -236,7 +236,7 @@ func TestChangesOfTypesUnderLoad(t *testing.T) {
 			at = next
 		}
 	}
-	for _, args := range [][]string{{"rollback"}, {"rollback"}, {"rollforward"}} {
+	for _, args := range [][]string{{"rollback"}, {"rollforward"}} {
 		t.Logf("%s: %s", time.Since(began).Round(time.Second), args)
 		out, code := h.Command(t, "", append(args, "-repos", repos, "-jobs-dir", filepath.Join(h.Scratch, "jobs"))...)
 		if t.Logf("%s", out); code != 0 {
