@@ -200,7 +200,19 @@ func TestRefused(t *testing.T) {
 			s.kv.head = nil
 		}, "is not record 2"},
 		"another pointer": {func(t *testing.T, s *shelf) { s.kv.head.Record = "sha256:" + strings.Repeat("0", 64) }, "either of the two was changed"},
-		"retired":         {func(t *testing.T, s *shelf) { s.keys.Rotate(); s.keys.Retire(2) }, "min_decryption_version"},
+		"a signature that states another number": {func(t *testing.T, s *shelf) {
+			forge(none, nil)(t, s)
+			head := *s.kv.head
+			bundle, err := attest.SignRelease(t.Context(), s.keys.Signer(countersign.ReleaseKey), attest.Release{Environment: "dev",
+				Number: 1, RecordDigest: head.Record, ManifestDigest: head.Manifest})
+			if err == nil {
+				err = artifact.AttachBundle(t.Context(), s.Store, s.Repository.WithDigest(head.Manifest), bundle, attest.ReleaseType)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}, "not about release 4"},
+		"retired": {func(t *testing.T, s *shelf) { s.keys.Rotate(); s.keys.Retire(2) }, "min_decryption_version"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newShelf(t)
