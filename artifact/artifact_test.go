@@ -208,7 +208,7 @@ func TestForeignReferrersArePassedOver(t *testing.T) {
 		func(m *ocispec.Manifest) { m.Layers = append(m.Layers, m.Layers[0]) },
 		func(m *ocispec.Manifest) { m.ArtifactType = "text/plain" },
 	} {
-		manifest, parts, err := bundleManifest(subject, []byte(`{"foreign":1}`), "x")
+		manifest, parts, err := referrerManifest(subject, newBlob(TypeBundle, []byte(`{"foreign":1}`), nil), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -217,7 +217,7 @@ func TestBudgetOfBundles(t *testing.T) {
 	subject := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: ocispecDigest(h.manifest), Size: int64(len(h.contents[h.manifest]))}
 	for i := range maxBundles {
 		bundle := []byte(fmt.Sprintf("{%d%s}", i, strings.Repeat(" ", MaxDocument-10)))
-		m, parts, err := bundleManifest(subject, bundle, "x")
+		m, parts, err := referrerManifest(subject, newBlob(TypeBundle, bundle, nil), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

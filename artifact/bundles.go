@@ -53,10 +53,16 @@ func AttachBundle(ctx context.Context, store Store, ref Reference, bundle []byte
 	if err != nil {
 		return err
 	}
-	manifest, parts, err := bundleManifest(subject, bundle, predicateType)
+	annotations := map[string]string{annotationContent: "dsse-envelope", annotationPredicate: predicateType}
+	manifest, parts, err := referrerManifest(subject, newBlob(TypeBundle, bundle, nil), annotations)
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
+	return attachReferrer(ctx, store, op, subject, manifest, parts)
+}
+
+// attachReferrer pushes a referrer and looks, until it is listed.
+func attachReferrer(ctx context.Context, store Store, op string, subject ocispec.Descriptor, manifest blob, parts []blob) (err error) {
 	for _, part := range parts {
 		if _, err := pushMissing(ctx, store, part); err != nil {
 			return classify(op, err)
@@ -81,7 +87,7 @@ func AttachBundle(ctx context.Context, store Store, ref Reference, bundle []byte
 		"deploy again", op, attachTries)
 }
 
-// attach pushes a bundle's manifest unless it is listed, and tells whether it is listed then.
+// attach pushes a referrer's manifest unless it is listed, and tells whether it is listed then.
 func attach(ctx context.Context, store Store, subject ocispec.Descriptor, manifest blob) (done bool, err error) {
 	if done, err = isListed(ctx, store, subject, manifest.descriptor); done || err != nil {
 		return done, err
@@ -94,13 +100,18 @@ func attach(ctx context.Context, store Store, subject ocispec.Descriptor, manife
 }
 
 func isListed(ctx context.Context, store Store, subject, referrer ocispec.Descriptor) (bool, error) {
-	referrers, err := listBundles(ctx, store, subject)
+	referrers, err := listReferrers(ctx, store, subject, referrer.ArtifactType)
 	return slices.ContainsFunc(referrers, func(d ocispec.Descriptor) bool { return d.Digest == referrer.Digest }), err
 }
 
-// listBundles lists the referrers that say that they are bundles, whatever they are, and of each no more than is needed
-// to read it.
+// listBundles lists the referrers that say that they are bundles, whatever they are.
 func listBundles(ctx context.Context, store Store, subject ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+	return listReferrers(ctx, store, subject, TypeBundle)
+}
+
+// listReferrers lists the referrers that say that they are of a type, whatever they are, and of each no more than is needed to
+// read it and, of deltas, to choose one.
+func listReferrers(ctx context.Context, store Store, subject ocispec.Descriptor, artifactType string) ([]ocispec.Descriptor, error) {
 	ctx, _, cancel := bounded(ctx)
 	defer cancel()
 	var list []ocispec.Descriptor
@@ -109,19 +120,23 @@ func listBundles(ctx context.Context, store Store, subject ocispec.Descriptor) (
 			return tooMuch("it lists more than %d attestations of one artifact", maxReferrers)
 		}
 		for _, d := range page {
-			list = append(list, ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size})
+			kept := ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
+			if artifactType == TypeDelta {
+				kept.Annotations = map[string]string{annotationFrom: d.Annotations[annotationFrom], annotationTo: d.Annotations[annotationTo]}
+			}
+			list = append(list, kept)
 		}
 		return nil
 	}
 	lister, ok := store.(registry.ReferrerLister)
 	if !ok { // a directory, or memory
-		all, err := registry.Referrers(ctx, store, subject, TypeBundle)
+		all, err := registry.Referrers(ctx, store, subject, artifactType)
 		if err == nil {
 			err = keep(all)
 		}
 		return list, err
 	}
-	err := lister.Referrers(ctx, subject, TypeBundle, keep)
+	err := lister.Referrers(ctx, subject, artifactType, keep)
 	switch limit := boundOf(ctx, err); {
 	case errors.Is(err, errdef.ErrTooManyPages):
 		err = tooMuch("its list of attestations of one artifact has more than %d pages", maxPages)
@@ -152,15 +167,14 @@ func pause(ctx context.Context, try int) error {
 	}
 }
 
-// bundleManifest makes the manifest that attaches a bundle. It has no time: there is none that anybody vouched for, and
-// the same bundle attached twice is one referrer.
-func bundleManifest(subject ocispec.Descriptor, bundle []byte, predicateType string) (blob, []blob, error) {
-	config, layer := emptyConfig(), newBlob(TypeBundle, bundle, nil)
-	annotations := map[string]string{annotationContent: "dsse-envelope", annotationPredicate: predicateType}
+// referrerManifest makes the manifest that attaches a layer, whose type is also its own. It has no time: there is none that anybody
+// vouched for, and the same layer attached twice is one referrer.
+func referrerManifest(subject ocispec.Descriptor, layer blob, annotations map[string]string) (blob, []blob, error) {
+	config := emptyConfig()
 	content, err := json.Marshal(ocispec.Manifest{
 		Versioned:    specs.Versioned{SchemaVersion: 2},
 		MediaType:    ocispec.MediaTypeImageManifest,
-		ArtifactType: TypeBundle,
+		ArtifactType: layer.descriptor.MediaType,
 		Config:       config.descriptor,
 		Layers:       []ocispec.Descriptor{layer.descriptor},
 		Subject:      &ocispec.Descriptor{MediaType: subject.MediaType, Digest: subject.Digest, Size: subject.Size},
@@ -170,7 +184,7 @@ func bundleManifest(subject ocispec.Descriptor, bundle []byte, predicateType str
 		return blob{}, nil, err
 	}
 	manifest := newBlob(ocispec.MediaTypeImageManifest, content, nil)
-	manifest.descriptor.ArtifactType = TypeBundle
+	manifest.descriptor.ArtifactType = layer.descriptor.MediaType
 	return manifest, []blob{config, layer}, nil
 }
 

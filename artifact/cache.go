@@ -84,7 +84,8 @@ func (c *Cache) load(ctx context.Context, store Store, ref Reference) (*Loaded, 
 func (c *Cache) fetch(ctx context.Context, store Store, ref Reference, damage error) (*Loaded, error) {
 	l := &Loaded{Reference: ref, ManifestDigest: ref.Digest}
 	l.Function = ref.Function()
-	manifest, layers, err := fetchArtifact(ctx, store, ref)
+	near := &nearby{cache: c, store: store, ref: ref}
+	manifest, layers, err := fetchLayers(ctx, store, ref, near, all)
 	if err == nil {
 		err = l.assemble(layers)
 	}
@@ -97,7 +98,7 @@ func (c *Cache) fetch(ctx context.Context, store Store, ref Reference, damage er
 		}
 		return nil, fmt.Errorf("%w; fetching it again: %w", damage, err)
 	}
-	l.NotKept = c.insert(ref, manifest, layers, l.Bundles)
+	l.Transfer, l.NotKept = near.transfer, c.insert(ref, manifest, layers, l.Bundles)
 	return l, nil
 }
 

@@ -30,7 +30,7 @@ func (c Contents) Documents(ref Reference) *Documents {
 func PullDocuments(ctx context.Context, store Store, ref Reference) (*Documents, error) {
 	ctx, _, cancel := bounded(ctx)
 	defer cancel()
-	_, layers, err := fetchLayers(ctx, store, ref, isDocument)
+	_, layers, err := fetchLayers(ctx, store, ref, nil, isDocument)
 	if err != nil {
 		return nil, err
 	}

@@ -163,7 +163,7 @@ func TestNumberOfBundles(t *testing.T) {
 	}
 	var referrers []ocispec.Descriptor
 	for i := range maxBundles + 3 {
-		manifest, parts, err := bundleManifest(subject, fmt.Appendf(nil, `{"b":%d}`, i), "x")
+		manifest, parts, err := referrerManifest(subject, newBlob(TypeBundle, fmt.Appendf(nil, `{"b":%d}`, i), nil), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

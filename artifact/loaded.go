@@ -6,9 +6,10 @@ type Loaded struct {
 	Reference      Reference // as asked for, with the digest
 	ManifestDigest string    // sha256:<hex>
 	Contents
-	Bundles [][]byte // attached sigstore bundles, unverified
-	Cached  bool     // the bundles came from the node's cache: the registry may have newer ones
-	NotKept error    // why the node's cache could not keep it, or nil: for the log, since the artifact itself is fine
+	Bundles  [][]byte // attached sigstore bundles, unverified
+	Cached   bool     // the bundles came from the node's cache: the registry may have newer ones
+	Transfer Transfer // how the executables came here; zero if they were in the cache under this digest
+	NotKept  error    // why the node's cache could not keep it, or nil: for the log, since the artifact itself is fine
 }
 
 // FileDigests lists sha256:<hex> of every executable file.

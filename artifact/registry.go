@@ -124,7 +124,7 @@ func Pull(ctx context.Context, store Store, ref Reference) (*Loaded, error) {
 	defer cancel()
 	l := &Loaded{Reference: ref, ManifestDigest: ref.Digest}
 	l.Function = ref.Function()
-	_, layers, err := fetchArtifact(ctx, store, ref)
+	_, layers, err := fetchLayers(ctx, store, ref, nil, all)
 	if err != nil {
 		return nil, err
 	}
@@ -135,13 +135,12 @@ func Pull(ctx context.Context, store Store, ref Reference) (*Loaded, error) {
 	return l, err
 }
 
-// fetchArtifact reads a manifest and its layers.
-func fetchArtifact(ctx context.Context, store Store, ref Reference) (manifest []byte, layers []blob, err error) {
-	return fetchLayers(ctx, store, ref, func(ocispec.Descriptor) bool { return true })
-}
+// all wants every layer.
+func all(ocispec.Descriptor) bool { return true }
 
-// fetchLayers reads a manifest and those of its layers that are wanted. The others have no content.
-func fetchLayers(ctx context.Context, store Store, ref Reference, wanted func(ocispec.Descriptor) bool) (
+// fetchLayers reads a manifest and those of its layers that are wanted. The others have no content. near may be nil, and is asked
+// first.
+func fetchLayers(ctx context.Context, store Store, ref Reference, near *nearby, wanted func(ocispec.Descriptor) bool) (
 	manifest []byte, layers []blob, err error) {
 	ctx, b, cancel := bounded(ctx)
 	defer cancel()
@@ -157,6 +156,12 @@ func fetchLayers(ctx context.Context, store Store, ref Reference, wanted func(oc
 		if !wanted(d) {
 			layers = append(layers, blob{descriptor: d})
 			continue
+		}
+		if near != nil {
+			if content := near.executable(ctx, d); content != nil {
+				layers = append(layers, blob{d, content})
+				continue
+			}
 		}
 		b.bytes.Add(d.Size)
 		content, err := fetch(ctx, store, "the "+d.MediaType+" of "+ref.String(), d)
