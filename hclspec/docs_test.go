@@ -122,6 +122,7 @@ func TestReferenceValues(t *testing.T) {
 		"trust_domain":  {"| `\"" + defaultTrustDomain + "\"` |"},
 		"transit_mount": {"| `\"" + defaultTransitMount + "\"` |"},
 		"pki_mount":     {"| `\"" + defaultPKIMount + "\"` |"},
+		"deltas":        {fmt.Sprintf("| `%d` |", defaultDeltas), fmt.Sprintf("0 to %d", maxDeltas)},
 	} {
 		_, row, found := strings.Cut(text, "\n| `"+attribute+"` |")
 		row, _, _ = strings.Cut(row, "\n")

@@ -94,7 +94,7 @@ func (s *section) required(name, example string) {
 }
 
 func (s *section) registry() Registry {
-	var reg Registry
+	reg := Registry{Deltas: defaultDeltas}
 	s.required("address", `"registry.example:5000"`)
 	if at, ok := s.str("address", &reg.Address); ok {
 		s.checkRegistry(reg.Address, at)
@@ -102,6 +102,7 @@ func (s *section) registry() Registry {
 	s.matching("prefix", &reg.Prefix, validRepository.MatchString, "A prefix is a path in the registry such as teams/shop: "+
 		"lower-case letters and digits, with dots, underscores, hyphens and slashes between them.")
 	s.boolean("plain_http", &reg.PlainHTTP)
+	s.integer("deltas", &reg.Deltas, 0, maxDeltas)
 	return reg
 }
 

@@ -14,6 +14,7 @@ const fullEnvironment = `environment "prod" {
     address    = "registry.example:5000"
     prefix     = "teams/shop"
     plain_http = true
+    deltas     = 3
   }
 
   nomad {
@@ -56,7 +57,7 @@ var testEnv = map[string]string{
 func TestParseEnvironmentReadsEverything(t *testing.T) {
 	want := &Environment{
 		Name: "prod", TrustDomain: "shop.example",
-		Registry: Registry{Address: "registry.example:5000", Prefix: "teams/shop", PlainHTTP: true},
+		Registry: Registry{Address: "registry.example:5000", Prefix: "teams/shop", PlainHTTP: true, Deltas: 3},
 		Nomad: Nomad{
 			Address: "https://[2001:db8::1]:4646", Region: "eu", Namespace: "shop", Datacenters: []string{"fra1", "fra2"},
 		},

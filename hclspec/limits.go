@@ -32,6 +32,8 @@ const (
 	defaultTrustDomain  = "countersign.local"
 	defaultTransitMount = "transit"
 	defaultPKIMount     = "pki"
+	defaultDeltas       = 1
+	maxDeltas           = 10
 )
 
 // Limits of a function spec. Sizes are in bytes; Min and Max are permitted themselves.

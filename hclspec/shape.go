@@ -48,7 +48,7 @@ var shapes = map[string]shape{
 		blocks: []string{"registry", "nomad", "consul", "vault", "bind"},
 	},
 	"registry": {
-		file: inEnvironment, title: "a registry block", attrs: []string{"address", "prefix", "plain_http"},
+		file: inEnvironment, title: "a registry block", attrs: []string{"address", "prefix", "plain_http", "deltas"},
 	},
 	"nomad": {
 		file: inEnvironment, title: "a nomad block", attrs: []string{"address", "region", "namespace", "datacenters"},

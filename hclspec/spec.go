@@ -124,6 +124,7 @@ type Registry struct {
 	Address   string // host:port
 	Prefix    string // path before the function's name, without slashes at its ends; may be ""
 	PlainHTTP bool
+	Deltas    int // number of earlier versions of a function that a deploy makes deltas from
 }
 
 // Nomad names the cluster that runs the functions.

@@ -47,7 +47,11 @@ func (s *start) admit(ctx context.Context) error {
 		return err
 	}
 	s.ring, s.standing = ring, s.attestedNow(ring, want)
-	s.event("Artifact verified: signed with %s, built from commit %s of %s", s.attested.Key, s.attested.Commit, s.attested.Repository)
+	came := ""
+	if s.loaded.Transfer.Size > 0 {
+		came = "; " + s.loaded.Transfer.String()
+	}
+	s.event("Artifact verified: signed with %s, built from commit %s of %s%s", s.attested.Key, s.attested.Commit, s.attested.Repository, came)
 	if err := s.readInterface(); err != nil {
 		return err
 	}

@@ -121,6 +121,9 @@ func (d *deploy) locked(ctx context.Context) (err error) {
 	if err := d.publication.Publish(ctx); err != nil {
 		return err
 	}
+	if err := d.deltas(ctx); err != nil {
+		return err
+	}
 	if err := d.rollout.Run(ctx, d.publication.Record()); err != nil || d.recorder == nil {
 		return err
 	}

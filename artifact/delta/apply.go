@@ -2,10 +2,10 @@ package delta
 
 import (
 	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"fmt"
-
-	"github.com/klauspost/compress/zstd"
+	"io"
 )
 
 // The streams of a delta, in their order.
@@ -65,20 +65,22 @@ func unpack(delta []byte, size int64) (s [streams][]byte, err error) {
 		}
 		lengths[i], rest = int(n), rest[used:]
 	}
-	limit := uint64(4*size) + 1024
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(limit), zstd.WithDecoderMaxWindow(max(limit, zstd.MinWindowSize)))
-	if err != nil {
-		return s, fmt.Errorf("apply a delta: %w", err)
-	}
-	defer d.Close()
+	limit := 4*size + 1024
 	for i, n := range lengths {
 		if n > len(rest) {
 			return s, &FormatError{"it ends early"}
 		}
-		if s[i], err = d.DecodeAll(rest[:n], nil); err != nil {
+		packed := bytes.NewReader(rest[:n])
+		unpacked, err := io.ReadAll(io.LimitReader(flate.NewReader(packed), limit+1))
+		switch {
+		case err != nil:
 			return s, &FormatError{err.Error()}
+		case int64(len(unpacked)) > limit:
+			return s, &FormatError{"it is far too large for what it makes"}
+		case packed.Len() > 0:
+			return s, &FormatError{"there is something after the end of a stream"}
 		}
-		rest = rest[n:]
+		s[i], rest = unpacked, rest[n:]
 	}
 	if len(rest) > 0 {
 		return s, &FormatError{"there is something after its end"}

@@ -2,13 +2,12 @@ package delta
 
 import (
 	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"os"
 	"testing"
-
-	"github.com/klauspost/compress/zstd"
 )
 
 // code is something like a program: instructions, some of which hold the index of what they call, and a table in front of it.
@@ -112,13 +111,18 @@ func TestRandomEdits(t *testing.T) {
 // pack makes a delta of streams.
 func pack(t testing.TB, s ...[]byte) []byte {
 	t.Helper()
-	e, err := zstd.NewWriter(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	out := []byte(magic)
 	for i := range s {
-		s[i] = e.EncodeAll(s[i], nil)
+		var b bytes.Buffer
+		w, err := flate.NewWriter(&b, flate.BestCompression)
+		if err == nil {
+			_, err = w.Write(s[i])
+			err = errors.Join(err, w.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s[i] = b.Bytes()
 		out = binary.AppendUvarint(out, uint64(len(s[i])))
 	}
 	return append(out, bytes.Join(s, nil)...)

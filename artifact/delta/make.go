@@ -1,11 +1,12 @@
 package delta
 
 import (
+	"bytes"
+	"compress/flate"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/bits"
-
-	"github.com/klauspost/compress/zstd"
 )
 
 const (
@@ -197,19 +198,21 @@ func (m *maker) divide(over, forward, backward, at, where int) (keep int) {
 
 // encode packs the streams.
 func (m *maker) encode() ([]byte, error) {
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false))
-	if err != nil {
-		return nil, fmt.Errorf("make a delta: %w", err)
-	}
-	defer e.Close()
 	out := []byte(magic)
-	var packed [streams][]byte
+	var packed [streams]bytes.Buffer
 	for i, s := range m.streams {
-		packed[i] = e.EncodeAll(s, nil)
-		out = binary.AppendUvarint(out, uint64(len(packed[i])))
+		w, err := flate.NewWriter(&packed[i], flate.BestCompression)
+		if err == nil {
+			_, err = w.Write(s)
+			err = errors.Join(err, w.Close())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("make a delta: %w", err)
+		}
+		out = binary.AppendUvarint(out, uint64(packed[i].Len()))
 	}
-	for _, p := range packed {
-		out = append(out, p...)
+	for i := range packed {
+		out = append(out, packed[i].Bytes()...)
 	}
 	return out, nil
 }

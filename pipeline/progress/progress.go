@@ -22,6 +22,7 @@ const (
 	StepTest     Step = "test"     // have Bazel run the tests of what changed
 	StepSign     Step = "sign"     // find an attestation that verifies, or have Vault sign one
 	StepPublish  Step = "publish"  // put artifact and attestation into the registry
+	StepDelta    Step = "delta"    // attach what nodes that have an earlier version need not fetch
 	StepRender   Step = "render"   // write the Nomad job
 	StepPlan     Step = "plan"     // ask Nomad what running the job would change
 	StepRoute    Step = "route"    // write to Consul who may call whom, and prepare canaries
@@ -60,7 +61,7 @@ const (
 )
 
 // FunctionSteps are the steps that each function goes through.
-var FunctionSteps = []Step{StepDescribe, StepSign, StepPublish, StepRender, StepPlan, StepRun, StepWait}
+var FunctionSteps = []Step{StepDescribe, StepSign, StepPublish, StepDelta, StepRender, StepPlan, StepRun, StepWait}
 
 // RollbackSteps are the steps that a function which is moved to a recorded version goes through.
 var RollbackSteps = []Step{StepVerify, StepRender, StepPlan, StepRun, StepWait}

@@ -32,6 +32,10 @@ func TestACalleeEvolvesAlone(t *testing.T) {
 	if got := priced(t); got != want {
 		t.Errorf("quote answers %s, and did %s", got, want)
 	}
+	// The node had the version before, so it fetched the difference.
+	if events := events(running(t, "tax")); !regexp.MustCompile(`\d{2,6} of \d{7} bytes fetched, as a delta`).MatchString(events) {
+		t.Errorf("the events of tax are %s", events)
+	}
 }
 
 // TestABreakingChangeIsRefused changes tax in ways that quote, which runs, would not notice: it would read 0 %.
