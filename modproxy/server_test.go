@@ -3,7 +3,9 @@ package modproxy
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -120,7 +122,7 @@ func TestNameOfAnotherMachineIsRefused(t *testing.T) {
 func TestSlowClientsHoldUpNobody(t *testing.T) {
 	tm := newTeam(t, "tea")
 	files := tea(teaPath)
-	noise := make([]byte, 12<<20) // more than sockets hold, and not to be compressed
+	noise := make([]byte, 16*socketBuffer) // more than the sockets of both ends hold, and not to be compressed
 	for i, x := 0, uint32(1); i < len(noise); i++ {
 		x ^= x << 13
 		x ^= x >> 17
@@ -130,8 +132,15 @@ func TestSlowClientsHoldUpNobody(t *testing.T) {
 	files["noise"] = string(noise)
 	pin := tm.commit(t, files)
 	p := serve(t, pinned(tm.entry(pin)))
+	slow := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return c, c.(*net.TCPConn).SetReadBuffer(socketBuffer)
+	}}}
 	for range builds + 2 {
-		res, err := http.Get(p.url + "/shop.example/tea/@v/v0.0.0-20260302080000-" + pin[:12] + ".zip")
+		res, err := slow.Get(p.url + "/shop.example/tea/@v/v0.0.0-20260302080000-" + pin[:12] + ".zip")
 		if err != nil || res.StatusCode != 200 {
 			t.Fatalf("%v %v", res, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -93,6 +94,9 @@ func serve(t *testing.T, repos string) *proxy {
 	return p
 }
 
+// socketBuffer is what a socket is asked to hold: little, so that not much has to be sent to a client that does not read.
+const socketBuffer = 32 << 10
+
 func (p *proxy) start(t *testing.T, name string) {
 	t.Helper()
 	cache := t.TempDir()
@@ -108,7 +112,14 @@ func (p *proxy) start(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewServer(p)
+	s := httptest.NewUnstartedServer(p)
+	s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		if err := c.(*net.TCPConn).SetWriteBuffer(socketBuffer); err != nil {
+			t.Error(err)
+		}
+		return ctx
+	}
+	s.Start()
 	t.Cleanup(s.Close)
 	p.url = s.URL
 }

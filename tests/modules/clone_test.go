@@ -53,9 +53,9 @@ func laptop(t *testing.T) []string {
 	setting := func(name string) string {
 		return name + "=" + strings.TrimSpace(run(t, ".", nil, "go", "env", name))
 	}
-	return []string{setting("GOPROXY"), setting("GOSUMDB"), setting("GOCACHE"), // what is compiled is kept, not what is fetched
+	return []string{setting("GOPROXY"), setting("GOSUMDB"), setting("GOCACHE"), // what is compiled is kept, not what is fetched; with -trimpath, wherever it was
 		"HOME=" + home, "XDG_CACHE_HOME=" + filepath.Join(home, "cache"), "GOMODCACHE=" + filepath.Join(home, "mod"), "GOPATH=" + filepath.Join(home, "go"),
-		"GOENV=off", "GOWORK=", "GOFLAGS=-modcacherw", "GOPRIVATE=", "GONOSUMDB=", "GONOPROXY=", "GIT_CONFIG_GLOBAL=/dev/null"}
+		"GOENV=off", "GOWORK=", "GOFLAGS=-modcacherw -trimpath", "GOPRIVATE=", "GONOSUMDB=", "GONOPROXY=", "GIT_CONFIG_GLOBAL=/dev/null"}
 }
 
 func TestACloneWorksWithPlainGo(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -17,7 +18,9 @@ type Command struct {
 	Dir  string   // "" is the working directory
 	Env  []string // added to the environment
 	// Idle leaves the processors to others: by a control group where one can be made, by niceness in any case.
-	Idle   bool
+	Idle bool
+	// Nice is the niceness of an idle command, of which one with a lower one gets more than the others.
+	Nice   int
 	Output io.Writer
 	// Grace is how long the program has for cleaning up when it is to end early; 0 is none.
 	Grace time.Duration
@@ -28,9 +31,9 @@ type Command struct {
 func (c Command) Run(ctx context.Context) (err error) {
 	args := c.Args
 	if c.Idle {
-		args = append([]string{"nice", "-n", "19"}, args...)
-		if g, noGroup := newIdleGroup(); noGroup == nil {
-			defer func() { err = errors.Join(err, g.remove()) }()
+		args = append([]string{"nice", "-n", strconv.Itoa(c.Nice)}, args...)
+		if g, noGroup := joinIdle(); noGroup == nil {
+			defer func() { err = errors.Join(err, leaveIdle()) }()
 			args = append([]string{"sh", "-c", `echo $$ >"$0" && exec "$@"`, g.procs()}, args...)
 		}
 	}

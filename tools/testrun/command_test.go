@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ import (
 
 func TestCommandTellsHowItEnded(t *testing.T) {
 	var out strings.Builder
-	c := Command{Args: []string{"sh", "-c", "echo $A; nice; exit 3"}, Env: []string{"A=b"}, Idle: true, Output: &out}
+	c := Command{Args: []string{"sh", "-c", "echo $A; nice; exit 3"}, Env: []string{"A=b"}, Idle: true, Nice: 19, Output: &out}
 	err := c.Run(t.Context())
 	if err == nil || err.Error() != "exit status 3" || out.String() != "b\n19\n" {
 		t.Errorf("%v with output %q", err, out.String())
@@ -88,6 +89,38 @@ func TestCpuGroup(t *testing.T) {
 		if dir, unified := cpuGroup("/r", tt.own); dir != tt.dir || unified != tt.unified {
 			t.Errorf("%s: %q, unified %t", name, dir, unified)
 		}
+	}
+}
+
+// TestIdleCommandsShareAGroup has two run at the same time: niceness says who of them goes first only within one group.
+func TestIdleCommandsShareAGroup(t *testing.T) {
+	if g, err := newIdleGroup(); err != nil {
+		t.Skip(err)
+	} else if err := g.remove(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	var both sync.WaitGroup
+	for name, other := range map[string]string{"one": "two", "two": "one"} {
+		both.Go(func() {
+			script := "cat /proc/self/cgroup > " + name + "; touch " + name + ".up; until test -e " + other + ".up; do sleep 0.01; done"
+			if err := (Command{Args: []string{"sh", "-c", script}, Dir: dir, Idle: true}).Run(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, _ := cpuGroup("/sys/fs/cgroup", read(dir, "one"))
+	two, _ := cpuGroup("/sys/fs/cgroup", read(dir, "two"))
+	if mine, _ := cpuGroup("/sys/fs/cgroup", string(own)); one != two || one == mine {
+		t.Errorf("they ran in %s and %s, this test in %s", one, two, mine)
+	}
+	if _, err := os.Stat(one); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the group is left: %v", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -13,6 +14,40 @@ import (
 // Linux 5.15 (kernel documentation, admin-guide/cgroup-v2, "CPU Interface Files"). A niceness says that only within a
 // session where the kernel groups sessions (sched(7), "The autogroup feature"), and servers have sessions of their own.
 type idleGroup struct{ dir string }
+
+// idle is the group of all commands of this process that run at the same time: among them niceness counts, which it does not
+// between groups.
+var idle struct {
+	sync.Mutex
+	group idleGroup
+	users int
+}
+
+// joinIdle returns the group, which it makes for the first command.
+func joinIdle() (idleGroup, error) {
+	idle.Lock()
+	defer idle.Unlock()
+	if idle.users == 0 {
+		g, err := newIdleGroup()
+		if err != nil {
+			return idleGroup{}, err
+		}
+		idle.group = g
+	}
+	idle.users++
+	return idle.group, nil
+}
+
+// leaveIdle removes the group with the last command.
+func leaveIdle() error {
+	idle.Lock()
+	defer idle.Unlock()
+	idle.users--
+	if idle.users > 0 {
+		return nil
+	}
+	return idle.group.remove()
+}
 
 // newIdleGroup makes a group below the one that this process is in. It fails where that is not allowed.
 func newIdleGroup() (idleGroup, error) {

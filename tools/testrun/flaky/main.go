@@ -76,7 +76,7 @@ func run(ctx context.Context, n int, base, importers string, named []string) (fa
 		return 0, fmt.Errorf("making a directory: %w", err)
 	}
 	defer os.RemoveAll(scratch)
-	s := &series{n: n, scratch: scratch}
+	s := &series{n: n, scratch: scratch, built: map[string]testrun.Command{}}
 	for _, busy := range []bool{false, true} {
 		if err := s.all(ctx, targets, busy); err != nil {
 			return 0, err
@@ -94,8 +94,8 @@ func run(ctx context.Context, n int, base, importers string, named []string) (fa
 type series struct {
 	n       int
 	scratch string
-	built   int
-	failed  []string // what to tell
+	built   map[string]testrun.Command // by directory and whether with the race detector
+	failed  []string                   // what to tell
 }
 
 // all runs every target n times, on a busy machine if wanted.
@@ -158,8 +158,12 @@ func (s *series) command(ctx context.Context, t target, race bool) (testrun.Comm
 	if t.group {
 		return testrun.Command{Args: []string{"tools/integration", t.name}, Grace: cleanUp}, nil
 	}
-	s.built++
-	binary := filepath.Join(s.scratch, fmt.Sprintf("%d.test", s.built))
+	key := fmt.Sprint(t.dir, race)
+	command, ok := s.built[key]
+	if ok {
+		return command, nil
+	}
+	binary := filepath.Join(s.scratch, fmt.Sprintf("%d.test", len(s.built)))
 	args := []string{"go", "test", "-c", "-o", binary}
 	if race {
 		args = append(args, "-race")
@@ -169,10 +173,11 @@ func (s *series) command(ctx context.Context, t target, race bool) (testrun.Comm
 	if err := build.Run(ctx); err != nil {
 		return testrun.Command{}, fmt.Errorf("compiling the tests of %s: %w\n%s", t.name, err, output.String())
 	}
-	if _, err := os.Stat(binary); errors.Is(err, os.ErrNotExist) {
-		return testrun.Command{}, nil
+	if _, err := os.Stat(binary); err == nil {
+		command = testrun.Command{Args: []string{binary, "-test.timeout=" + timeLimit.String()}, Dir: t.dir}
 	}
-	return testrun.Command{Args: []string{binary, "-test.timeout=" + timeLimit.String()}, Dir: t.dir}, nil
+	s.built[key] = command
+	return command, nil
 }
 
 // once runs the tests and returns the names of those that failed, or nil. It keeps the output of a failure in file.

@@ -45,6 +45,8 @@ const (
 	waits kind = iota
 	// computes: it keeps the processors busy. Such groups get what the others leave of them.
 	computes
+	// leads: it computes, and takes the longest. It begins at once, and the others that compute get less than it.
+	leads
 	// measures: what it asserts is about calls under load, which a busy machine can't answer in time. Such groups run
 	// first, one after the other, beside nothing but what computes.
 	measures
@@ -57,7 +59,7 @@ var all = []group{
 	{"e2e", []string{"tools/integration", "e2e"}, waits},
 	{"interop", []string{"tools/integration", "interop"}, waits},
 	{"consului", []string{"tools/integration", "consului"}, waits},
-	{"bazel", []string{"tools/integration", "bazel"}, computes},
+	{"bazel", []string{"tools/integration", "bazel"}, leads},
 	{"unit", []string{"tools/unit"}, computes},
 	{"lint", []string{"tools/lint/run"}, computes},
 	{"mutants", []string{"tools/mutate", "-changed", "auto", "-budget", "3m"}, computes},
@@ -152,9 +154,13 @@ func (r *run) groups(ctx context.Context, groups []group) bool {
 		}
 	}
 	computing, waiting := of(groups, computes), of(groups, waits)
-	places.Go(func() { serve(computing) })
+	places.Go(func() {
+		serve(of(groups, leads))
+		serve(computing)
+	})
 	places.Go(func() {
 		serve(of(groups, measures))
+		places.Go(func() { serve(computing) })
 		for range r.places {
 			places.Go(func() {
 				serve(waiting)
@@ -208,8 +214,13 @@ func (r *run) execute(ctx context.Context, res *result) (err error) {
 		in.CloseWithError(err) // or the group would wait for ever
 		read <- err
 	}()
-	command := testrun.Command{Args: res.command, Env: []string{"GO_TEST_FLAGS=-json"}, Idle: res.kind == computes, Output: out,
-		Grace: cleaningUp}
+	command := testrun.Command{Args: res.command, Env: []string{"GO_TEST_FLAGS=-json"}, Output: out, Grace: cleaningUp}
+	switch res.kind {
+	case leads:
+		command.Idle, command.Nice = true, 10
+	case computes:
+		command.Idle, command.Nice = true, 19
+	}
 	err = command.Run(ctx)
 	out.Close()
 	return errors.Join(err, <-read)
