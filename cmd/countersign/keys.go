@@ -170,10 +170,13 @@ func advise(w io.Writer, uses []pipeline.KeyUse, mount string, least int) {
 				behind = append(behind, u.Function)
 			case r.Lost: // by what was asked about: as it is, it can be signed again
 				lost = append(lost, u.Function)
-			case r.State == pipeline.KeyRefused && r.Runs():
-				refused = append(refused, u.Function)
-			case r.State == pipeline.KeyRefused && len(r.Retired) > 0:
-				retired = append(retired, u.Function)
+			case r.State == pipeline.KeyRefused:
+				if r.Runs() {
+					refused = append(refused, u.Function)
+				}
+				if len(r.Retired) > 0 && len(r.Recorded) > 0 {
+					retired = append(retired, u.Function)
+				}
 			}
 		}
 	}
