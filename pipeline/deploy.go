@@ -18,6 +18,7 @@ import (
 	"countersign/pipeline/progress"
 	"countersign/pipeline/publish"
 	"countersign/pipeline/registry"
+	"countersign/pipeline/resign"
 	"countersign/pipeline/routes"
 	"countersign/pipeline/vault"
 	"countersign/release"
@@ -70,6 +71,8 @@ type deploy struct {
 	engine      *apply.Engine
 	rollout     *apply.Rollout // nil until it was to be checked
 	recorder    *recorder      // nil if only a plan is wanted
+	refresher   *refresher     // nil if only a plan is wanted
+	refreshed   []Refreshed    // what was signed again apart from what is deployed, or could not be
 }
 
 // all runs the steps in their order.
@@ -127,7 +130,11 @@ func (d *deploy) locked(ctx context.Context) (err error) {
 	if err := d.rollout.Run(ctx, d.publication.Record()); err != nil || d.recorder == nil {
 		return err
 	}
-	return d.recorder.record(ctx, release.Record{Action: release.ActionDeploy}, d.publication.Record().Functions)
+	again, err := d.refresh(ctx)
+	if err != nil {
+		return err
+	}
+	return d.recorder.record(ctx, release.Record{Action: release.ActionDeploy}, d.publication.Record().Functions, again)
 }
 
 // load reads everything that the user wrote and the build made, and makes the clients of the environment's servers.
@@ -172,6 +179,7 @@ func (d *deploy) load(ctx context.Context) (progress.Outcome, error) {
 		if d.recorder, err = newRecorder(d.engine, d.consul, keys, d.deployer); err != nil {
 			return progress.Outcome{}, err
 		}
+		d.refresher = &refresher{env: env, cluster: cluster, ledger: d.recorder.ledger, keys: keys, resigner: resign.New(env, keys, d.deployer)}
 	}
 	noun := "functions"
 	if len(sources) == 1 {
@@ -224,7 +232,7 @@ func (d *deploy) result(took time.Duration) *Result {
 		r.Left = append(r.Left, LeftResult{l.Function, l.Reason(), runs})
 	}
 	slices.SortFunc(r.Left, func(a, b LeftResult) int { return strings.Compare(a.Function, b.Function) })
-	r.Unpinned = d.unpinned()
+	r.Unpinned, r.Refreshed = d.unpinned(), d.refreshed
 	if d.recorder != nil && d.recorder.made != nil {
 		r.Release = d.recorder.made.Number
 	}

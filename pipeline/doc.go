@@ -3,6 +3,7 @@
 //
 //	load      what Bazel built, the specs, the environment
 //	publish   load → describe → sign → publish: ends in a release.Record
+//	resign    what is published -> signed again by the latest key version
 //	apply     a record → check, render, plan, route, run, wait, shift, narrow; and how a canary ends
 //	job       the text of a Nomad job
 //	routes    which configuration entries Consul should have

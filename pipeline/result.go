@@ -19,8 +19,9 @@ type Result struct {
 	Release     int               `json:"release,omitempty"`  // number of the record that was made; 0: none, since nothing changed
 	Functions   []FunctionResult  `json:"functions"`
 	Left        []LeftResult      `json:"left_behind,omitempty"`
-	Unpinned    []string          `json:"unpinned,omitempty"` // functions that run and that repos.bzl does not name any more
-	Routing     []string          `json:"routing,omitempty"`  // what changed in Consul, for people
+	Unpinned    []string          `json:"unpinned,omitempty"`  // functions that run and that repos.bzl does not name any more
+	Refreshed   []Refreshed       `json:"refreshed,omitempty"` // what was signed again beside the functions above, or could not be
+	Routing     []string          `json:"routing,omitempty"`   // what changed in Consul, for people
 	Steps       []progress.Timing `json:"steps"`
 	MS          float64           `json:"ms"` // altogether
 }
@@ -53,7 +54,7 @@ type FunctionResult struct {
 
 // Changed tells whether anything was different from what was there.
 func (r *Result) Changed() bool {
-	return r.Release > 0 || len(r.Routing) > 0 || slices.ContainsFunc(r.Functions, func(f FunctionResult) bool {
+	return r.Release > 0 || len(r.Routing) > 0 || count(r.Refreshed, RefreshAdded) > 0 || slices.ContainsFunc(r.Functions, func(f FunctionResult) bool {
 		return f.Signed || f.Published || f.Action != nomad.ActionNone
 	})
 }

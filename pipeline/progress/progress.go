@@ -34,8 +34,9 @@ const (
 
 // The steps of what is recorded of it, before anything is changed and after everything was.
 const (
-	StepSettle Step = "settle" // finish what an interrupted command left of the release records
-	StepRecord Step = "record" // sign and keep a record of what runs
+	StepSettle  Step = "settle"  // finish what an interrupted command left of the release records
+	StepRefresh Step = "refresh" // have the latest key versions attest what runs and what the last releases consist of
+	StepRecord  Step = "record"  // sign and keep a record of what runs
 )
 
 // The steps of moving functions to recorded versions, before those of a deploy from StepCheck on.

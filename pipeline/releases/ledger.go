@@ -16,6 +16,10 @@ import (
 	"countersign/vaultsign/transit"
 )
 
+// Kept is how many of the latest releases are kept ready to be gone back to: each command that looks after that (keys,
+// keys refresh, deploy) looks at so many, so that what it costs does not grow with the age of an environment.
+const Kept = 20
+
 // Head is where the latest record of an environment is. It is what Consul has.
 type Head struct {
 	Number   int    `json:"number"`

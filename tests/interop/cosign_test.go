@@ -7,10 +7,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
 
 	"countersign"
 	"countersign/artifact"
+	"countersign/pipeline/resign"
+	"countersign/release"
 	"countersign/vaultsign/attest"
 )
 
@@ -123,6 +126,90 @@ func TestCosignFindsTheAttestationInTheRegistry(t *testing.T) {
 		if output, err := verify(version); err != nil {
 			t.Errorf("after signing again, version %d: %v\n%s", version, err, output)
 		}
+	}
+}
+
+// TestCosignAfterARotation runs what docs/operations.md promises of cosign with a key of Vault, of which it knows the latest version
+// only: after a rotation it refuses, after signing again it accepts, also when the earlier version is retired. Two sign again at once.
+func TestCosignAfterARotation(t *testing.T) {
+	c := contents(newFunction(t))
+	ref, store := repository(t, c.Function)
+	d, _, err := artifact.Push(within(t), store, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref = ref.WithDigest(d.Digest.String())
+	bundle, _ := sign(t, c)
+	if err := artifact.AttachBundle(within(t), store, ref, bundle, attest.PredicateType); err != nil {
+		t.Fatal(err)
+	}
+	verify := func(want bool) {
+		t.Helper()
+		output, err := cosign(t, "verify-attestation", "--key", "hashivault://"+c.Function, "--type", "slsaprovenance1",
+			"--insecure-ignore-tlog", "--allow-http-registry", ref.String())
+		if (err == nil) != want {
+			t.Errorf("cosign: %v; want it to accept: %t\n%s", err, want, output)
+		}
+	}
+	again := func() (*resign.Outcome, error) {
+		_, store := repository(t, c.Function)
+		keys := newTransit(t)
+		r := &resign.Resigner{Keys: keys, Mount: mount, By: attest.Deployer{DisplayName: "oidc-bob"},
+			Signer: func(function string) attest.Signer { return keys.Signer(function) },
+			Open:   func(artifact.Reference) (artifact.Store, error) { return store, nil }}
+		return r.Resign(t.Context(), resign.Recorded{Function: release.Function{Artifact: ref.Registry + "/" + ref.Repository, ArtifactDigest: ref.Digest}})
+	}
+	verify(true)
+	write(t, mount+"/keys/"+c.Function+"/rotate", nil)
+	verify(false)
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			if _, err := again(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	// Of two without the deploy lock, one may undo the other's list of attestations, see AttachBundle: the next one mends it.
+	if o, err := again(); err != nil || o.After == nil || o.After.Key.Version != 2 {
+		t.Errorf("%+v, %v", o, err)
+	}
+	verify(true)
+	write(t, mount+"/keys/"+c.Function+"/config", map[string]any{"min_decryption_version": 2})
+	verify(true)
+	if o, err := again(); err != nil || o.Added() {
+		t.Errorf("after the retirement: %+v, %v", o, err)
+	}
+}
+
+// TestRoomInARegistry rotates more often than a registry's artifact is to carry attestations.
+func TestRoomInARegistry(t *testing.T) {
+	c := contents(newFunction(t))
+	ref, store := repository(t, c.Function)
+	d, _, err := artifact.Push(within(t), store, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref = ref.WithDigest(d.Digest.String())
+	keys := newTransit(t)
+	r := &resign.Resigner{Keys: keys, Mount: mount, By: attest.Deployer{DisplayName: "oidc-bob"},
+		Signer: func(function string) attest.Signer { return keys.Signer(function) },
+		Open:   func(artifact.Reference) (artifact.Store, error) { return store, nil }}
+	bundle, _ := sign(t, c)
+	if err := artifact.AttachBundle(within(t), store, ref, bundle, attest.PredicateType); err != nil {
+		t.Fatal(err)
+	}
+	for range resign.Kept + 1 {
+		write(t, mount+"/keys/"+c.Function+"/rotate", nil)
+		o, err := r.Resign(within(t), resign.Recorded{Function: release.Function{Artifact: ref.Registry + "/" + ref.Repository, ArtifactDigest: ref.Digest}})
+		if err != nil || !o.Added() {
+			t.Fatalf("%+v, %v", o, err)
+		}
+	}
+	bundles, err := artifact.Bundles(within(t), store, ref)
+	if err != nil || len(bundles) != resign.Kept {
+		t.Errorf("%d attestations, %v; want %d", len(bundles), err, resign.Kept)
 	}
 }
 

@@ -41,8 +41,10 @@ type key struct {
 	Exportable           bool   `json:"exportable"`
 	AllowPlaintextBackup bool   `json:"allow_plaintext_backup"`
 	MinDecryptionVersion int    `json:"min_decryption_version"`
+	AutoRotatePeriod     int64  `json:"auto_rotate_period"` // seconds
 	Keys                 map[string]struct {
-		PublicKey string `json:"public_key"`
+		PublicKey    string    `json:"public_key"`
+		CreationTime time.Time `json:"creation_time"`
 	} `json:"keys"`
 }
 
@@ -72,29 +74,43 @@ func (c *Client) EnsureKey(ctx context.Context, function string) (created bool, 
 // PublicKeys returns the key ring of a function as Vault has it now: the public keys that Vault still exports, and the
 // floor. Archiving older ones is the business of keyring.Store. The error is ErrNoKey if there is no key.
 func (c *Client) PublicKeys(ctx context.Context, function string) (keyring.KeyRing, error) {
+	k, err := c.Key(ctx, function)
+	return k.Ring, err
+}
+
+// Key is what Vault tells of a function's key.
+type Key struct {
+	Ring       keyring.KeyRing
+	Created    map[int]time.Time // when each version of the ring was made
+	AutoRotate time.Duration     // how old the latest version becomes before Vault makes another; 0: Vault makes none by itself
+}
+
+// Key returns the key ring of a function, as PublicKeys does, and what else Vault tells of the key.
+func (c *Client) Key(ctx context.Context, function string) (Key, error) {
 	op := fmt.Sprintf("reading the public keys of function %.80q", function)
 	k, err := c.read(ctx, op, function)
 	if err != nil {
-		return keyring.KeyRing{}, err
+		return Key{}, err
 	}
 	if err := k.check(op); err != nil {
-		return keyring.KeyRing{}, err
+		return Key{}, err
 	}
-	ring := keyring.KeyRing{
+	key := Key{Created: map[int]time.Time{}, AutoRotate: time.Duration(max(0, k.AutoRotatePeriod)) * time.Second}
+	key.Ring = keyring.KeyRing{
 		Mount: c.mount, Function: function, Versions: map[int]string{},
 		MinVersion: max(k.MinDecryptionVersion, 1), FetchedAt: time.Now().UTC(),
 	}
 	for text, version := range k.Keys {
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return keyring.KeyRing{}, fmt.Errorf("%s: Vault answered with a key version %.20q", op, text)
+			return Key{}, fmt.Errorf("%s: Vault answered with a key version %.20q", op, text)
 		}
-		ring.Versions[n] = version.PublicKey
+		key.Ring.Versions[n], key.Created[n] = version.PublicKey, version.CreationTime
 	}
-	if err := ring.Check(); err != nil {
-		return keyring.KeyRing{}, fmt.Errorf("%s: Vault's answer is not a key ring: %w", op, err)
+	if err := key.Ring.Check(); err != nil {
+		return Key{}, fmt.Errorf("%s: Vault's answer is not a key ring: %w", op, err)
 	}
-	return ring, nil
+	return key, nil
 }
 
 // check refuses a key that is not fit for artifacts.
