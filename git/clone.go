@@ -13,13 +13,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"countersign"
 )
 
 // HEAD is the ref of a remote's default branch.
 const HEAD = "HEAD"
 
-// tip is the reference that holds, in a clone, the history of its ref.
-const tip = "refs/countersign/tip"
+// Tip is the reference that holds, in a clone, the history of its ref.
+const Tip = "refs/countersign/tip"
 
 // AnswerTime is how long a remote may take to list its references. Tests have less time.
 var AnswerTime = time.Minute
@@ -133,7 +135,32 @@ func (c *Clone) Fetch(ctx context.Context) (commit string, err error) {
 
 // Tip returns the newest commit of the ref, as of the last fetch.
 func (c *Clone) Tip(ctx context.Context) (string, error) {
-	return c.Run(ctx, "rev-parse", "--verify", "--quiet", tip+"^{commit}")
+	return c.Run(ctx, "rev-parse", "--verify", "--quiet", Tip+"^{commit}")
+}
+
+// Branch returns the name of the branch that the ref is; "" for a tag.
+func (c *Clone) Branch(ctx context.Context) (string, error) {
+	if c.source.Ref != HEAD {
+		ref, err := c.resolveRef(ctx)
+		branch, is := strings.CutPrefix(ref, "refs/heads/")
+		if !is {
+			branch = ""
+		}
+		return branch, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, AnswerTime, fmt.Errorf("it did not answer within %v", AnswerTime))
+	defer cancel()
+	listed, err := c.Run(ctx, "ls-remote", "--quiet", "--symref", "--", c.remote, HEAD)
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(listed) {
+		of, name, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		if branch, is := strings.CutPrefix(of, "ref: refs/heads/"); is && name == HEAD && countersign.ValidRef(branch) {
+			return branch, nil
+		}
+	}
+	return "", nil
 }
 
 // Holds tells whether a commit is in the history of the ref, as far as it was fetched.
@@ -141,7 +168,7 @@ func (c *Clone) Holds(ctx context.Context, commit string) (bool, error) {
 	if _, err := os.Stat(filepath.Join(c.Dir, "HEAD")); err != nil {
 		return false, nil
 	}
-	_, err := c.Run(ctx, "merge-base", "--is-ancestor", commit, tip)
+	_, err := c.Run(ctx, "merge-base", "--is-ancestor", commit, Tip)
 	if err != nil && ctx.Err() != nil {
 		return false, err
 	}
@@ -192,7 +219,7 @@ func (c *Clone) fetchLocked(ctx context.Context) error {
 	}
 	// Tags are fetched as far as they point into that history, since none are asked for.
 	return c.runWatched(ctx, StallTime, "-c", "remote.origin.tagOpt=", "fetch", "--progress", "--prune", "--force", "--no-auto-maintenance",
-		"--no-write-fetch-head", "--", c.remote, "+"+ref+":"+tip)
+		"--no-write-fetch-head", "--", c.remote, "+"+ref+":"+Tip)
 }
 
 // resolveRef returns the full name of the ref on the remote. Only branches and tags are a team's word.
