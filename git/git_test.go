@@ -65,6 +65,12 @@ func TestCheckRemote(t *testing.T) {
 // A remote, or a repository, that would have git run a program: whatever the pins say, it is not run.
 func TestNoProgramIsRun(t *testing.T) {
 	marker := filepath.Join(t.TempDir(), "ran")
+	// What the user permits to the git of his own counts for nothing.
+	config := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(config, []byte("[protocol \"ext\"]\n\tallow = always\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GIT_CONFIG_GLOBAL", config)
 	r := newRemote(t)
 	commit := r.commit(t, "first")
 	for _, bad := range []string{"ext::sh -c touch% " + marker, "--upload-pack=touch " + marker} {

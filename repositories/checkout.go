@@ -193,7 +193,22 @@ func fillCheckout(ctx context.Context, clone *git.Clone, e pins.Entry, dir strin
 			return err
 		}
 	}
-	return nil
+	return makeWorkspace(dir)
+}
+
+// makeWorkspace makes a WORKSPACE where the team has none: without one, Bazel takes no directory in place of a repository. Git
+// takes no notice of it.
+func makeWorkspace(dir string) error {
+	for _, name := range []string{"WORKSPACE", "WORKSPACE.bazel"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	err := os.WriteFile(filepath.Join(dir, ".git/info/exclude"), []byte("/WORKSPACE\n"), 0o644)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "WORKSPACE"), nil, 0o644)
 }
 
 // Checkouts returns what is checked out.
