@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"countersign/git"
 	"countersign/hclspec"
 )
 
@@ -98,8 +99,8 @@ func TestInitRefuses(t *testing.T) {
 		{"password", Options{Remote: "https://me:hunter2@git.example.com/x"}, "holds credentials"},
 		{"token as user", Options{Remote: "https://ghp_hunter2@git.example.com/x"}, "holds credentials"},
 		{"password in a URL that is none", Options{Remote: "https://me:hunter2@git.example.com:x/"}, "can't be parsed"},
-		{"quote", Options{Remote: `https://git.example.com/"x`}, "countersign.bzl can't name it"},
-		{"line", Options{Remote: "https://git.example.com/x\ny"}, "countersign.bzl can't name it"},
+		{"quote", Options{Remote: `https://git.example.com/"x`}, "can't be written down"},
+		{"line", Options{Remote: "https://git.example.com/x\ny"}, "can't be written down"},
 		{"branch", Options{Remote: "https://git.example.com/x", Commit: "main"}, "not a full commit id"},
 		{"Bazel 9", Options{Remote: "https://git.example.com/x", Commit: commit, Bazel: "9.0.0"}, "no WORKSPACE mode"},
 		{"Bazel 5", Options{Remote: "https://git.example.com/x", Commit: commit, Bazel: "5.4.1"}, "no build with Bazel 5.4.1"},
@@ -139,7 +140,7 @@ func TestInitOverwritesNothing(t *testing.T) {
 	if err := os.Rename(mine, filepath.Join(t.TempDir(), "x")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := git(t.Context(), o.Dir, "init", "--quiet"); err != nil {
+	if _, err := git.At(o.Dir).Run(t.Context(), "init", "--quiet"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Init(t.Context(), o); err != nil {
@@ -151,11 +152,11 @@ func TestHeadOfARemote(t *testing.T) {
 	remote := t.TempDir()
 	for _, args := range [][]string{{"init", "--quiet"}, {"-c", "user.name=t", "-c", "user.email=t@t.example", "commit", "--quiet",
 		"--allow-empty", "-m", "first"}} {
-		if _, err := git(t.Context(), remote, args...); err != nil {
+		if _, err := git.At(remote).Run(t.Context(), args...); err != nil {
 			t.Fatal(err)
 		}
 	}
-	head, err := git(t.Context(), remote, "rev-parse", "HEAD")
+	head, err := git.At(remote).Run(t.Context(), "rev-parse", "HEAD")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
 	modzip "golang.org/x/mod/zip"
+
+	"countersign/git"
 )
 
 // Limits of a module. Those of go itself are larger: 500 MB, and no number of files.
@@ -27,12 +29,24 @@ const (
 // Module is a module of a pinned repository.
 type Module struct {
 	Path  string
-	clone *clone
+	clone clone
 	dir   string // within the repository; "" for its root
 }
 
+// clone is the clone of a pinned repository.
+type clone struct {
+	*git.Clone
+	pin Pin
+}
+
+// newClone returns the clone of a pin below the directory cache. base is what remotes that begin with // are below.
+func newClone(cache, base string, pin Pin, tell func(string)) (clone, error) {
+	c, err := git.NewClone(cache, base, git.Source{Name: pin.Name, Remote: pin.Remote, Ref: pin.Ref, SHA256: len(pin.Commit) == 64}, tell)
+	return clone{c, pin}, err
+}
+
 // module returns the module that the pinned commit of c is.
-func (c *clone) module(ctx context.Context) (*Module, error) {
+func (c clone) module(ctx context.Context) (*Module, error) {
 	m, err := c.moduleIn(ctx, "")
 	if c.pin.Module != SDKPath || err == nil && m.Path == SDKPath {
 		return m, err
@@ -41,7 +55,7 @@ func (c *clone) module(ctx context.Context) (*Module, error) {
 	return c.moduleIn(ctx, "sdk")
 }
 
-func (c *clone) moduleIn(ctx context.Context, dir string) (*Module, error) {
+func (c clone) moduleIn(ctx context.Context, dir string) (*Module, error) {
 	m := &Module{clone: c, dir: dir}
 	declared, _, err := m.goMod(ctx, c.pin.Commit)
 	if err != nil {
@@ -53,21 +67,21 @@ func (c *clone) moduleIn(ctx context.Context, dir string) (*Module, error) {
 
 // goMod returns the module path that go.mod of a commit declares, and its text.
 func (m *Module) goMod(ctx context.Context, commit string) (declared string, text []byte, err error) {
-	text, err = m.clone.file(ctx, commit, path.Join(m.dir, "go.mod"), maxGoMod)
+	text, err = m.clone.File(ctx, commit, path.Join(m.dir, "go.mod"), maxGoMod)
 	if err != nil {
 		return "", nil, err
 	}
 	// Lax is how go reads the files of dependencies.
 	file, err := modfile.ParseLax("go.mod", text, nil)
 	if err != nil {
-		return "", nil, refusef("its go.mod can't be read: %v", err)
+		return "", nil, git.Refusef("its go.mod can't be read: %v", err)
 	}
 	if file.Module == nil {
-		return "", nil, refusef("its go.mod names no module")
+		return "", nil, git.Refusef("its go.mod names no module")
 	}
 	declared = file.Module.Mod.Path
 	if err := module.CheckPath(declared); err != nil {
-		return "", nil, refusef("its go.mod: %v", err)
+		return "", nil, git.Refusef("its go.mod: %v", err)
 	}
 	return declared, text, nil
 }
@@ -79,7 +93,7 @@ func (m *Module) goModAt(ctx context.Context, r revision) ([]byte, error) {
 		return nil, err
 	}
 	if declared != m.Path {
-		return nil, refusef("commit %s has the go.mod of another module, %s", r.commit[:12], declared)
+		return nil, git.Refusef("commit %s has the go.mod of another module, %s", r.commit[:12], declared)
 	}
 	return text, nil
 }
@@ -96,7 +110,7 @@ func (m *Module) zip(ctx context.Context, r revision, w io.Writer) (err error) {
 	if err := checkEntries(entries); err != nil {
 		return err
 	}
-	b, err := m.clone.blobs(ctx)
+	b, err := m.clone.Blobs(ctx)
 	if err != nil {
 		return err
 	}
@@ -105,50 +119,50 @@ func (m *Module) zip(ctx context.Context, r revision, w io.Writer) (err error) {
 		files[i] = zipFile{e, b}
 	}
 	err = modzip.Create(w, module.Version{Path: m.Path, Version: r.version}, files)
-	if closeErr := b.close(); err == nil && closeErr != nil {
+	if closeErr := b.Close(); err == nil && closeErr != nil {
 		return fmt.Errorf("read the files of commit %s: %w", r.commit, closeErr)
 	}
 	var list modzip.FileErrorList
 	if errors.As(err, &list) {
-		return refusef("go can't have it as a module: %s", describe(list))
+		return git.Refusef("go can't have it as a module: %s", describe(list))
 	}
 	return err
 }
 
 // files lists what the module's zip holds: as go does, with the repository's LICENSE if the module has none.
-func (m *Module) files(ctx context.Context, commit string) ([]entry, error) {
-	entries, err := m.clone.tree(ctx, commit, m.dir)
+func (m *Module) files(ctx context.Context, commit string) ([]git.Entry, error) {
+	entries, err := m.clone.Tree(ctx, commit, m.dir)
 	if err != nil || m.dir == "" || slices.ContainsFunc(entries, isLicense) {
 		return entries, err
 	}
-	line, err := m.clone.list(ctx, "ls-tree", "-z", "-l", "--full-tree", commit, "--", "LICENSE")
+	line, err := m.clone.Lookup(ctx, commit, "LICENSE")
 	return append(entries, line...), err
 }
 
-func isLicense(e entry) bool { return e.path == "LICENSE" }
+func isLicense(e git.Entry) bool { return e.Path == "LICENSE" }
 
 // checkEntries refuses what go leaves out of modules, since the build by Bazel would see other files than `go test` does,
 // and what is too much.
-func checkEntries(entries []entry) error {
+func checkEntries(entries []git.Entry) error {
 	if len(entries) > maxFiles {
-		return refusef("it has %d files; a module has at most %d", len(entries), maxFiles)
+		return git.Refusef("it has %d files; a module has at most %d", len(entries), maxFiles)
 	}
 	var total int64
 	for _, e := range entries {
-		switch e.mode {
+		switch e.Mode {
 		case "100644", "100755":
 		case "120000":
-			return refusef("%q is a symbolic link, and go leaves those out of modules", e.path)
+			return git.Refusef("%q is a symbolic link, and go leaves those out of modules", e.Path)
 		case "160000":
-			return refusef("%q is a submodule of git, and go leaves those out of modules", e.path)
+			return git.Refusef("%q is a submodule of git, and go leaves those out of modules", e.Path)
 		default:
-			return refusef("%q has the mode %s: it is not a file", e.path, e.mode)
+			return git.Refusef("%q has the mode %s: it is not a file", e.Path, e.Mode)
 		}
-		if e.size > maxFile {
-			return refusef("%q has %d bytes; a file of a module has at most %d", e.path, e.size, maxFile)
+		if e.Size > maxFile {
+			return git.Refusef("%q has %d bytes; a file of a module has at most %d", e.Path, e.Size, maxFile)
 		}
-		if total += e.size; total > maxModule {
-			return refusef("its files have more than %d bytes in all", maxModule)
+		if total += e.Size; total > maxModule {
+			return git.Refusef("its files have more than %d bytes in all", maxModule)
 		}
 	}
 	return nil
@@ -169,18 +183,18 @@ func describe(list modzip.FileErrorList) string {
 
 // zipFile is a file of a commit for modzip.
 type zipFile struct {
-	entry
-	blobs *blobs
+	entry git.Entry
+	blobs *git.Blobs
 }
 
-func (f zipFile) Path() string                 { return f.path }
+func (f zipFile) Path() string                 { return f.entry.Path }
 func (f zipFile) Lstat() (fs.FileInfo, error)  { return fileInfo{f.entry}, nil }
-func (f zipFile) Open() (io.ReadCloser, error) { return f.blobs.open(f.object) }
+func (f zipFile) Open() (io.ReadCloser, error) { return f.blobs.Open(f.entry.Object) }
 
-type fileInfo struct{ entry }
+type fileInfo struct{ entry git.Entry }
 
-func (i fileInfo) Name() string       { return path.Base(i.path) }
-func (i fileInfo) Size() int64        { return i.size }
+func (i fileInfo) Name() string       { return path.Base(i.entry.Path) }
+func (i fileInfo) Size() int64        { return i.entry.Size }
 func (i fileInfo) Mode() fs.FileMode  { return 0o644 }
 func (i fileInfo) ModTime() time.Time { return time.Time{} }
 func (i fileInfo) IsDir() bool        { return false }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/mod/module"
 
 	"countersign"
+	"countersign/git"
 )
 
 // SDKPath is the module path of the SDK. ".internal" is reserved for private use, so nobody can register the domain and
@@ -133,34 +134,22 @@ func parsePin(name string, value starlark.Value) (Pin, error) {
 	return p, nil
 }
 
-// permits tells whether the repository may be the module of a path, or why not. The path is the team's own word, and a
+// Permits tells whether the repository may be the module of a path, or why not. The path is the team's own word, and a
 // team could name another's, or one that everybody uses: so without the platform's word only the last element counts.
-func (p Pin) permits(path string) error {
+func (p Pin) Permits(path string) error {
 	if p.Module != "" {
 		if path != p.Module {
-			return refusef("its go.mod says that it is module %s, and repos.bzl that it is %s", path, p.Module)
+			return git.Refusef("its go.mod says that it is module %s, and repos.bzl that it is %s", path, p.Module)
 		}
 		return nil
 	}
 	if path == SDKPath || strings.HasPrefix(path, SDKPath+"/") {
-		return refusef("its go.mod says that it is the SDK, module %s", path)
+		return git.Refusef("its go.mod says that it is the SDK, module %s", path)
 	}
 	base, _, _ := module.SplitPathVersion(path)
 	if base[strings.LastIndexByte(base, '/')+1:] != p.Name {
-		return refusef(`its go.mod says that it is module %s, whose last element is not %s; if that is right, say so in its entry in repos.bzl: "module": %q`,
+		return git.Refusef(`its go.mod says that it is module %s, whose last element is not %s; if that is right, say so in its entry in repos.bzl: "module": %q`,
 			path, p.Name, path)
 	}
 	return nil
-}
-
-// RefusalError says that something was looked at and is not served as a module, and why.
-type RefusalError struct{ reason string }
-
-func (e *RefusalError) Error() string { return e.reason }
-
-// Unverified tells that this is no failure to reach something.
-func (e *RefusalError) Unverified() bool { return true }
-
-func refusef(format string, args ...any) error {
-	return &RefusalError{fmt.Sprintf(format, args...)}
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/module"
+
+	"countersign/git"
 )
 
 const (
@@ -56,7 +58,7 @@ func (s *Server) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if t := s.table.Load(); t != nil && text.equal(s.text) && (len(t.names) == 0 || time.Since(t.made) < refetchAfter) {
+	if t := s.table.Load(); t != nil && text.equal(s.text) && (len(t.names) == 0 || time.Since(t.made) < git.RefetchAfter) {
 		return nil
 	}
 	pins, err := ParsePins(fileName, text.pins, text.product)
@@ -177,7 +179,7 @@ func (s *Server) refuse(w http.ResponseWriter, path string, err error) {
 	switch {
 	case errors.Is(err, errNotOurs):
 		status = http.StatusNotFound
-	case isRefusal(err) || errors.As(err, &unknown):
+	case git.IsRefusal(err) || errors.As(err, &unknown):
 		status = http.StatusForbidden
 	default:
 		s.tell(fmt.Sprintf("%s: %v", path, err))
@@ -216,13 +218,13 @@ func (s *Server) answer(ctx context.Context, path, query string) (*answer, error
 	if query != "latest" {
 		dot := strings.LastIndexByte(query, '.')
 		if dot < 0 {
-			return nil, refusef("%q is not .info, .mod or .zip of a version", query)
+			return nil, git.Refusef("%q is not .info, .mod or .zip of a version", query)
 		}
 		version, extension = query[:dot], query[dot:]
 	}
 	r, err := m.resolve(ctx, version)
 	if unknown := (*unknownError)(nil); errors.As(err, &unknown) {
-		if err := m.clone.refetch(ctx); err != nil {
+		if err := m.clone.Refetch(ctx); err != nil {
 			return nil, fmt.Errorf("%v so far; to look again: %w", unknown, err)
 		}
 		r, err = m.resolve(ctx, version)
@@ -243,7 +245,7 @@ func (s *Server) file(ctx context.Context, m *Module, version string, r revision
 		return text("application/json", info), err
 	}
 	if version != r.version {
-		return nil, refusef("%s is version %s; ask for that", version, r.version)
+		return nil, git.Refusef("%s is version %s; ask for that", version, r.version)
 	}
 	switch extension {
 	case ".mod":
@@ -252,7 +254,7 @@ func (s *Server) file(ctx context.Context, m *Module, version string, r revision
 	case ".zip":
 		return s.zip(ctx, m, r)
 	}
-	return nil, refusef("%q is not .info, .mod or .zip", extension)
+	return nil, git.Refusef("%q is not .info, .mod or .zip", extension)
 }
 
 // zip makes a version's zip in a file without a name. A zip is not kept: the go command keeps it.

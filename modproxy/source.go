@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"countersign/git"
 )
 
 // fileName is what the file with the pins is called.
@@ -25,7 +27,7 @@ const maxPins = 4 << 20
 // Source is where the pins are: a file, or the same file in the newest commit of a git repository.
 type Source struct {
 	file   string
-	remote *clone
+	remote *git.Clone
 }
 
 // scpLike matches what git takes for a remote on a host: user@host:path.
@@ -35,7 +37,7 @@ var scpLike = regexp.MustCompile(`^[\w.-]+@[\w.-]+:`)
 // deployment's repository from. cache is a directory for clones. tell is given what a person should know.
 func NewSource(name, cache string, tell func(string)) (*Source, error) {
 	if strings.Contains(name, "://") || scpLike.MatchString(name) {
-		c, err := newClone(cache, "", Pin{Name: "deployment", Remote: name, Ref: "HEAD"}, tell)
+		c, err := git.NewClone(cache, "", git.Source{Name: "deployment", Remote: name, Ref: git.HEAD}, tell)
 		return &Source{remote: c}, err
 	}
 	info, err := os.Stat(name)
@@ -111,19 +113,18 @@ func (s *Source) read(ctx context.Context) (t texts, err error) {
 
 func (s *Source) fetch(ctx context.Context) (t texts, err error) {
 	c := s.remote
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.fetch(ctx); err != nil {
-		return t, fmt.Errorf("fetch the pins from %s: %w", c.name(), err)
+	newest, err := c.Fetch(ctx)
+	if err != nil {
+		return t, fmt.Errorf("fetch the pins from %s: %w", c.Name(), err)
 	}
-	if t.pins, err = c.file(ctx, tip, fileName, maxPins); err == nil {
-		t.product, err = c.file(ctx, tip, productFile, maxPins)
-		if isRefusal(err) {
+	if t.pins, err = c.File(ctx, newest, fileName, maxPins); err == nil {
+		t.product, err = c.File(ctx, newest, productFile, maxPins)
+		if git.IsRefusal(err) {
 			t.product, err = nil, nil
 		}
 	}
 	if err != nil {
-		return t, fmt.Errorf("read the pins of %s: %w", c.name(), err)
+		return t, fmt.Errorf("read the pins of %s: %w", c.Name(), err)
 	}
 	return t, nil
 }

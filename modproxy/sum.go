@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/mod/sumdb/dirhash"
+
+	"countersign/git"
 )
 
 // Version is a version of a module, with the hashes that go.sum has for it.
@@ -23,7 +25,7 @@ func VersionOf(ctx context.Context, repository, commit string) (Version, error) 
 	if err != nil {
 		return Version{}, err
 	}
-	c := &clone{git: git{dir}, pin: Pin{Commit: commit}}
+	c := clone{&git.Clone{Repository: git.Repository{Dir: dir}}, Pin{Commit: commit}}
 	m, err := c.moduleIn(ctx, "")
 	if err != nil {
 		return Version{}, fmt.Errorf("commit %s of %s as a Go module: %w", commit, repository, err)

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"countersign/git"
 )
 
 // team is a team's git repository.
@@ -32,7 +34,7 @@ func (tm *team) git(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@t.example", "-c", "core.autocrlf=false"}, args...)...)
 	date := fmt.Sprintf("2026-03-%02dT10:00:00+02:00", tm.days+1)
-	cmd.Dir, cmd.Env = tm.dir, append(withoutGit(os.Environ()), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_DATE="+date, "GIT_COMMITTER_DATE="+date)
+	cmd.Dir, cmd.Env = tm.dir, append(git.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_DATE="+date, "GIT_COMMITTER_DATE="+date)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/mod/module"
 	"golang.org/x/sync/errgroup"
+
+	"countersign/git"
 )
 
 // table is what is served, as of one state of the pins. It does not change.
@@ -48,7 +50,7 @@ func newTable(ctx context.Context, cache, base string, pins []Pin, tell func(str
 	for i, pin := range pins {
 		err := errs[i]
 		if err == nil && pin.Module == "" && named[modules[i].Path] != "" {
-			err = refusef("its go.mod says that it is module %s, which is repository %s", modules[i].Path, named[modules[i].Path])
+			err = git.Refusef("its go.mod says that it is module %s, which is repository %s", modules[i].Path, named[modules[i].Path])
 		}
 		if err != nil {
 			t.fail(pin, err)
@@ -65,14 +67,14 @@ func open(ctx context.Context, cache, base string, pin Pin, tell func(string)) (
 	if err != nil {
 		return nil, err
 	}
-	if err := c.ensure(ctx); err != nil {
+	if err := c.Ensure(ctx, pin.Commit); err != nil {
 		return nil, err
 	}
 	m, err := c.module(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return m, pin.permits(m.Path)
+	return m, pin.Permits(m.Path)
 }
 
 func (t *table) fail(pin Pin, err error) {
@@ -81,7 +83,7 @@ func (t *table) fail(pin Pin, err error) {
 	switch {
 	case pin.Module != "":
 		t.failed[pin.Module] = err
-	case !isRefusal(err):
+	case !git.IsRefusal(err):
 		t.names[pin.Name] = err
 	}
 }
@@ -90,7 +92,7 @@ func (t *table) fail(pin Pin, err error) {
 func (t *table) add(m *Module) {
 	if other, twice := t.modules[m.Path]; twice {
 		delete(t.modules, m.Path)
-		t.failed[m.Path] = refusef("repositories %s and %s both say that they are module %s", other.clone.pin.Name, m.clone.pin.Name, m.Path)
+		t.failed[m.Path] = git.Refusef("repositories %s and %s both say that they are module %s", other.clone.pin.Name, m.clone.pin.Name, m.Path)
 		t.notices = append(t.notices, t.failed[m.Path].Error())
 		return
 	}

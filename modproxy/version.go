@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/semver"
+
+	"countersign/git"
 )
 
 // pinnedQuery is the version query that means the pinned commit, whatever tags there are.
@@ -44,7 +46,7 @@ func (m *Module) resolve(ctx context.Context, version string) (revision, error) 
 		}
 		return m.describe(ctx, commit)
 	}
-	return revision{}, refusef("%s is no version of it: ask for a tag, a pseudo-version, a commit, or %q", version, pinnedQuery)
+	return revision{}, git.Refusef("%s is no version of it: ask for a tag, a pseudo-version, a commit, or %q", version, pinnedQuery)
 }
 
 // describe returns the version of a commit: the highest tag on it, or a pseudo-version after the highest before it.
@@ -75,7 +77,7 @@ func (m *Module) describe(ctx context.Context, commit string) (revision, error) 
 func (m *Module) pseudo(ctx context.Context, version string) (revision, error) {
 	rev, err := module.PseudoVersionRev(version)
 	if err != nil || !commitPrefix.MatchString(rev) || len(rev) != 12 {
-		return revision{}, refusef("%s is not the pseudo-version of a git commit", version)
+		return revision{}, git.Refusef("%s is not the pseudo-version of a git commit", version)
 	}
 	commit, err := m.find(ctx, rev)
 	if err != nil {
@@ -87,7 +89,7 @@ func (m *Module) pseudo(ctx context.Context, version string) (revision, error) {
 	}
 	base, err := module.PseudoVersionBase(version)
 	if err != nil {
-		return revision{}, refusef("%s: %v", version, err)
+		return revision{}, git.Refusef("%s: %v", version, err)
 	}
 	if base != "" {
 		before, err := m.tags(ctx, "--merged", commit)
@@ -99,11 +101,11 @@ func (m *Module) pseudo(ctx context.Context, version string) (revision, error) {
 			found = found || tag == base
 		}
 		if !found {
-			return revision{}, refusef("%s comes after %s, which is no tag before commit %s", version, base, rev)
+			return revision{}, git.Refusef("%s comes after %s, which is no tag before commit %s", version, base, rev)
 		}
 	}
 	if want := module.PseudoVersion(m.major(), base, at, rev); version != want {
-		return revision{}, refusef("commit %s is version %s, not %s", rev, want, version)
+		return revision{}, git.Refusef("commit %s is version %s, not %s", rev, want, version)
 	}
 	return revision{commit, version, at}, nil
 }
@@ -111,14 +113,14 @@ func (m *Module) pseudo(ctx context.Context, version string) (revision, error) {
 // tagged returns what a tag is.
 func (m *Module) tagged(ctx context.Context, version string) (revision, error) {
 	if !m.isVersion(version) {
-		return revision{}, refusef("%s is no version that %s can have", version, m.Path)
+		return revision{}, git.Refusef("%s is no version that %s can have", version, m.Path)
 	}
 	ref := "refs/tags/" + m.tagPrefix() + version
-	commit, err := m.clone.run(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", ref+"^{commit}")
+	commit, err := m.clone.Run(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", ref+"^{commit}")
 	if err != nil {
 		return revision{}, m.unknown("tag " + m.tagPrefix() + version)
 	}
-	if ok, err := m.clone.holds(ctx, commit); err != nil {
+	if ok, err := m.clone.Holds(ctx, commit); err != nil {
 		return revision{}, err
 	} else if !ok {
 		return revision{}, m.unknown("tag " + m.tagPrefix() + version)
@@ -139,17 +141,17 @@ func (m *Module) unknown(what string) error {
 // find returns the commit with a prefix, if it is in the history of the pin's ref.
 func (m *Module) find(ctx context.Context, prefix string) (string, error) {
 	// Not a name: a tag could have a commit's.
-	out, err := m.clone.run(ctx, "rev-parse", "--disambiguate="+prefix)
+	out, err := m.clone.Run(ctx, "rev-parse", "--disambiguate="+prefix)
 	if ctx.Err() != nil {
 		return "", err
 	}
 	var found []string
 	for object := range strings.Lines(out) {
 		object = strings.TrimSpace(object)
-		if kind, err := m.clone.run(ctx, "cat-file", "-t", object); err != nil || kind != "commit" {
+		if kind, err := m.clone.Run(ctx, "cat-file", "-t", object); err != nil || kind != "commit" {
 			continue
 		}
-		if ok, err := m.clone.holds(ctx, object); err != nil {
+		if ok, err := m.clone.Holds(ctx, object); err != nil {
 			return "", err
 		} else if ok {
 			found = append(found, object)
@@ -162,13 +164,13 @@ func (m *Module) find(ctx context.Context, prefix string) (string, error) {
 }
 
 func (m *Module) commitTime(ctx context.Context, commit string) (time.Time, error) {
-	out, err := m.clone.run(ctx, "show", "--no-show-signature", "--no-patch", "--format=%ct", commit)
+	out, err := m.clone.Run(ctx, "show", "--no-show-signature", "--no-patch", "--format=%ct", commit)
 	if err != nil {
 		return time.Time{}, err
 	}
 	seconds, err := strconv.ParseInt(out, 10, 64)
 	if err != nil || seconds < 0 || seconds > 253402300799 { // the year 9999: versions have four digits for it
-		return time.Time{}, refusef("commit %s has no date", commit)
+		return time.Time{}, git.Refusef("commit %s has no date", commit)
 	}
 	return time.Unix(seconds, 0).UTC(), nil
 }
@@ -177,7 +179,7 @@ func (m *Module) commitTime(ctx context.Context, commit string) (time.Time, erro
 func (m *Module) tags(ctx context.Context, args ...string) ([]string, error) {
 	prefix := "refs/tags/" + m.tagPrefix()
 	args = append([]string{"for-each-ref", fmt.Sprintf("--count=%d", maxTags), "--format=%(refname)"}, args...)
-	out, err := m.clone.run(ctx, append(args, prefix+"v*")...)
+	out, err := m.clone.Run(ctx, append(args, prefix+"v*")...)
 	if err != nil {
 		return nil, err
 	}

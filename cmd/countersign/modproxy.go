@@ -119,19 +119,9 @@ func (f *modproxyFlags) open(ctx context.Context, s streams) (*modproxy.Server, 
 			return nil, fmt.Errorf("%w; name the deployment's repository with -repos or COUNTERSIGN_REPOS", err)
 		}
 	}
-	if cache == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			return nil, fmt.Errorf("find a place for clones (or name one with -cache): %w", err)
-		}
-		cache = filepath.Join(base, "countersign", "modproxy")
-	}
-	cache, err := filepath.Abs(cache)
+	cache, err := cloneCache(cache)
 	if err != nil {
 		return nil, err
-	}
-	if err := os.MkdirAll(cache, 0o700); err != nil {
-		return nil, fmt.Errorf("make a place for clones: %w", err)
 	}
 	tell := func(text string) { fmt.Fprintln(s.err, "countersign modproxy: "+text) }
 	source, err := modproxy.NewSource(repos, cache, tell)
@@ -139,6 +129,25 @@ func (f *modproxyFlags) open(ctx context.Context, s streams) (*modproxy.Server, 
 		return nil, err
 	}
 	return modproxy.NewServer(ctx, source, cache, tell)
+}
+
+// cloneCache makes the directory for clones of pinned repositories.
+func cloneCache(named string) (string, error) {
+	if named == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return "", fmt.Errorf("find a place for clones (or name one with -cache): %w", err)
+		}
+		named = filepath.Join(base, "countersign", "modproxy")
+	}
+	named, err := filepath.Abs(named)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(named, 0o700); err != nil {
+		return "", fmt.Errorf("make a place for clones: %w", err)
+	}
+	return named, nil
 }
 
 // settingsOfGo are the variables that the go command needs.

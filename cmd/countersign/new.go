@@ -1,17 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 
+	"countersign/git"
 	"countersign/modproxy"
 	"countersign/scaffold"
 )
@@ -107,11 +106,7 @@ func gitInit(ctx context.Context, s streams, dir string) {
 	if _, err := os.Lstat(filepath.Join(dir, ".git")); !errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	cmd := exec.CommandContext(ctx, "git", "init", "--quiet", "--initial-branch=main")
-	cmd.Dir = dir
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if err := cmd.Run(); err != nil {
-		fmt.Fprintf(s.err, "countersign new: no git repository yet: git init: %v\n%s", err, stderr.Bytes())
+	if err := git.Init(ctx, dir); err != nil {
+		fmt.Fprintf(s.err, "countersign new: no git repository yet: %v\n", err)
 	}
 }

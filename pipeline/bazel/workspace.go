@@ -61,6 +61,9 @@ func Open(file string, getenv func(string) string) (*Workspace, error) {
 		options: lines(getenv("COUNTERSIGN_BAZEL_OPTIONS")), functions: map[string]target{},
 		repositories: content.Repositories, bin: filepath.Dir(real), execroot: root[1],
 	}
+	if err := w.checkedOut(); err != nil {
+		return nil, err
+	}
 	if w.dir == "" {
 		return nil, errors.New("BUILD_WORKSPACE_DIRECTORY is not set: use `bazel run //:deploy`")
 	}
@@ -68,6 +71,33 @@ func Open(file string, getenv func(string) string) (*Workspace, error) {
 		w.functions[f.Name] = f
 	}
 	return w, nil
+}
+
+// CheckedOutError says that a repository is built from a checkout and not from its pin, which is why nothing is deployed.
+type CheckedOutError struct{ Repositories []string }
+
+func (e *CheckedOutError) Error() string {
+	list := strings.Join(e.Repositories, ", ")
+	return fmt.Sprintf("nothing was built or changed: %s is checked out, and only what a pinned commit holds is deployed. Commit, push and `countersign bump` "+
+		"it, then `countersign checkin` it; or set COUNTERSIGN_CHECKOUTS=off to deploy what is pinned, without what is in the checkout", list)
+}
+
+// checkouts begins the directories of repositories that tools/bazel overrides by what `countersign checkout` lists.
+const checkouts = "/checkouts/"
+
+// checkedOut is an error if there are such repositories. Even one that holds no more than its pin has no proof of that.
+func (w *Workspace) checkedOut() error {
+	var names []string
+	for _, option := range w.options {
+		name, path, found := strings.Cut(strings.TrimPrefix(option, "--override_repository="), "=")
+		if strings.HasPrefix(option, "--override_repository=") && found && strings.HasPrefix(path, checkouts) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return &CheckedOutError{names}
 }
 
 // lines returns the lines of text that are not empty.

@@ -140,7 +140,7 @@ func TestDeploymentRepository(t *testing.T) {
 		t.Errorf("the tool was given %s", got)
 	}
 
-	write(t, filepath.Join(d.product, "cmd/countersign/tool.bzl"), strings.Replace(doesNothing, "$PWD", "newer", 1), 0o644)
+	write(t, filepath.Join(d.product, "cmd/countersign/tool.bzl"), strings.Replace(doesNothing, "$PWD", "newer $COUNTERSIGN_BAZEL_OPTIONS", 1), 0o644)
 	newer := commitAll(t, d.product)
 	pin := filepath.Join(d.dir, "countersign.bzl")
 	old := read(t, pin)
@@ -153,6 +153,7 @@ func TestDeploymentRepository(t *testing.T) {
 	if got := d.must(t, "run", "//:deploy"); !strings.HasPrefix(got, "newer ") {
 		t.Errorf("with a newer Countersign: %s", got)
 	}
+	d.bumpAndCheckout(t, remote)
 	write(t, pin, pins(strings.Repeat("ab", 20)), 0o644)
 	d.refuses(t, "no branch or tag of file://"+d.product+" holds the commit abab", "build", "//:deploy")
 	write(t, pin, old, 0o644) // for the end of the server

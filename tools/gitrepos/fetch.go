@@ -1,16 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"countersign/git"
 )
 
 // mirrors is where copies of remote repositories are, below the checkout. bazel/function_repository.bzl reads them.
@@ -61,18 +61,12 @@ func (m mirror) note(failed error) error {
 	return os.WriteFile(file, []byte(m.remote+"\n"+oneLine(failed)+"\n"), 0o644)
 }
 
-// oneLine is an error in one line: what git said last is what matters.
+// oneLine is an error in one line.
 func oneLine(err error) string {
-	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
-	if len(lines) == 1 {
-		return lines[0]
+	if failed := (*git.Error)(nil); errors.As(err, &failed) {
+		return failed.Reason()
 	}
-	for _, line := range lines {
-		if text, fatal := strings.CutPrefix(line, "fatal: "); fatal {
-			return text
-		}
-	}
-	return lines[0] + ": " + lines[len(lines)-1]
+	return strings.Join(strings.Fields(err.Error()), " ")
 }
 
 // answerTime is how long a remote may take to say what its HEAD is: a person may have to type a password.
@@ -164,14 +158,6 @@ func (m mirror) git(ctx context.Context, args ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	safe := []string{"-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never",
-		"-c", "submodule.recurse=false"}
-	cmd := exec.CommandContext(ctx, "git", append(safe, args...)...)
-	cmd.Dir, cmd.Env = m.root, append(withoutGit(os.Environ()), "GIT_DIR="+dir)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("git %s: %w\n%s", args[0], err, bytes.TrimSpace(stderr.Bytes()))
-	}
-	return strings.TrimSpace(stdout.String()), nil
+	out, err := git.Repository{Dir: dir, Cwd: m.root, Ask: true}.Run(ctx, args...)
+	return strings.TrimSpace(out), err
 }

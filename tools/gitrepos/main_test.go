@@ -51,7 +51,7 @@ func update(t *testing.T, root string) (commit string) {
 	return pins.commits["tea"]
 }
 
-func git(t *testing.T, root string, args ...string) string {
+func inTea(t *testing.T, root string, args ...string) string {
 	t.Helper()
 	out, err := repository{dir: filepath.Join(root, ".repos/tea")}.git(t.Context(), args...)
 	if err != nil {
@@ -68,10 +68,10 @@ func TestCommitDependsOnFilesAlone(t *testing.T) {
 	if other := update(t, second); other != commit {
 		t.Errorf("%s in one checkout, %s in another", commit, other)
 	}
-	if files := git(t, first, "ls-files"); files != ".gitignore\ntea.go" {
+	if files := inTea(t, first, "ls-files"); files != ".gitignore\ntea.go" {
 		t.Errorf("the repository holds %q", files)
 	}
-	if head := git(t, first, "rev-parse", "HEAD"); head != commit {
+	if head := inTea(t, first, "rev-parse", "HEAD"); head != commit {
 		t.Errorf("HEAD is %s, the pin %s", head, commit)
 	}
 	if _, err := os.Stat(filepath.Join(first, ".repos/tea/tea.go")); err != nil {
@@ -116,7 +116,7 @@ func TestNewContentMovesOnAndKeepsThePast(t *testing.T) {
 	if text, _ := os.ReadFile(filepath.Join(root, ".repos/tea/tea.go")); string(text) != "package tea // better\n" {
 		t.Errorf("checked out is %q", text)
 	}
-	git(t, root, "cat-file", "-e", "refs/pins/"+old)
+	inTea(t, root, "cat-file", "-e", "refs/pins/"+old)
 }
 
 func TestUsersWorkIsLeftAlone(t *testing.T) {
@@ -133,7 +133,7 @@ func TestUsersWorkIsLeftAlone(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "uncommitted changes") {
 		t.Errorf("over an edit: %v", err)
 	}
-	git(t, root, "add", "--all")
+	inTea(t, root, "add", "--all")
 	r := repository{dir: filepath.Join(root, ".repos/tea")}
 	me := []string{"GIT_AUTHOR_NAME=Me", "GIT_COMMITTER_NAME=Me"}
 	if _, err := r.gitEnv(t.Context(), me, "commit", "--quiet", "-m", "mine"); err != nil {
