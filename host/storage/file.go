@@ -338,7 +338,5 @@ func (f *File) Close() error {
 		f.volume.openDirs.Add(-1)
 		return f.list.Close()
 	}
-	err := unix.Close(f.fd)
-	f.volume.disk.closed(f.inode)
-	return err
+	return f.volume.disk.closeFile(f.inode, f.fd)
 }

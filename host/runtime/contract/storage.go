@@ -121,6 +121,9 @@ func (g *Files) Must(r FileRequest) FileResult {
 	return result
 }
 
+// Usage is what is counted.
+func (g *Files) Usage() storage.Usage { return g.volume.Usage() }
+
 // used checks what is counted.
 func (g *Files) used(bytes, files int64) {
 	g.tb.Helper()
@@ -154,6 +157,13 @@ func testFilesAreOrdinary(t *testing.T, start Start) {
 	if r := g.Do(FileRequest{Do: "exclusive", Path: "/data/two"}); !strings.Contains(r.Error, "exists") {
 		t.Errorf("a file that is there was made: %+v", r)
 	}
+	g.Must(FileRequest{Do: "write", Path: "/data/large", Size: 1 << 20})
+	if r := g.Must(FileRequest{Do: "copy", Path: "/data/large", To: "/data/copy"}); r.N != 1<<20 {
+		t.Errorf("%d bytes are copied", r.N)
+	}
+	g.Must(FileRequest{Do: "deep", Path: "/data/b/c/d"})
+	g.Must(FileRequest{Do: "write", Path: "/data/b/c/d/e"})
+	g.Must(FileRequest{Do: "remove all", Path: "/data/b"})
 	g.Must(FileRequest{Do: "many", Path: "/data/a", Size: 300})
 	if r := g.Must(FileRequest{Do: "list", Path: "/data/a"}); r.N != 300 {
 		t.Errorf("%d of 300 files are listed", r.N)

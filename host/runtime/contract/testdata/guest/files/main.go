@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -147,6 +148,29 @@ func do(r Request) (string, int, error) {
 		return bench(r)
 	case "descriptors":
 		return descriptors()
+	case "attack":
+		return attack(r.Path, r.Size)
+	case "race":
+		race(r.Path, r.Size)
+		return "", 0, nil
+	case "exit":
+		os.Exit(1)
+	case "copy":
+		from, err := os.Open(r.Path)
+		if err != nil {
+			return "", 0, err
+		}
+		defer from.Close()
+		to, err := os.Create(r.To)
+		if err != nil {
+			return "", 0, err
+		}
+		n, err := io.Copy(to, from)
+		return "", int(n), errors.Join(err, to.Close())
+	case "remove all":
+		return "", 0, os.RemoveAll(r.Path)
+	case "deep":
+		return "", 0, os.MkdirAll(r.Path, 0o700)
 	}
 	return "", 0, fs.ErrInvalid
 }
