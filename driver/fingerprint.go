@@ -14,6 +14,7 @@ import (
 
 	"countersign/host/control"
 	"countersign/host/native/cgroup"
+	"countersign/host/native/files"
 )
 
 // fingerprintTime is how often a node's state is looked at.
@@ -43,6 +44,8 @@ func (d *Driver) fingerprint(ctx context.Context) *proto.FingerprintResponse {
 			// What the native runtime needs to confine a process; functions in WebAssembly do without.
 			"driver." + Name + ".landlock": number(int64(landlockABI())),
 			"driver." + Name + ".cgroups":  text(cgroups()),
+			// Jobs of native functions that have storage are placed by it.
+			"driver." + Name + ".native_storage": text(nativeStorage()),
 		},
 	}
 	host, configured := d.ready()
@@ -93,6 +96,15 @@ func cgroups() string {
 		return "none"
 	}
 	return version
+}
+
+// nativeStorage tells how the storage of native functions is counted here: "exact", or "none" where they can't have any.
+func nativeStorage() string {
+	const landlockForNative = 6
+	if landlockABI() < landlockForNative || cgroups() == "none" || files.Supported() != nil {
+		return "none"
+	}
+	return "exact"
 }
 
 func truth(v bool) *structs.Attribute {

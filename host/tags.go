@@ -7,6 +7,7 @@ import (
 
 	"countersign/hclspec"
 	"countersign/host/control"
+	"countersign/host/native/files"
 	"countersign/host/runtime"
 	"countersign/host/storage"
 )
@@ -58,15 +59,19 @@ func (s *start) checkTags() error {
 	return s.enforceable()
 }
 
+// nativeStorage says why this node can't count what native functions store, or returns nil. Tests exchange it.
+var nativeStorage = files.Supported
+
 // enforceable refuses the kinds of tags that nothing would hold the function to.
 func (s *start) enforceable() error {
-	switch {
-	case len(s.spec.Network) > 0:
+	if len(s.spec.Network) > 0 {
 		return invalid("function %q declares network tags: this host can't enforce them, so it does not run functions that need them",
 			s.spec.Name)
-	case len(s.spec.Storage) > 0 && s.spec.Runtime == hclspec.RuntimeNative:
-		return invalid("function %q declares storage tags and has runtime \"native\", in which this host can't count what it stores: "+
-			"use runtime = \"wasm\"", s.spec.Name)
+	}
+	if len(s.spec.Storage) > 0 && s.spec.Runtime == hclspec.RuntimeNative {
+		if err := nativeStorage(); err != nil {
+			return invalid("function %q declares storage tags and has runtime \"native\": %v; use runtime = \"wasm\"", s.spec.Name, err)
+		}
 	}
 	return nil
 }

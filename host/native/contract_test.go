@@ -16,3 +16,15 @@ func TestContract(t *testing.T) {
 		return i
 	})
 }
+
+func startFiles(tb testing.TB, o runtime.Options) runtime.Instance {
+	i, err := Start(filesGuest, Options{Options: o, Shim: shim})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return i
+}
+
+func TestStorage(t *testing.T) { contract.TestStorage(t, startFiles) }
+
+func BenchmarkWrite4KiB(b *testing.B) { contract.BenchmarkWrite4KiB(b, startFiles) }

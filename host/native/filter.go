@@ -8,6 +8,8 @@ import (
 	seccomp "github.com/elastic/go-seccomp-bpf"
 	"github.com/elastic/go-seccomp-bpf/arch"
 	"golang.org/x/sys/unix"
+
+	"countersign/host/native/files"
 )
 
 // allowed is what a program needs to compute, to wait, and to use descriptors that it has: memory, threads, signals to
@@ -27,11 +29,39 @@ var allowed = []string{
 	"getrusage", "times", "sysinfo", "exit", "exit_group",
 }
 
-// installFilter puts the calling thread under the filter.
-func installFilter() error {
+// installFilter puts the calling thread under the filter. With files, the host gets what it executes system calls on files
+// with.
+func installFilter(withFiles bool) error {
+	policy, err := filterPolicy()
+	if err != nil {
+		return err
+	}
+	if !withFiles {
+		if err := seccomp.LoadFilter(seccomp.Filter{NoNewPrivs: true, Policy: policy}); err != nil {
+			return fmt.Errorf("loading the filter: %w", err)
+		}
+		return nil
+	}
+	rules, err := files.Rules()
+	if err != nil {
+		return err
+	}
+	policy.Syscalls = append([]seccomp.SyscallGroup{rules}, policy.Syscalls...)
+	listener, err := files.Install(policy)
+	if err != nil {
+		return err
+	}
+	if err := unix.Sendmsg(statusFD, []byte("\n"), unix.UnixRights(int(listener.Fd())), nil, 0); err != nil {
+		return fmt.Errorf("handing the filter to the host: %w", err)
+	}
+	return nil // executing the function closes the listener
+}
+
+// filterPolicy is what is allowed without the host.
+func filterPolicy() (seccomp.Policy, error) {
 	info, err := arch.GetInfo("")
 	if err != nil {
-		return fmt.Errorf("system calls of this architecture: %w", err)
+		return seccomp.Policy{}, fmt.Errorf("system calls of this architecture: %w", err)
 	}
 	var names []string
 	for _, name := range allowed {
@@ -39,17 +69,13 @@ func installFilter() error {
 			names = append(names, name)
 		}
 	}
-	policy := seccomp.Policy{
+	return seccomp.Policy{
 		DefaultAction: seccomp.ActionErrno,
 		Syscalls: []seccomp.SyscallGroup{
 			{Action: seccomp.ActionAllow, Names: names},
 			{Action: seccomp.ActionAllow, NamesWithCondtions: conditional()},
 		},
-	}
-	if err := seccomp.LoadFilter(seccomp.Filter{NoNewPrivs: true, Policy: policy}); err != nil {
-		return fmt.Errorf("loading the filter: %w", err)
-	}
-	return nil
+	}, nil
 }
 
 // conditional is what is allowed with some arguments only: threads but no processes and no namespaces, memory that is

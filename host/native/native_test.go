@@ -20,11 +20,11 @@ import (
 	"countersign/host/runtime/limits"
 )
 
-// probe is the function of testdata/guests/probe, contractGuest that of host/runtime/contract, and shim the path of
+// probe is the function of testdata/guests/probe, contractGuest and filesGuest those of host/runtime/contract, and shim the path of
 // testdata/shim, compiled once for all tests.
 var (
-	probe, contractGuest []byte
-	shim                 string
+	probe, contractGuest, filesGuest []byte
+	shim                             string
 )
 
 func TestMain(m *testing.M) {
@@ -45,6 +45,7 @@ func runTests(m *testing.M) int {
 	err = build(".", "./testdata/shim", shim)
 	for guest, into := range map[string]*[]byte{
 		"testdata/guests/probe": &probe, "../runtime/contract/testdata/guest": &contractGuest,
+		"../runtime/contract/testdata/guest/files": &filesGuest,
 	} {
 		file := filepath.Join(dir, filepath.Base(guest))
 		err = errors.Join(err, build(guest, ".", file))
@@ -335,15 +336,15 @@ func TestShimThatDies(t *testing.T) {
 }
 
 func TestRefusalReachesTheHost(t *testing.T) {
-	failure := readStatus(strings.NewReader(`{"Feature":"seccomp","Detail":"not in this kernel"}`))
+	failure := shimFailure([]byte(`{"Feature":"seccomp","Detail":"not in this kernel"}`))
 	var refused *UnsupportedError
 	if !errors.As(failure, &refused) || refused.Feature != "seccomp" {
 		t.Errorf("got %v", failure)
 	}
-	if err := readStatus(strings.NewReader("")); err != nil {
+	if err := shimFailure([]byte("\n")); err != nil {
 		t.Errorf("a shim that became the function reported %v", err)
 	}
-	if err := readStatus(strings.NewReader("panic: ")); err == nil {
+	if err := shimFailure([]byte("panic: ")); err == nil {
 		t.Error("a shim that died reported nothing")
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/host/native/files"
 	"countersign/host/runtime"
 	"countersign/host/runtime/limits"
 	"countersign/host/runtime/output"
@@ -43,6 +44,8 @@ type process struct {
 	ooms     int64            // how often the kernel had ended earlier processes of the group for want of memory
 	noThread bool             // it was refused a thread
 	ended    bool             // it was waited for
+	over     bool             // it has ended, and may not have been waited for
+	files    *files.Server    // nil without storage
 	died     chan struct{}    // closed when it has ended and everything is accounted for
 }
 
@@ -53,9 +56,9 @@ func startProcess(i *Instance) (*process, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	status, statusChild, err := os.Pipe()
+	status, statusChild, err := socketPair()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("making a pipe: %w", err), ours.Close())
+		return nil, errors.Join(err, ours.Close())
 	}
 	defer status.Close()
 	defer statusChild.Close()
@@ -93,7 +96,7 @@ func startProcess(i *Instance) (*process, error) {
 }
 
 // enter puts the shim into the cgroup, and then lets it become the function.
-func (p *process) enter(status, gate *os.File) error {
+func (p *process) enter(status *net.UnixConn, gate *os.File) error {
 	err := p.owner.group.Add(p.cmd.Process.Pid)
 	if err == nil {
 		_, err = gate.Write([]byte{1})
@@ -104,18 +107,22 @@ func (p *process) enter(status, gate *os.File) error {
 	case err != nil:
 		return &UnsupportedError{"cgroups", err.Error()}
 	}
-	// A pipe has a poller behind it, so the deadline can be set.
+	// A socket has a poller behind it, so the deadline can be set.
 	_ = status.SetReadDeadline(time.Now().Add(startTime))
-	if err := readStatus(status); err != nil {
-		return err
+	listener, err := readStatus(status)
+	if err == nil {
+		err = p.confirm()
 	}
-	return p.confirm()
+	if err != nil {
+		return errors.Join(err, closeAny(listener))
+	}
+	return p.serveFiles(listener)
 }
 
 // command prepares the shim.
 func (p *process) command(socket, status, gate *os.File) error {
 	options := p.owner.options
-	config, err := json.Marshal(shimConfig{Function: options.Function, Memory: options.Memory})
+	config, err := json.Marshal(shimConfig{Function: options.Function, Memory: options.Memory, Files: len(options.Storage) > 0})
 	if err != nil {
 		return fmt.Errorf("encoding the shim's argument: %w", err)
 	}
@@ -155,6 +162,7 @@ func (p *process) run(started chan<- error) {
 	if err != nil {
 		return
 	}
+	p.endFiles()
 	// The way in which it ended is in ProcessState.
 	_ = p.cmd.Wait()
 	for _, w := range []any{p.cmd.Stdout, p.cmd.Stderr} {
@@ -294,7 +302,7 @@ func (p *process) breach(format string, args ...any) {
 }
 
 // socketPair returns the host's end, and the function's for the child to inherit.
-func socketPair() (net.Conn, *os.File, error) {
+func socketPair() (*net.UnixConn, *os.File, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a socket pair: %w", err)
@@ -304,5 +312,5 @@ func socketPair() (net.Conn, *os.File, error) {
 	if err := errors.Join(err, ours.Close()); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("using a socket pair: %w", err), theirs.Close())
 	}
-	return conn, theirs, nil
+	return conn.(*net.UnixConn), theirs, nil
 }

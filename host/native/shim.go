@@ -1,10 +1,12 @@
 package native
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"runtime"
 
@@ -47,6 +49,7 @@ const (
 type shimConfig struct {
 	Function string `json:"function"`
 	Memory   int64  `json:"memory"`
+	Files    bool   `json:"files"` // it has storage: the host executes its system calls on files
 }
 
 func (c shimConfig) limits() limits.Limits { return limits.Limits{Memory: c.Memory} }
@@ -54,8 +57,8 @@ func (c shimConfig) limits() limits.Limits { return limits.Limits{Memory: c.Memo
 // Shim is the main function of the shim: it enters the sandbox and becomes the function. It returns only an exit
 // status, when that fails; the reason has been sent to the host.
 func Shim(args []string) int {
-	runtime.LockOSThread() // what follows is done to one thread, and the same thread executes the function
-	status := os.NewFile(statusFD, "status")
+	runtime.LockOSThread()                   // what follows is done to one thread, and the same thread executes the function
+	status := os.NewFile(statusFD, "status") // a socket
 	err := enter(args)
 	if status != nil {
 		// If this can't be written, the host reads an early end, and says so.
@@ -78,7 +81,7 @@ var sandbox = func(config shimConfig) []layer {
 		{"limits", func() error { return limit(config.limits()) }},
 		{"privileges", dropPrivileges},
 		{"Landlock", restrictLandlock},
-		{"seccomp", installFilter},
+		{"seccomp", func() error { return installFilter(config.Files) }},
 	}
 }
 
@@ -235,13 +238,50 @@ func execute(config shimConfig) error {
 	return execveat(executableFD, path, argv, envp)
 }
 
-// readStatus returns what kept the shim from becoming the function, or nil if it did.
-func readStatus(r io.Reader) error {
-	text, err := io.ReadAll(io.LimitReader(r, 64<<10))
-	if err != nil {
-		return fmt.Errorf("waiting for the sandbox: %w", err)
+// maxStatus is how long what the shim says may be.
+const maxStatus = 64 << 10
+
+// readStatus reads what the shim says until it has become the function, or failed. It returns the descriptor that it sent,
+// or nil.
+func readStatus(status *net.UnixConn) (sent *os.File, err error) {
+	var text []byte
+	part, rights := make([]byte, 4096), make([]byte, unix.CmsgSpace(4))
+	for len(text) <= maxStatus {
+		n, with, _, _, err := status.ReadMsgUnix(part, rights)
+		if with > 0 && sent == nil {
+			sent = received(rights[:with])
+		}
+		if n == 0 && (err == nil || errors.Is(err, io.EOF)) {
+			break
+		}
+		if err != nil {
+			return sent, fmt.Errorf("waiting for the sandbox: %w", err)
+		}
+		text = append(text, part[:n]...)
 	}
-	if len(text) == 0 {
+	return sent, shimFailure(text)
+}
+
+// received returns the descriptor that came with a message.
+func received(rights []byte) *os.File {
+	messages, err := unix.ParseSocketControlMessage(rights)
+	if err != nil || len(messages) != 1 {
+		return nil
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) != 1 {
+		return nil
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		unix.Close(fds[0])
+		return nil
+	}
+	return os.NewFile(uintptr(fds[0]), "system calls")
+}
+
+// shimFailure returns what kept the shim from becoming the function, or nil if it said nothing.
+func shimFailure(text []byte) error {
+	if text = bytes.TrimSpace(text); len(text) == 0 {
 		return nil
 	}
 	failure := new(UnsupportedError)

@@ -192,18 +192,22 @@ func (k *disk) opened(st *unix.Stat_t) *inode {
 	return n
 }
 
-// closed forgets a handle, and gives back what a deleted file had when nobody can reach it any more.
-func (k *disk) closed(n *inode) {
+// closeFile closes a handle's descriptor, and gives back what a deleted file had when nobody can reach it any more. Until all
+// that is done no other file is opened: it could have the number that the deleted one had, and would be taken for it.
+func (k *disk) closeFile(n *inode, fd int) error {
 	k.names.Lock()
-	defer k.names.Unlock()
 	n.handles--
 	if n.handles > 0 {
-		return
+		k.names.Unlock()
+		return unix.Close(fd)
 	}
+	defer k.names.Unlock()
 	delete(k.inodes, n.ino)
+	err := unix.Close(fd)
 	if n.deleted {
 		k.giveBytes(n.size)
 	}
+	return err
 }
 
 // gone books that a name of what st describes has gone. names is held.

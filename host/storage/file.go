@@ -27,8 +27,12 @@ type File struct {
 
 // OpenRoot is OpenFile for the directory of the tag itself, and does not count.
 func (v *Volume) OpenRoot(string, int) (*File, error) {
+	if err := v.enter(); err != nil {
+		return nil, err
+	}
 	fd, err := v.at(".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
+		v.leave()
 		return nil, err
 	}
 	return &File{volume: v, fd: fd, list: os.NewFile(uintptr(fd), "."), root: true}, nil
@@ -43,8 +47,12 @@ func (v *Volume) OpenFile(name string, flags int) (*File, error) {
 	if flags&unix.O_TRUNC != 0 && !writes {
 		return nil, unix.EINVAL
 	}
+	if err := v.enter(); err != nil {
+		return nil, err
+	}
 	if v.open.Add(1) > maxOpen {
 		v.open.Add(-1)
+		v.leave()
 		v.refused.Add(1)
 		return nil, unix.EMFILE
 	}
@@ -58,6 +66,7 @@ func (v *Volume) OpenFile(name string, flags int) (*File, error) {
 	}
 	if err != nil {
 		v.open.Add(-1)
+		v.leave()
 		return nil, err
 	}
 	f.writes = writes
@@ -170,6 +179,16 @@ func (f *File) ReadDir(n int) ([]fs.DirEntry, error) {
 		return nil, unix.ENOTDIR
 	}
 	return f.list.ReadDir(n)
+}
+
+// Entries fills p with entries in the kernel's form (getdents64(2)), and returns 0 at the end. A directory is read by it or by
+// ReadDir.
+func (f *File) Entries(p []byte) (int, error) {
+	if f.list == nil {
+		return 0, unix.ENOTDIR
+	}
+	n, err := unix.Getdents(f.fd, p)
+	return max(n, 0), err
 }
 
 // Rewind has ReadDir begin anew.
@@ -310,6 +329,7 @@ func (f *File) Close() error {
 	if f.closed.Swap(true) {
 		return nil
 	}
+	defer f.volume.leave()
 	if f.root {
 		return f.list.Close()
 	}
@@ -318,7 +338,5 @@ func (f *File) Close() error {
 		f.volume.openDirs.Add(-1)
 		return f.list.Close()
 	}
-	err := unix.Close(f.fd)
-	f.volume.disk.closed(f.inode)
-	return err
+	return f.volume.disk.closeFile(f.inode, f.fd)
 }

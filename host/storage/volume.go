@@ -4,6 +4,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +31,10 @@ type Volume struct {
 
 	open, openDirs atomic.Int64
 	refused        atomic.Int64 // operations that the limits did not permit
+
+	mu     sync.Mutex
+	users  int // open files, and operations on names; guarded by mu
+	closed bool
 }
 
 // Open makes a volume of a directory, which the caller closes. What is there is counted before it returns.
@@ -41,8 +46,41 @@ func (d *Disks) Open(dir *os.File, limits Limits) (*Volume, error) {
 	return &Volume{disks: d, disk: k, limits: limits}, nil
 }
 
-// Close gives the directory back. No file of the volume is open any more.
-func (v *Volume) Close() error { return v.disks.close(v.disk) }
+// Close gives the directory back, when no file of the volume is open any more and no operation under way: one that waits for
+// a disk holds up nobody. Nothing new begins.
+func (v *Volume) Close() error {
+	v.mu.Lock()
+	last := !v.closed && v.users == 0
+	v.closed = true
+	v.mu.Unlock()
+	if last {
+		return v.disks.close(v.disk)
+	}
+	return nil
+}
+
+// enter begins to use the directory, unless the volume is closed.
+func (v *Volume) enter() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed {
+		return unix.EIO
+	}
+	v.users++
+	return nil
+}
+
+// leave ends what enter began.
+func (v *Volume) leave() {
+	v.mu.Lock()
+	v.users--
+	last := v.closed && v.users == 0
+	v.mu.Unlock()
+	if last {
+		// Nobody is left who could be told, and nothing can be lost: it is a directory.
+		_ = v.disks.close(v.disk)
+	}
+}
 
 // ReadOnly tells whether nothing can be changed.
 func (v *Volume) ReadOnly() bool { return v.limits.ReadOnly }
@@ -101,6 +139,10 @@ func (v *Volume) change(name string, do func(dir int, base string) error) error 
 	if v.limits.ReadOnly {
 		return unix.EROFS
 	}
+	if err := v.enter(); err != nil {
+		return err
+	}
+	defer v.leave()
 	v.disk.names.Lock()
 	defer v.disk.names.Unlock()
 	dir, base, err := v.parent(name)
@@ -195,8 +237,27 @@ func (v *Volume) Link(from, to string) error {
 	})
 }
 
-// Stat looks at what has a name. Of a link it tells that it is one.
+// Status looks at what has a name, in the kernel's form. Of a link it tells that it is one.
+func (v *Volume) Status(name string) (st unix.Stat_t, err error) {
+	if err := v.enter(); err != nil {
+		return st, err
+	}
+	defer v.leave()
+	fd, err := v.at(name, unix.O_PATH, 0)
+	if err != nil {
+		return st, err
+	}
+	defer unix.Close(fd)
+	err = unix.Fstat(fd, &st)
+	return st, err
+}
+
+// Stat is Status in the form that os has for it.
 func (v *Volume) Stat(name string) (os.FileInfo, error) {
+	if err := v.enter(); err != nil {
+		return nil, err
+	}
+	defer v.leave()
 	fd, err := v.at(name, unix.O_PATH, 0)
 	if err != nil {
 		return nil, err
@@ -211,6 +272,10 @@ func (v *Volume) SetTimes(name string, times [2]unix.Timespec) error {
 	if v.limits.ReadOnly {
 		return unix.EROFS
 	}
+	if err := v.enter(); err != nil {
+		return err
+	}
+	defer v.leave()
 	fd, err := v.at(name, unix.O_PATH, 0)
 	if err != nil {
 		return err

@@ -17,3 +17,15 @@ func TestContract(t *testing.T) {
 		return i
 	})
 }
+
+func startFiles(tb testing.TB, o runtime.Options) runtime.Instance {
+	i, err := engine.Load(context.Background(), filesGuest, Options{Options: o})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return i
+}
+
+func TestStorage(t *testing.T) { contract.TestStorage(t, startFiles) }
+
+func BenchmarkWrite4KiB(b *testing.B) { contract.BenchmarkWrite4KiB(b, startFiles) }

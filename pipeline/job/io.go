@@ -58,6 +58,11 @@ func (j *Job) Storage() (list []StorageTag) {
 	return list
 }
 
+// NativeStorage tells whether the node has to be one that can count what native functions store.
+func (j *Job) NativeStorage() bool {
+	return j.Spec.Runtime == hclspec.RuntimeNative && len(j.Spec.Storage) > 0
+}
+
 // NetworkTag is a network tag with what the environment binds it to.
 type NetworkTag struct {
 	hclspec.Network

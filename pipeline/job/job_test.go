@@ -69,6 +69,11 @@ func TestRender(t *testing.T) {
 			}
 			j.Environment.Network = []hclspec.NetworkBinding{{Function: "quote", Tag: "rates", Address: "rates.example:443"}}
 		},
+		"native": func(j *Job) { // placed where its storage can be counted
+			j.Spec.Runtime = hclspec.RuntimeNative
+			j.Spec.Storage = []hclspec.Storage{{Tag: "scratch", Path: "/tmp", Access: "read-write", MaxFiles: 10}}
+			j.Environment.Storage = []hclspec.StorageBinding{{Function: "quote", Tag: "scratch", AllocationLocal: true}}
+		},
 		"hostile": func(j *Job) { // text of other people stays text
 			j.Spec.Description = "ends\n} job \"x\" { ${env.SECRET}"
 			j.Release.Repository = "https://git.example/\"}\n${env.SECRET}%{ if true }"

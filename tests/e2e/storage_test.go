@@ -12,9 +12,15 @@ import (
 	nomad "github.com/hashicorp/nomad/api"
 )
 
-// TestStorage binds chaos to a host volume, a directory of the node and one of the allocation. What is in the first two
-// outlives host and release, within the tag's bounds; and no more is given to a job than its artifact was signed with.
+// TestStorage binds chaos to a host volume, a directory of the node and one of the allocation, in both runtimes. What is in the
+// first two outlives host and release, within the tag's bounds; and no more is given to a job than its artifact was signed with.
 func TestStorage(t *testing.T) {
+	for _, runtime := range []string{"wasm", "native"} {
+		t.Run(runtime, func(t *testing.T) { testStorage(t, runtime) })
+	}
+}
+
+func testStorage(t *testing.T, runtime string) {
 	const tags = `  io {
     storage "data" {
       access    = "read-write"
@@ -64,7 +70,8 @@ func TestStorage(t *testing.T) {
 	release := func(timeout string) {
 		t.Helper()
 		h.DeployEdited(t, func(_, spec string) string {
-			return strings.Replace(strings.Replace(spec, "  ingress {", tags, 1), `"2s"`, timeout, 1)
+			spec = strings.Replace(strings.Replace(spec, "  ingress {", tags, 1), `"2s"`, timeout, 1)
+			return strings.Replace(spec, "  resources {", `  runtime = "`+runtime+`"`+"\n\n  resources {", 1)
 		}, []string{"chaos"}, "-env", bound)
 	}
 	succeeds := func(do, want string) {
@@ -75,7 +82,7 @@ func TestStorage(t *testing.T) {
 	}
 	fails := func(do, reason string) {
 		t.Helper()
-		if out, code := call(t, "chaos", `{"do":"`+do+`"}`); code == 0 || !strings.Contains(out, reason) {
+		if out, code := call(t, "chaos", `{"do":"`+do+`"}`); code == 0 || !strings.Contains(strings.ToLower(out), strings.ToLower(reason)) {
 			t.Errorf("%s: exit code %d; want %q\n%s", do, code, reason, out)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -124,6 +125,9 @@ func (r *Run) nativeOf(t testing.TB, function string) string {
 	return path
 }
 
+// nativeRuntime is what a spec has whose function is native.
+var nativeRuntime = regexp.MustCompile(`(?m)^\s*runtime\s*=\s*"native"`)
+
 // Manifest writes the build manifest of functions, as Bazel's deploy rule would. edit may be nil.
 func (r *Run) Manifest(t testing.TB, edit Edit, functions ...string) string {
 	t.Helper()
@@ -139,7 +143,9 @@ func (r *Run) Manifest(t testing.TB, edit Edit, functions ...string) string {
 		if edit != nil {
 			f.Spec = edited(t, dir, name, f.Spec, edit)
 		}
-		if name == "hasher" {
+		if spec, err := os.ReadFile(f.Spec); err != nil {
+			t.Fatal(err)
+		} else if nativeRuntime.Match(spec) {
 			f.Runtime, f.Native = "native", map[string]string{"linux/" + runtime.GOARCH: r.nativeOf(t, name)}
 		}
 		m.Functions = append(m.Functions, f)

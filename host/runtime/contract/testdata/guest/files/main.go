@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -27,7 +28,7 @@ type Result struct {
 	Text  string `json:"text,omitempty"`
 	N     int    `json:"n"`
 	Error string `json:"error,omitempty"`
-	Errno int    `json:"errno"`
+	Errno string `json:"errno"`
 }
 
 var files = sdk.Define[Request, Result]("files")
@@ -40,9 +41,10 @@ func init() {
 		result.Text, result.N = text, n
 		if err != nil {
 			result.Error = err.Error()
-			var errno syscall.Errno
-			if errors.As(err, &errno) {
-				result.Errno = int(errno)
+			for name, errno := range map[string]error{"ENOSPC": syscall.ENOSPC, "EMFILE": syscall.EMFILE, "EROFS": syscall.EROFS} {
+				if errors.Is(err, errno) {
+					result.Errno = name
+				}
 			}
 		}
 		return result, nil
@@ -146,6 +148,29 @@ func do(r Request) (string, int, error) {
 		return bench(r)
 	case "descriptors":
 		return descriptors()
+	case "attack":
+		return attack(r.Path, r.Size)
+	case "race":
+		race(r.Path, r.Size)
+		return "", 0, nil
+	case "exit":
+		os.Exit(1)
+	case "copy":
+		from, err := os.Open(r.Path)
+		if err != nil {
+			return "", 0, err
+		}
+		defer from.Close()
+		to, err := os.Create(r.To)
+		if err != nil {
+			return "", 0, err
+		}
+		n, err := io.Copy(to, from)
+		return "", int(n), errors.Join(err, to.Close())
+	case "remove all":
+		return "", 0, os.RemoveAll(r.Path)
+	case "deep":
+		return "", 0, os.MkdirAll(r.Path, 0o700)
 	}
 	return "", 0, fs.ErrInvalid
 }
@@ -180,12 +205,15 @@ func bench(r Request) (string, int, error) {
 	return "", r.Size, nil
 }
 
-// descriptors tries what may be open already, beside the standard streams, and tells what could be read.
+// descriptors tells how many files and directories are open, beside what Go's runtime and the SDK have.
 func descriptors() (string, int, error) {
 	found := 0
-	for fd := 3; fd < 4096; fd++ {
-		if n, err := syscall.Read(fd, make([]byte, 16)); err == nil && n > 0 {
-			found++
+	for _, first := range []int{0, 1 << 20} {
+		for fd := first; fd < first+4096; fd++ {
+			var st syscall.Stat_t
+			if err := syscall.Fstat(fd, &st); err == nil && isFile(&st) {
+				found++
+			}
 		}
 	}
 	return "", found, nil

@@ -1,0 +1,89 @@
+package files
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"unsafe"
+
+	seccomp "github.com/elastic/go-seccomp-bpf"
+	"github.com/elastic/go-seccomp-bpf/arch"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// Base is the first descriptor of a file. The kernel gives a process none that high: it may have 64.
+const Base = 1 << 20
+
+// Rules are the system calls that the filter of a process hands over: those that name files, and of those on descriptors the
+// ones for descriptors of files.
+func Rules() (seccomp.SyscallGroup, error) {
+	group := seccomp.SyscallGroup{Action: seccomp.ActionUserNotify}
+	info, err := arch.GetInfo("")
+	if err != nil {
+		return group, fmt.Errorf("system calls of this architecture: %w", err)
+	}
+	for _, c := range calls {
+		name, ok := info.SyscallNumbers[int(c.number)]
+		switch {
+		case !ok:
+			return group, fmt.Errorf("system call %d is not known on %s", c.number, info.Name)
+		case c.descriptor:
+			group.NamesWithCondtions = append(group.NamesWithCondtions, seccomp.NameWithConditions{Name: name,
+				Conditions: []seccomp.Condition{{Argument: 0, Operation: seccomp.GreaterOrEqual, Value: Base}}})
+		default:
+			group.Names = append(group.Names, name)
+		}
+	}
+	return group, nil
+}
+
+// Install puts the calling thread under a filter that has Rules, and returns what the host receives system calls from.
+// Once one was received the thread waits for the answer, whatever signals come: it would be executed twice otherwise.
+func Install(policy seccomp.Policy) (*os.File, error) {
+	instructions, err := policy.Assemble()
+	if err != nil {
+		return nil, fmt.Errorf("assembling the filter: %w", err)
+	}
+	raw, err := bpf.Assemble(instructions)
+	if err != nil {
+		return nil, fmt.Errorf("assembling the filter: %w", err)
+	}
+	filter := make([]unix.SockFilter, len(raw))
+	for i, in := range raw {
+		filter[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
+		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, uintptr(unsafe.Pointer(&program)))
+	if errno != 0 {
+		return nil, fmt.Errorf("loading a filter that hands system calls over (Linux 5.19 is needed): %w", errno)
+	}
+	return os.NewFile(fd, "system calls"), nil
+}
+
+// Supported says why this machine can't give native functions storage, or returns nil. That the memory of a process can be
+// read is known only when there is one.
+func Supported() error {
+	action := uint32(unix.SECCOMP_RET_USER_NOTIF)
+	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_ACTION_AVAIL, 0, uintptr(unsafe.Pointer(&action))); errno != 0 {
+		return fmt.Errorf("the kernel's seccomp can't hand over system calls: %w", errno)
+	}
+	var sizes struct{ notification, response, data uint16 }
+	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_NOTIF_SIZES, 0, uintptr(unsafe.Pointer(&sizes))); errno != 0 {
+		return fmt.Errorf("asking the kernel for the size of system calls that are handed over: %w", errno)
+	}
+	if sizes.notification > notificationSize || uintptr(sizes.response) > unsafe.Sizeof(response{}) {
+		return fmt.Errorf("the kernel hands over system calls in %d bytes, and this version knows %d", sizes.notification, notificationSize)
+	}
+	scope, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
+	if err != nil { // the kernel has no Yama
+		return nil
+	}
+	switch text := strings.TrimSpace(string(scope)); {
+	case text == "3", text == "2" && os.Geteuid() != 0:
+		return errors.New("kernel.yama.ptrace_scope is " + text + ", with which the host can't read the memory of a function's process")
+	}
+	return nil
+}
