@@ -102,7 +102,7 @@ func (c *checker) unbound() {
 				return b.Function == f.Name && b.Tag == n.Tag
 			})
 			if !bound {
-				c.reportUnbound(f, "network", n.Tag, n.Range, "address = \"host.example:443\"")
+				c.reportUnbound(f, "network", n.Tag, n.Range, "addresses = [\"host.example:443\"]")
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -70,7 +71,7 @@ func nobody(t *testing.T) string {
 
 func open(t *testing.T, lookup Lookup, bindings ...Binding) *Tags {
 	t.Helper()
-	tags, err := Open(bindings, Options{Lookup: lookup})
+	tags, err := Open(bindings, Options{Lookup: lookup, Unix: []string{os.TempDir()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,19 +152,33 @@ func TestDial(t *testing.T) {
 
 func TestDialFails(t *testing.T) {
 	lookup := func(_ context.Context, service string) ([]string, error) {
-		if service == "away" {
+		switch service {
+		case "away":
 			return nil, errors.New("no answer")
+		case "rebound":
+			return []string{"169.254.169.254:80"}, nil
 		}
 		return nil, nil
+	}
+	real, link := filepath.Join(t.TempDir(), "s"), filepath.Join(t.TempDir(), "s")
+	echo(t, "unix", real)
+	if err := errors.Join(os.Symlink(real, link), os.Symlink(filepath.Dir(real), filepath.Join(filepath.Dir(link), "dir"))); err != nil {
+		t.Fatal(err)
 	}
 	tags := open(t, lookup,
 		Binding{Tag: "refused", Protocol: TCP, Addresses: []string{nobody(t)}},
 		Binding{Tag: "unbound", Protocol: TCP},
 		Binding{Tag: "empty", Protocol: TCP, Service: "empty"},
 		Binding{Tag: "away", Protocol: TCP, Service: "away"},
-		Binding{Tag: "nosocket", Protocol: TCP, Unix: filepath.Join(t.TempDir(), "none")})
+		Binding{Tag: "nosocket", Protocol: TCP, Unix: filepath.Join(t.TempDir(), "none")},
+		Binding{Tag: "link", Protocol: TCP, Unix: link},
+		Binding{Tag: "linked", Protocol: TCP, Unix: filepath.Join(filepath.Dir(link), "dir", "s")},
+		Binding{Tag: "metadata", Protocol: TCP, Addresses: []string{"169.254.169.254:80", "[::ffff:169.254.169.254]:80"}},
+		Binding{Tag: "metadata6", Protocol: TCP, Addresses: []string{"[fd00:ec2::254]:80", "[fe80::1%lo]:80", "0.0.0.0:80"}},
+		Binding{Tag: "rebound", Protocol: UDP, Service: "rebound"})
 	for tag, want := range map[string]Reason{"refused": Refused, "unbound": Unbound, "empty": Unreachable, "away": Unreachable,
-		"nosocket": Unreachable, "other": Undeclared, "127.0.0.1:22": Undeclared, "": Undeclared} {
+		"nosocket": Unreachable, "link": Unreachable, "linked": Unreachable, "metadata": Unreachable, "metadata6": Unreachable,
+		"rebound": Unreachable, "other": Undeclared, "127.0.0.1:22": Undeclared, "": Undeclared} {
 		_, err := tags.Dial(t.Context(), tag)
 		wantReason(t, err, tag, want)
 	}
@@ -255,6 +270,12 @@ func TestOpenRefuses(t *testing.T) {
 		b.Tag = "db"
 		if _, err := Open([]Binding{b}, Options{}); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for _, allow := range [][]string{nil, {"/run/other"}, {"/run/postgresql/deeper"}} {
+		if _, err := Open([]Binding{{Tag: "db", Protocol: TCP, Unix: "/run/postgresql/s"}}, Options{Unix: allow}); err == nil ||
+			!strings.Contains(err.Error(), "network.allow_unix") {
+			t.Errorf("a socket in a directory that is not allowed: %v", err)
 		}
 	}
 	if _, err := Open([]Binding{{Tag: "db", Protocol: TCP}, {Tag: "db", Protocol: TCP}}, Options{}); err == nil {

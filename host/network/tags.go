@@ -17,6 +17,7 @@ const dialTime = 10 * time.Second
 // Options of Open.
 type Options struct {
 	Lookup Lookup       // nil: no service is known
+	Unix   []string     // directories in which sockets may be bound
 	Failed func(*Error) // told of each dial that fails; nil: nobody
 }
 
@@ -58,7 +59,11 @@ type Usage struct {
 func Open(bindings []Binding, o Options) (*Tags, error) {
 	t := &Tags{options: o, byName: map[string]*tag{}, open: map[*Conn]struct{}{}}
 	for _, b := range bindings {
-		if err := b.check(); err != nil {
+		err := b.check()
+		if err == nil && b.Unix != "" {
+			_, _, err = allowed(b.Unix, o.Unix)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("network tag %q: %w", b.Tag, err)
 		}
 		if t.byName[b.Tag] != nil {
@@ -109,7 +114,7 @@ func (t *Tags) dial(ctx context.Context, name string) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	defer context.AfterFunc(t.dials, cancel)()
-	c, err := g.connect(ctx, t.options.Lookup)
+	c, err := g.connect(ctx, &t.options)
 	if err == nil {
 		err = t.add(c)
 	}

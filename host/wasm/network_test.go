@@ -186,6 +186,39 @@ func TestNetworkIsOrdinary(t *testing.T) {
 	}
 }
 
+// TestNetworkDatagrams sends and gets them as wholes.
+func TestNetworkDatagrams(t *testing.T) {
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	sizes := make(chan int, 100)
+	go func() {
+		b := make([]byte, 64<<10)
+		for {
+			n, from, err := c.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			sizes <- n
+			_, _ = c.WriteTo(b[:n], from)
+		}
+	}()
+	g := runNetwork(t, 1, network.Binding{Tag: "dns", Protocol: network.UDP, Addresses: []string{c.LocalAddr().String()}})
+	for _, size := range []int{1, 1000, 60_000} {
+		if r := g.must(networkRequest{Do: "echo", Tag: "dns", Text: strings.Repeat("x", size)}); r.N != size || <-sizes != size {
+			t.Errorf("%d bytes: %+.100v", size, r)
+		}
+	}
+	if r := g.do(networkRequest{Do: "echo", Tag: "dns", Text: strings.Repeat("x", 70_000)}); r.Error == "" {
+		t.Errorf("a datagram that is too long: %+.100v", r)
+	}
+	if r := g.do(networkRequest{Do: "datagram-vectors", Tag: "dns", Text: "hello world"}); r.Text != "hello world" || <-sizes != 11 {
+		t.Errorf("a datagram of several buffers: %+v", r)
+	}
+}
+
 // TestNetworkDoesNotBlockTheGuest has many goroutines of a guest wait for a server while another goes on.
 func TestNetworkDoesNotBlockTheGuest(t *testing.T) {
 	g := runNetwork(t, 1, tcpTag("db", listen(t, false)))

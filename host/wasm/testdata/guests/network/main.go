@@ -134,6 +134,8 @@ func do(ctx context.Context, r Request) (string, int, error) {
 		return elsewhere(ctx, r)
 	case "guess":
 		return guess(ctx, r)
+	case "datagram-vectors":
+		return datagramVectors(ctx, r)
 	case "poll":
 		return poll(r)
 	case "renumber":
@@ -316,6 +318,33 @@ func guess(ctx context.Context, r Request) (string, int, error) {
 		return "", found, fmt.Errorf("a result outside of memory: %v", syscall.Errno(errno))
 	}
 	return "", found, nil
+}
+
+// datagramVectors sends one datagram from several buffers, and reads the answer to several.
+func datagramVectors(ctx context.Context, r Request) (string, int, error) {
+	c, err := sdkio.Dial(ctx, r.Tag) // its descriptor is the first
+	if err != nil {
+		return "", 0, err
+	}
+	defer c.Close()
+	b := []byte(r.Text)
+	at := uint32(uintptr(unsafe.Pointer(&b[0])))
+	iovs := [6]uint32{at, 4, at, 0, at + 4, uint32(len(b)) - 4}
+	var n uint32
+	if errno := fdWrite(1<<20+1, unsafe.Pointer(&iovs), 3, unsafe.Pointer(&n)); errno != 0 || int(n) != len(b) {
+		return "", int(n), syscall.Errno(errno)
+	}
+	clear(b)
+	for {
+		switch errno := syscall.Errno(fdRead(1<<20+1, unsafe.Pointer(&iovs), 3, unsafe.Pointer(&n))); errno {
+		case 0:
+			return string(b), int(n), nil
+		case syscall.EAGAIN:
+			time.Sleep(time.Millisecond)
+		default:
+			return "", 0, errno
+		}
+	}
 }
 
 // poll waits for so many descriptors at once.
