@@ -18,7 +18,7 @@ func (s *start) bindNetwork() (*network.Tags, error) {
 	}
 	var list []network.Binding
 	for _, t := range s.request.Network {
-		list = append(list, network.Binding{Tag: t.Tag, Protocol: t.Protocol, Addresses: t.Addresses, Service: t.Service, Unix: t.Unix,
+		list = append(list, network.Binding{Tag: t.Tag, Protocol: t.Protocol, Listen: t.Listen, Addresses: t.Addresses, Service: t.Service, Unix: t.Unix,
 			Limits: network.Limits{Connections: t.Connections, Bytes: t.Bytes, Rate: t.BytesPerSecond}})
 	}
 	tags, err := network.Open(list, network.Options{Lookup: s.host.lookup, Unix: s.host.config.NetworkAllowUnix})
@@ -27,7 +27,7 @@ func (s *start) bindNetwork() (*network.Tags, error) {
 	}
 	s.task.network = tags
 	for _, t := range s.request.Network {
-		s.event("Network %q is bound to %s", t.Tag, boundTo(t))
+		s.event("Network %q %s %s", t.Tag, map[bool]string{false: "is bound to", true: "listens at"}[t.Listen], boundTo(t))
 	}
 	return tags, nil
 }

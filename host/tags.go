@@ -64,8 +64,6 @@ func (s *start) enforceable() error {
 	case len(s.spec.Network) > 0 && s.spec.Runtime == hclspec.RuntimeNative:
 		return invalid("function %q declares network tags and has runtime \"native\", in which this host can't hold it to them: "+
 			"use runtime = \"wasm\"", s.spec.Name)
-	case slices.ContainsFunc(s.spec.Network, func(n hclspec.Network) bool { return n.Listen }):
-		return invalid("function %q declares a network tag with listen = true, which this host does not have", s.spec.Name)
 	case len(s.spec.Storage) > 0 && s.spec.Runtime == hclspec.RuntimeNative:
 		return invalid("function %q declares storage tags and has runtime \"native\", in which this host can't count what it stores: "+
 			"use runtime = \"wasm\"", s.spec.Name)

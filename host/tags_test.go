@@ -95,9 +95,4 @@ func TestTagsThatCanNotBeEnforced(t *testing.T) {
 	if err := network.checkTags(); err == nil || !strings.Contains(err.Error(), "native") {
 		t.Errorf("a network tag of a native function: %v", err)
 	}
-	listens := &start{spec: &hclspec.Function{Name: "quote", Network: []hclspec.Network{{Tag: "web", Protocol: "tcp", Listen: true}}},
-		request: control.StartRequest{Network: []control.Network{{Tag: "web", Protocol: "tcp", Listen: true}}}}
-	if err := listens.checkTags(); err == nil || !strings.Contains(err.Error(), "listen") {
-		t.Errorf("a network tag that listens: %v", err)
-	}
 }

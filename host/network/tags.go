@@ -40,6 +40,7 @@ type tag struct {
 	Binding
 	bucket *bucket // nil: no bound on the rate
 
+	listening               listening
 	open                    atomic.Int64
 	dialed, failed, refused atomic.Int64
 	in, out                 atomic.Int64
@@ -49,7 +50,7 @@ type tag struct {
 type Usage struct {
 	Tag     string
 	Open    int64 // connections now, those being made included
-	Dialed  int64 // connections that were made
+	Dialed  int64 // connections that were made, or accepted
 	Failed  int64 // dials that did not become connections
 	Refused int64 // what was not even tried: a limit, or a tag that is bound to nothing
 	In, Out int64 // bytes, as the function sees them
@@ -99,6 +100,8 @@ func (t *Tags) dial(ctx context.Context, name string) (*Conn, error) {
 	switch {
 	case g == nil:
 		return nil, &Error{Tag: name, Reason: Undeclared}
+	case g.Listen:
+		return nil, &Error{Tag: name, Reason: Undeclared, Err: errors.New("the tag listens, and makes no connections")}
 	case !g.bound():
 		g.refused.Add(1)
 		return nil, &Error{Tag: name, Reason: Unbound}
@@ -179,6 +182,9 @@ func (t *Tags) Close() {
 	t.end()
 	for c := range open {
 		c.Close()
+	}
+	for _, g := range t.byName {
+		g.listening.end()
 	}
 	t.dialed.Wait()
 }

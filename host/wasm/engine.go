@@ -98,7 +98,7 @@ func (i *Instance) link(ctx context.Context, c *compiler, binary []byte) error {
 	}
 	host := i.runtime.NewHostModuleBuilder(importModule)
 	for name, do := range map[string]api.GoModuleFunc{"call": hostCall, "read_reply": hostReadReply, "network_dial": hostDial,
-		"network_status": hostStatus} {
+		"network_listen": hostListen, "network_status": hostStatus} {
 		host.NewFunctionBuilder().WithGoModuleFunction(do, valueTypes(hostImports[name].params),
 			valueTypes(hostImports[name].results)).Export(name)
 	}

@@ -80,6 +80,7 @@ var hostImports = map[string]signature{
 	"call":           {params: []byte{typeI32, typeI32, typeI32, typeI32, typeI64}, results: []byte{typeI32}},
 	"read_reply":     {params: []byte{typeI32}},
 	"network_dial":   {params: []byte{typeI32, typeI32}, results: []byte{typeI32}},
+	"network_listen": {params: []byte{typeI32, typeI32}, results: []byte{typeI32}},
 	"network_status": {params: []byte{typeI32}, results: []byte{typeI32}},
 }
 

@@ -25,7 +25,7 @@ const (
 // socketErrors are WASI's numbers for what can go wrong with a connection.
 var socketErrors = map[unix.Errno]uint64{
 	unix.EAGAIN: wasiAgain, unix.EBADF: wasiBadDescriptor, unix.ECONNABORTED: 13, unix.ECONNREFUSED: 14, unix.ECONNRESET: 15,
-	unix.EHOSTUNREACH: 23, unix.EINVAL: wasiInvalid, unix.EMFILE: 33, unix.EMSGSIZE: 35, unix.ENETUNREACH: 40, unix.ENOBUFS: 42,
+	unix.EHOSTUNREACH: 23, unix.EFAULT: wasiFault, unix.EINVAL: wasiInvalid, unix.EMFILE: 33, unix.EMSGSIZE: 35, unix.ENETUNREACH: 40, unix.ENOBUFS: 42,
 	unix.ENOTCONN: 53, unix.EPIPE: 64, unix.ETIMEDOUT: 73,
 }
 
@@ -65,6 +65,7 @@ var socketFunctions = map[string]socketFunction{
 	"fd_fdstat_get":       socketStat,
 	"fd_fdstat_set_flags": socketSetFlags,
 	"sock_shutdown":       socketShutdown,
+	"sock_accept":         socketAccept,
 }
 
 // withConnections is a function of WASI which knows connections as well.
@@ -225,9 +226,30 @@ func socketShutdown(s *sockets, _ api.Memory, descriptor int32, stack []uint64) 
 	return socketErrno(err)
 }
 
+func socketAccept(s *sockets, memory api.Memory, descriptor int32, stack []uint64) uint64 {
+	accepted, err := s.accept(descriptor)
+	if err != nil {
+		return socketErrno(err)
+	}
+	if !memory.WriteUint32Le(uint32(stack[2]), uint32(accepted)) {
+		return socketErrno(errors.Join(unix.EFAULT, s.release(accepted)))
+	}
+	return 0
+}
+
 // hostDial is the import "network_dial": it begins to connect to what a tag is bound to. Parameters: the tag and its
 // length. Result: a descriptor, or an error of WASI, which are all smaller.
 func hostDial(ctx context.Context, mod api.Module, stack []uint64) {
+	openTag(ctx, mod, stack, (*sockets).dial)
+}
+
+// hostListen is the import "network_listen": it begins to accept the connections of a tag. Parameters and result are those of
+// hostDial.
+func hostListen(ctx context.Context, mod api.Module, stack []uint64) {
+	openTag(ctx, mod, stack, (*sockets).listen)
+}
+
+func openTag(ctx context.Context, mod api.Module, stack []uint64, open func(*sockets, string) (int32, error)) {
 	s := ctx.Value(sandboxKey{}).(*sandbox)
 	tag, ok := mod.Memory().Read(uint32(stack[0]), uint32(stack[1]))
 	if !ok || len(tag) > maxName {
@@ -237,12 +259,21 @@ func hostDial(ctx context.Context, mod api.Module, stack []uint64) {
 		stack[0] = reasonErrors[network.Undeclared]
 		return
 	}
-	descriptor, err := s.sockets.dial(string(tag))
+	descriptor, err := open(s.sockets, string(tag))
 	if err != nil {
+		s.logFailure(err)
 		stack[0] = socketErrno(err)
 		return
 	}
 	stack[0] = uint64(descriptor)
+}
+
+// logFailure writes why a tag can't be used to the function's log: where it leads, the function itself does not learn.
+func (s *sandbox) logFailure(err error) {
+	var failure *network.Error
+	if errors.As(err, &failure) {
+		fmt.Fprintf(&s.stderr, "%v\n", failure)
+	}
 }
 
 // hostStatus is the import "network_status": what became of a dial. Parameter: the descriptor. Result: an error of WASI,
@@ -254,9 +285,6 @@ func hostStatus(ctx context.Context, _ api.Module, stack []uint64) {
 		return
 	}
 	_, err := s.sockets.get(int32(stack[0]))
-	var failure *network.Error
-	if errors.As(err, &failure) {
-		fmt.Fprintf(&s.stderr, "%v\n", failure)
-	}
+	s.logFailure(err)
 	stack[0] = socketErrno(err)
 }

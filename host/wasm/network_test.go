@@ -436,6 +436,60 @@ func TestNetworkEndsWithTheFunction(t *testing.T) {
 	}
 }
 
+// TestNetworkListens has a function accept connections while its call runs.
+func TestNetworkListens(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	g := runNetwork(t, 2, network.Binding{Tag: "in", Protocol: network.TCP, Listen: true, Addresses: []string{address}},
+		tcpTag("out", listen(t, false)))
+	for _, tag := range []string{"out", "other"} {
+		if r := g.do(networkRequest{Do: "listen", Tag: tag, N: 1}); r.Reason != string(network.Undeclared) {
+			t.Errorf("%s: %+v", tag, r)
+		}
+	}
+	if r := g.do(networkRequest{Do: "echo", Tag: "in", Text: "x"}); r.Reason != string(network.Undeclared) {
+		t.Errorf("a tag that listens is dialed: %+v", r)
+	}
+	answered := make(chan networkResult, 1)
+	go func() { answered <- g.do(networkRequest{Do: "listen", Tag: "in", N: 3}) }()
+	for range 3 {
+		var c net.Conn
+		for c == nil {
+			if c, err = net.Dial("tcp", address); err != nil {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		b := make([]byte, 5)
+		if _, err := c.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, b); err != nil || string(b) != "hello" {
+			t.Errorf("%q, %v", b, err)
+		}
+		c.Close()
+	}
+	if r := <-answered; r.N != 3 || r.Text != "in" || r.Error != "" {
+		t.Errorf("%+v", r)
+	}
+	if _, err := net.Dial("tcp", address); err == nil {
+		t.Error("after the call something listens still")
+	}
+	if r := g.do(networkRequest{Do: "listen", Tag: "in", Timeout: "50ms"}); !strings.Contains(r.Error, "i/o timeout") {
+		t.Errorf("a deadline for Accept: %+v", r)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	_, err = g.invoke(ctx, networkRequest{Do: "listen", Tag: "in", N: 1})
+	wantCode(t, err, countersign.CodeDeadline)
+	if _, err := net.Dial("tcp", address); err == nil {
+		t.Error("after a call that was stopped something listens still")
+	}
+}
+
 // TestNoNetworkWithoutTags has a function without tags dial.
 func TestNoNetworkWithoutTags(t *testing.T) {
 	i := loadGuest(t, "network", Options{Options: runtime.Options{Limits: limits.Limits{Memory: 64 << 20}}})

@@ -174,16 +174,18 @@ func (p *poll) collect() {
 			p.emit(i, 0)
 		case k.err != nil:
 			p.emit(i, 0)
-		case k.conn != nil:
-			if wait := k.conn.Wait(); wait > 0 {
-				p.refill = earlier(p.refill, time.Now().Add(wait))
-				continue
+		case k.conn != nil || k.listener != nil:
+			if k.conn != nil {
+				if wait := k.conn.Wait(); wait > 0 {
+					p.refill = earlier(p.refill, time.Now().Add(wait))
+					continue
+				}
 			}
 			events := int16(unix.POLLIN)
 			if one.kind == kindWrite {
 				events = unix.POLLOUT
 			}
-			p.fds, p.of = append(p.fds, unix.PollFd{Fd: int32(k.conn.Descriptor()), Events: events}), append(p.of, i)
+			p.fds, p.of = append(p.fds, unix.PollFd{Fd: int32(k.descriptor()), Events: events}), append(p.of, i)
 		}
 	}
 }

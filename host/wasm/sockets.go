@@ -39,11 +39,12 @@ type sockets struct {
 	closed bool
 }
 
-// socket is a connection, one that is being made, or one that could not be made. The lock of its sockets guards it.
+// socket is a connection, one that is being made, one that could not be made, or a listener. The lock of its sockets guards it.
 type socket struct {
-	cancel context.CancelFunc
-	conn   *network.Conn // nil: there is none, or not yet
-	err    error         // why there is none
+	cancel   context.CancelFunc // of its making; nil: it was not dialed
+	conn     *network.Conn      // nil: there is none, or not yet
+	err      error              // why there is none
+	listener *network.Listener  // or nil
 
 	want  int16 // events that the guest waits for, while it is waited for
 	added bool  // to epoll
@@ -110,10 +111,23 @@ func (s *sockets) close() {
 }
 
 func (k *socket) end() {
-	k.cancel()
+	if k.cancel != nil {
+		k.cancel()
+	}
 	if k.conn != nil {
 		k.conn.Close()
 	}
+	if k.listener != nil {
+		k.listener.Close()
+	}
+}
+
+// descriptor is that of the host to wait for.
+func (k *socket) descriptor() int {
+	if k.listener != nil {
+		return k.listener.Descriptor()
+	}
+	return k.conn.Descriptor()
 }
 
 // dial begins to connect to what a tag is bound to, and returns the descriptor that can be written once that is done.
@@ -137,6 +151,41 @@ func (s *sockets) dial(tag string) (int32, error) {
 		s.signal()
 	}()
 	return descriptor, nil
+}
+
+// listen begins to accept the connections of a tag.
+func (s *sockets) listen(tag string) (int32, error) {
+	l, err := s.tags.Listen(tag)
+	if err != nil {
+		return 0, err
+	}
+	descriptor, err := s.add(&socket{listener: l})
+	if err != nil {
+		l.Close()
+	}
+	return descriptor, err
+}
+
+// accept gives a connection that waits a descriptor.
+func (s *sockets) accept(descriptor int32) (int32, error) {
+	s.mu.Lock()
+	k := s.socket(descriptor)
+	s.mu.Unlock()
+	switch {
+	case k == nil:
+		return 0, unix.EBADF
+	case k.listener == nil:
+		return 0, unix.EINVAL
+	}
+	conn, err := k.listener.Accept()
+	if err != nil {
+		return 0, err
+	}
+	accepted, err := s.add(&socket{conn: conn})
+	if err != nil {
+		conn.Close()
+	}
+	return accepted, err
 }
 
 // add gives a socket the lowest free descriptor.
@@ -167,6 +216,8 @@ func (s *sockets) get(descriptor int32) (*network.Conn, error) {
 	switch {
 	case k == nil:
 		return nil, unix.EBADF
+	case k.listener != nil:
+		return nil, unix.ENOTCONN
 	case k.conn == nil && k.err == nil:
 		return nil, errConnecting
 	}

@@ -68,6 +68,10 @@ func Dial(ctx context.Context, tag string) (net.Conn, error) {
 	return dial(ctx, tag)
 }
 
+// Listen accepts the connections of a tag that is declared with listen = true, while the call runs. What all listeners of an
+// allocation accept comes from one queue, which is there as long as one of them is open. An error is an *Error.
+func Listen(tag string) (net.Listener, error) { return listen(tag) }
+
 // ended is the error of a dial whose context has ended.
 func ended(tag string, err error) *Error {
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -12,12 +12,30 @@ import (
 	"countersign.internal/sdk/internal/local"
 )
 
+// unbound is the error where nothing says where a tag leads.
+func unbound(tag string) *Error {
+	return &Error{tag, Undeclared, errors.New("there is no platform here that binds it, and native functions have no network tags; " +
+		"in a test, say with sdktest.Network where it leads")}
+}
+
+// listen listens where a test has bound the tag.
+func listen(tag string) (net.Listener, error) {
+	network, address, ok := local.Network(tag)
+	if !ok {
+		return nil, unbound(tag)
+	}
+	l, err := net.Listen(network, address)
+	if err != nil {
+		return nil, &Error{tag, Unreachable, err}
+	}
+	return l, nil
+}
+
 // dial connects to what a test has bound the tag to.
 func dial(ctx context.Context, tag string) (net.Conn, error) {
 	network, address, ok := local.Network(tag)
 	if !ok {
-		return nil, &Error{tag, Undeclared, errors.New("there is no platform here that binds it, and native functions have no " +
-			"network tags; in a test, say with sdktest.Network where it leads")}
+		return nil, unbound(tag)
 	}
 	var d net.Dialer
 	c, err := d.DialContext(ctx, network, address)

@@ -20,6 +20,9 @@ import (
 //go:wasmimport countersign_v1 network_dial
 func abiDial(tag unsafe.Pointer, size uint32) uint32
 
+//go:wasmimport countersign_v1 network_listen
+func abiListen(tag unsafe.Pointer, size uint32) uint32
+
 //go:wasmimport countersign_v1 network_status
 func abiStatus(descriptor uint32) uint32
 
@@ -52,9 +55,61 @@ func dial(ctx context.Context, tag string) (net.Conn, error) {
 	if err != nil {
 		return nil, explain(tag, err)
 	}
+	return newConn(c, tag), nil
+}
+
+func newConn(c net.Conn, tag string) *conn {
 	settle.Do(func() { local.Settle = settleDown })
 	open.Add(1)
-	return &conn{Conn: c, tag: tag}, nil
+	return &conn{Conn: c, tag: tag}
+}
+
+func listen(tag string) (net.Listener, error) {
+	descriptor := abiListen(unsafe.Pointer(unsafe.StringData(tag)), uint32(len(tag)))
+	runtime.KeepAlive(tag)
+	if descriptor <= idleDescriptor {
+		return nil, explain(tag, syscall.Errno(descriptor))
+	}
+	f := os.NewFile(uintptr(descriptor), tag)
+	defer f.Close()
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, explain(tag, err)
+	}
+	return &listener{Listener: l, tag: tag}, nil
+}
+
+// listener accepts the connections of a tag.
+type listener struct {
+	net.Listener
+	tag    string
+	closed atomic.Bool
+}
+
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	switch {
+	case err == nil:
+		return newConn(c, l.tag), nil
+	case l.closed.Load():
+		return nil, &net.OpError{Op: "accept", Net: "tag", Addr: Addr{l.tag}, Err: net.ErrClosed}
+	}
+	return nil, err
+}
+
+// SetDeadline ends an Accept, as that of net.TCPListener.
+func (l *listener) SetDeadline(t time.Time) error {
+	return l.Listener.(*net.TCPListener).SetDeadline(t)
+}
+
+// Addr implements net.Listener.
+func (l *listener) Addr() net.Addr { return Addr{l.tag} }
+
+// Close implements net.Listener.
+func (l *listener) Close() error {
+	l.closed.Store(true)
+	return l.Listener.Close()
 }
 
 // await returns when the connection is made. Meanwhile other goroutines run.

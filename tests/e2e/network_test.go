@@ -53,6 +53,11 @@ func TestNetwork(t *testing.T) {
 		}
 	}()
 
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	must(err)
+	inbox := free.Addr().String()
+	must(free.Close())
+
 	environment, err := os.ReadFile(filepath.Join(env.Dir, "environment.hcl"))
 	must(err)
 	end := strings.LastIndex(string(environment), "}")
@@ -73,17 +78,20 @@ func TestNetwork(t *testing.T) {
       unix      = "`+socket+`"
       max_bytes = "1KiB"
     }
+    network "inbox" {
+      addresses = ["`+inbox+`"]
+    }
     network "datagrams" {
       addresses = ["`+datagrams.LocalAddr().String()+`"]
     }
   }
 }
 `), 0o644))
-	t.Cleanup(func() {
+	defer func() { // not by Cleanup: the command runs in the test's context
 		if out, code := command(t, "", "remove", "-jobs-dir", h.Scratch+"/jobs", "fetcher"); code != 0 {
 			t.Errorf("removing fetcher: %s", out)
 		}
-	})
+	}()
 	h.DeployEdited(t, nil, []string{"fetcher"}, "-env", bound)
 	do := func(do, tag, text string) (string, int) {
 		return call(t, "fetcher", fmt.Sprintf(`{"do":%q,"tag":%q,"text":%q}`, do, tag, text))
@@ -120,6 +128,24 @@ func TestNetwork(t *testing.T) {
 	succeeds("echo", "datagrams", "hello", "hello")
 	fails("echo", "silent", "hello", "deadline")
 	succeeds("get", "web", "price", "GET") // the connection ended with the call, and others go on
+
+	heard := make(chan string, 1)
+	go func() {
+		out, _ := do("accept", "inbox", "")
+		heard <- out
+	}()
+	eventually(t, "fetcher listens", func() bool {
+		c, err := net.Dial("tcp", inbox)
+		if err != nil {
+			return false
+		}
+		defer c.Close()
+		_, err = io.WriteString(c, "over here")
+		return err == nil
+	})
+	if out := <-heard; !strings.Contains(out, "over here") {
+		t.Errorf("what it heard: %s", out)
+	}
 
 	for _, address := range []string{web.Listener.Addr().String(), "169.254.169.254:80", strings.TrimPrefix(env.VaultAddr, "http://"),
 		strings.TrimPrefix(env.ConsulAddr, "http://"), strings.TrimPrefix(env.NomadAddr, "http://")} {

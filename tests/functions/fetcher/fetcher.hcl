@@ -6,6 +6,9 @@ function "fetcher" {
     network "silent" {}
     network "service" {}
     network "socket" {}
+    network "inbox" {
+      listen = true
+    }
     network "datagrams" {
       protocol = "udp"
     }

@@ -47,6 +47,19 @@ func handle(ctx context.Context, req Request) (Reply, error) {
 		b := make([]byte, len(req.Text))
 		n, err := io.ReadFull(c, b)
 		return Reply{string(b[:n])}, err
+	case "accept":
+		l, err := sdkio.Listen(req.Tag)
+		if err != nil {
+			return Reply{}, err
+		}
+		defer l.Close()
+		c, err := l.Accept()
+		if err != nil {
+			return Reply{}, err
+		}
+		defer c.Close()
+		b, err := io.ReadAll(c)
+		return Reply{string(b)}, err
 	case "address": // by Go's own package, without a tag
 		var d net.Dialer
 		c, err := d.DialContext(ctx, "tcp", req.Text)

@@ -136,6 +136,8 @@ func do(ctx context.Context, r Request) (string, int, error) {
 		return guess(ctx, r)
 	case "datagram-vectors":
 		return datagramVectors(ctx, r)
+	case "listen":
+		return accept(ctx, r)
 	case "poll":
 		return poll(r)
 	case "renumber":
@@ -345,6 +347,39 @@ func datagramVectors(ctx context.Context, r Request) (string, int, error) {
 			return "", 0, errno
 		}
 	}
+}
+
+// accept answers so many connections, and uses the listener in ways that are for connections.
+func accept(ctx context.Context, r Request) (string, int, error) {
+	l, err := sdkio.Listen(r.Tag)
+	if err != nil {
+		return "", 0, err
+	}
+	defer l.Close()
+	var b [1]byte
+	iov := [2]uint32{uint32(uintptr(unsafe.Pointer(&b[0]))), 1}
+	var n uint32
+	if errno := fdRead(1<<20+1, unsafe.Pointer(&iov), 1, unsafe.Pointer(&n)); syscall.Errno(errno) != syscall.ENOTCONN {
+		return "", 0, fmt.Errorf("a listener can be read: %v", syscall.Errno(errno))
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for i := range r.N {
+		c, err := l.Accept()
+		if err != nil {
+			return "", i, err
+		}
+		wg.Go(func() {
+			defer c.Close()
+			io.Copy(c, c)
+		})
+	}
+	if at, ok := ctx.Deadline(); ok && r.Timeout != "" {
+		l.(interface{ SetDeadline(time.Time) error }).SetDeadline(at)
+		_, err = l.Accept()
+		return l.Addr().String(), r.N, err
+	}
+	return l.Addr().String(), r.N, nil
 }
 
 // poll waits for so many descriptors at once.
