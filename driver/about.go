@@ -56,6 +56,9 @@ func (d *Driver) ConfigSchema(
 		"storage": block("storage", object(map[string]*hclspec.Spec{
 			"allow": optional("allow", "list(string)"),
 		})),
+		"network": block("network", object(map[string]*hclspec.Spec{
+			"allow_unix": optional("allow_unix", "list(string)"),
+		})),
 		"consul": block("consul", object(map[string]*hclspec.Spec{
 			"address":    optional("address", "string"),
 			"token_file": optional("token_file", "string"),
@@ -95,7 +98,9 @@ func (d *Driver) TaskConfigSchema(
 		}),
 		"network": blocks("network", map[string]*hclspec.Spec{
 			"tag": required("tag", "string"), "protocol": required("protocol", "string"), "listen": optional("listen", "bool"),
-			"address": optional("address", "string"),
+			"addresses": optional("addresses", "list(string)"), "service": optional("service", "string"),
+			"unix": optional("unix", "string"), "max_connections": optional("max_connections", "number"),
+			"max_bytes": optional("max_bytes", "number"), "max_bytes_per_second": optional("max_bytes_per_second", "number"),
 		}),
 	})}, nil
 }

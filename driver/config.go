@@ -27,6 +27,7 @@ type pluginConfig struct {
 
 	Registry  registryConfig  `codec:"registry"`
 	Storage   storageConfig   `codec:"storage"`
+	Network   networkConfig   `codec:"network"`
 	Consul    consulConfig    `codec:"consul"`
 	Ingress   ingressConfig   `codec:"ingress"`
 	Telemetry telemetryConfig `codec:"telemetry"`
@@ -39,6 +40,10 @@ type registryConfig struct {
 
 type storageConfig struct {
 	Allow []string `codec:"allow"`
+}
+
+type networkConfig struct {
+	AllowUnix []string `codec:"allow_unix"`
 }
 
 type consulConfig struct {

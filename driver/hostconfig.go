@@ -38,9 +38,12 @@ func hostConfig(raw pluginConfig) control.HostConfig {
 		},
 		Registry:     control.Registry(raw.Registry),
 		StorageAllow: raw.Storage.Allow,
-		Consul:       control.Consul(raw.Consul),
-		Ingress:      ingress(raw.Ingress),
-		Telemetry:    control.Telemetry(raw.Telemetry),
+
+		NetworkAllowUnix: raw.Network.AllowUnix,
+
+		Consul:    control.Consul(raw.Consul),
+		Ingress:   ingress(raw.Ingress),
+		Telemetry: control.Telemetry(raw.Telemetry),
 	}
 }
 
@@ -86,12 +89,14 @@ func check(c control.HostConfig) error {
 			wrong("%s is not a URL such as https://host.example.org:8200, without credentials", name)
 		}
 	}
-	for _, dir := range c.StorageAllow {
-		if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir || dir == "/" {
-			wrong("storage.allow %q is not an absolute path of a directory below the root, in its shortest form", dir)
-		}
-		if within(dir, c.DataDir) || within(c.DataDir, dir) {
-			wrong("storage.allow %q and data_dir %q are one in the other: functions would reach what the host keeps", dir, c.DataDir)
+	for name, list := range map[string][]string{"storage.allow": c.StorageAllow, "network.allow_unix": c.NetworkAllowUnix} {
+		for _, dir := range list {
+			if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir || dir == "/" {
+				wrong("%s %q is not an absolute path of a directory below the root, in its shortest form", name, dir)
+			}
+			if within(dir, c.DataDir) || within(c.DataDir, dir) {
+				wrong("%s %q and data_dir %q are one in the other: functions would reach what the host keeps", name, dir, c.DataDir)
+			}
 		}
 	}
 	if err := (artifact.Registries{Allow: c.Registry.Allow}).Check(); err != nil {

@@ -22,10 +22,15 @@ type storageTag struct {
 }
 
 type networkTag struct {
-	Tag      string `codec:"tag"`
-	Protocol string `codec:"protocol"`
-	Listen   bool   `codec:"listen"`
-	Address  string `codec:"address"`
+	Tag            string   `codec:"tag"`
+	Protocol       string   `codec:"protocol"`
+	Listen         bool     `codec:"listen"`
+	Addresses      []string `codec:"addresses"`
+	Service        string   `codec:"service"`
+	Unix           string   `codec:"unix"`
+	Connections    int      `codec:"max_connections"`
+	Bytes          int64    `codec:"max_bytes"`
+	BytesPerSecond int64    `codec:"max_bytes_per_second"`
 }
 
 // bindStorage translates the storage tags of a task for the host. Where a volume is, only Nomad says, by its mount with the

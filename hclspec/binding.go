@@ -71,17 +71,41 @@ func (s *section) storageBinding(function string) StorageBinding {
 
 func (s *section) networkBinding(function string) NetworkBinding {
 	b := NetworkBinding{Function: function, Tag: s.name, Range: s.header}
-	s.required("address", `"host.example:443"`)
-	var address string
-	at, ok := s.str("address", &address)
-	switch {
-	case !ok:
-	case !validAuthority(address, true):
-		s.errorAt(at, "Invalid address", "%s is not a host and a port, such as \"rates.example:443\" or "+
-			"\"[2001:db8::1]:53\".",
-			shown(s.attrs["address"].Expr, address))
-	default:
-		b.Address = address
+	var bound []string
+	for _, name := range []string{"addresses", "service", "unix"} {
+		if s.has(name) {
+			bound = append(bound, name)
+		}
 	}
+	switch {
+	case len(bound) > 1:
+		s.errorAt(s.attrs[bound[1]].NameRange, "Both "+bound[0]+" and "+bound[1], "A network tag is bound to one of these: addresses, "+
+			"a service of Consul, or a Unix socket of the node (unix). Remove the others.")
+	case len(bound) == 0:
+		s.errorAt(s.header, "Not bound to anything", "Add addresses = [\"host.example:443\"], a service of Consul, service = %q, or a "+
+			"Unix socket of the node, unix = \"/run/%s/socket\".", s.name, s.name)
+	}
+	for _, a := range s.list("addresses") {
+		if !validAuthority(a.text, true) {
+			s.errorAt(a.at, "Invalid address", "It is not a host and a port, such as \"rates.example:443\" or "+
+				"\"[2001:db8::1]:53\".")
+			continue
+		}
+		b.Addresses = append(b.Addresses, a.text)
+	}
+	switch a := s.attrs["addresses"]; {
+	case len(b.Addresses) > maxAddresses:
+		s.errorAt(a.Expr.Range(), "Too many addresses", "A tag has at most %d.", maxAddresses)
+	case a != nil && len(s.list("addresses")) == 0:
+		s.errorAt(a.Expr.Range(), "No address", "Write at least one: addresses = [\"host.example:443\"].")
+	}
+	s.matching("service", &b.Service, validService.MatchString, "The name of a service in Consul has letters, digits, hyphens, dots "+
+		"and underscores.")
+	if at, ok := s.str("unix", &b.Unix); ok && !s.checkPath(b.Unix, at) {
+		b.Unix = ""
+	}
+	s.integer("max_connections", &b.Connections, 1, maxConnections)
+	s.size("max_bytes", &b.Bytes, minMessage, maxStorage)
+	s.size("max_bytes_per_second", &b.BytesPerSecond, minMessage, maxStorage)
 	return b
 }

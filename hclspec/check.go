@@ -102,7 +102,13 @@ func (c *checker) unbound() {
 				return b.Function == f.Name && b.Tag == n.Tag
 			})
 			if !bound {
-				c.reportUnbound(f, "network", n.Tag, n.Range, "address = \"host.example:443\"")
+				c.reportUnbound(f, "network", n.Tag, n.Range, "addresses = [\"host.example:443\"]")
+			}
+			for _, b := range c.env.Network {
+				if n.Listen && b.Function == f.Name && b.Tag == n.Tag && (len(b.Addresses) > 1 || b.Service != "" || b.Unix != "") {
+					c.errorAt(b.Range, fmt.Sprintf("Tag %q listens", n.Tag), "Bind it to the one address of the node at which it is to "+
+						"accept connections: addresses = [\"0.0.0.0:5000\"].")
+				}
 			}
 		}
 	}

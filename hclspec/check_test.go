@@ -57,11 +57,11 @@ func TestCheck(t *testing.T) {
 		},
 		{
 			name: "no binding", specs: []string{storage},
-			want: []string{`3:1 Tag "receipts" has no binding / bind "quote" {`, `4:1 Tag "rates" has no binding / address = `},
+			want: []string{`3:1 Tag "receipts" has no binding / bind "quote" {`, `4:1 Tag "rates" has no binding / addresses = `},
 		},
 		{
 			name: "bound", specs: []string{storage},
-			bind: "bind \"quote\" {\nstorage \"receipts\" {\nvolume = \"r\"\n}\nnetwork \"rates\" {\naddress = \"h:1\"\n}\n}",
+			bind: "bind \"quote\" {\nstorage \"receipts\" {\nvolume = \"r\"\n}\nnetwork \"rates\" {\naddresses = [\"h:1\"]\n}\n}",
 		},
 		{
 			name: "no binding without an environment", specs: []string{storage}, bind: "-",
@@ -74,7 +74,7 @@ func TestCheck(t *testing.T) {
 			name: "unknown tags", specs: []string{storage, "function \"b\" {}"},
 			bind: "bind \"quote\" {\nstorage \"receipt\" {\nvolume = \"r\"\n}\nstorage \"rates\" {\nvolume = \"r\"\n}\n" +
 				"storage \"xyzzy\" {\nvolume = \"r\"\n}\n}\n" +
-				"bind \"b\" {\nnetwork \"n\" {\naddress = \"h:1\"\n}\n}",
+				"bind \"b\" {\nnetwork \"n\" {\naddresses = [\"h:1\"]\n}\n}",
 			want: []string{
 				`3:1 Tag "receipts" has no binding / `, `4:1 Tag "rates" has no binding / `,
 				`3:1 Binding for unknown tag "receipt" / Did you mean "receipts"?`,

@@ -19,6 +19,7 @@ var (
 	validHost       = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
 	validMount      = regexp.MustCompile(`^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$`)
 	validNomadName  = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`) // namespace, host volume
+	validService    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$`)
 	validPlace      = regexp.MustCompile(`^[A-Za-z0-9_.*-]{1,128}$`)
 )
 

@@ -43,7 +43,16 @@ const fullEnvironment = `environment "prod" {
       volume = "shop-rules"
     }
     network "rates" {
-      address = "rates.example:443"
+      addresses            = ["rates.example:443", "[2001:db8::1]:443"]
+      max_connections      = 5
+      max_bytes            = "1MiB"
+      max_bytes_per_second = "10KiB"
+    }
+    network "db" {
+      service = "postgres"
+    }
+    network "cache" {
+      unix = "/run/redis/socket"
     }
   }
 }
@@ -69,7 +78,11 @@ func TestParseEnvironmentReadsEverything(t *testing.T) {
 			{Function: "quote", Tag: "receipts", Path: "/srv/receipts"},
 			{Function: "quote", Tag: "rules", Volume: "shop-rules"},
 		},
-		Network: []NetworkBinding{{Function: "quote", Tag: "rates", Address: "rates.example:443"}},
+		Network: []NetworkBinding{
+			{Function: "quote", Tag: "rates", Addresses: []string{"rates.example:443", "[2001:db8::1]:443"},
+				NetworkLimits: NetworkLimits{Connections: 5, Bytes: 1 << 20, BytesPerSecond: 10 << 10}},
+			{Function: "quote", Tag: "db", Service: "postgres"}, {Function: "quote", Tag: "cache", Unix: "/run/redis/socket"},
+		},
 	}
 	got, diags := ParseEnvironment("prod.hcl", []byte(fullEnvironment), testEnv)
 	if len(diags) > 0 {
@@ -221,11 +234,15 @@ var badEnvironments = []struct {
 	},
 	{
 		name: "network bindings",
-		body: "bind \"q\" {\nnetwork \"a\" {}\nnetwork \"b\" {\naddress = \"host\"\n}\nnetwork \"c\" {\n" +
-			"address = \"host:0\"\n}\nnetwork \"d\" {\nadress = \"h:1\"\n}\n}",
+		body: "bind \"q\" {\nnetwork \"a\" {}\nnetwork \"b\" {\naddresses = [\"host\"]\n}\nnetwork \"c\" {\n" +
+			"addresses = [\"host:0\", \"host:1\"]\nservice = \"c\"\n}\nnetwork \"d\" {\nadresses = [\"h:1\"]\n}\n" +
+			"network \"e\" {\nunix = \"@abstract\"\nmax_connections = 0\n}\nnetwork \"f\" {\naddresses = []\n}\n" +
+			"network \"g\" {\nservice = \"a/b\"\n}\n}",
 		want: []string{
-			`3:1 address is missing / host.example:443`, `5:11 Invalid address / a host and a port`, `8:11 Invalid address / `,
-			`10:1 address is missing / `, `11:1 Unknown attribute "adress" / Did you mean address?`,
+			`3:1 Not bound to anything / host.example:443`, `5:14 Invalid address / a host and a port`, `8:14 Invalid address / `,
+			`9:1 Both addresses and service / Remove the others`, `11:1 Not bound to anything / `,
+			`12:1 Unknown attribute "adresses" / Did you mean addresses?`, `15:8 Path is not absolute / `, `16:19 max_connections is out of range / `,
+			`19:13 No address / at least one`, `22:11 Invalid service / letters`,
 		},
 	},
 	{name: "bind twice", body: "bind \"q\" {}\nbind \"q\" {}", want: []string{`3:1 Second bind "q" / line 2`}},
@@ -252,7 +269,7 @@ func TestDiagnosticsHideVariables(t *testing.T) {
 		`trust_domain = env.VAULT_TOKEN`, // lower-case letters and dots would fit, so the token has others
 		`trust_domain = -env.VAULT_TOKEN`,
 		`trust_domain = "${env.VAULT_TOKEN} "`,
-		"bind \"q\" {\nstorage \"a\" {\npath = env.VAULT_TOKEN\n}\nnetwork \"b\" {\naddress = env.VAULT_TOKEN\n}\n}",
+		"bind \"q\" {\nstorage \"a\" {\npath = env.VAULT_TOKEN\n}\nnetwork \"b\" {\naddresses = [env.VAULT_TOKEN]\n}\n}",
 		strings.Repeat("bind \"q\" {}\n", 2) + "bind \"r\" {\nstorage \"a\" {\nvolume = \"${env.VAULT_TOKEN}!\"\n}\n}",
 	} {
 		src := strings.Replace(environmentOf(body), `"http://127.0.0.1:4646"`, "env.VAULT_TOKEN", 1)
@@ -285,7 +302,8 @@ func plainEnvironment(e *Environment) *Environment {
 		c.Storage = append(c.Storage, StorageBinding{Function: b.Function, Tag: b.Tag, Path: b.Path, Volume: b.Volume})
 	}
 	for _, b := range e.Network {
-		c.Network = append(c.Network, NetworkBinding{Function: b.Function, Tag: b.Tag, Address: b.Address})
+		c.Network = append(c.Network, NetworkBinding{Function: b.Function, Tag: b.Tag,
+			Addresses: b.Addresses, Service: b.Service, Unix: b.Unix, NetworkLimits: b.NetworkLimits})
 	}
 	return &c
 }

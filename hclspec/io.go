@@ -33,7 +33,9 @@ func (s *section) io(f *Function) {
 		if tag(c) {
 			n := Network{Tag: c.name, Protocol: defaultProtocol, Range: c.header}
 			c.oneOf("protocol", &n.Protocol, ProtocolTCP, ProtocolUDP)
-			c.boolean("listen", &n.Listen)
+			if at, ok := c.boolean("listen", &n.Listen); ok && n.Listen && n.Protocol == ProtocolUDP {
+				c.errorAt(at, "Listening for datagrams", "A function listens for connections only: remove protocol = \"udp\", or listen.")
+			}
 			f.Network = append(f.Network, n)
 		}
 	}

@@ -54,6 +54,8 @@ const (
 	minStorage           = 4 * kiB
 	maxStorage           = 16 * tiB
 	maxFiles             = 10_000_000 // of one storage tag
+	maxAddresses         = 16         // of one network tag
+	maxConnections       = 10_000     // of one network tag
 )
 
 // Limits of a file, checked before it is parsed: the parser works recursively, and its input is not ours.

@@ -66,7 +66,8 @@ var shapes = map[string]shape{
 		file: inEnvironment, title: "a storage binding", label: "tag", many: true, attrs: []string{"path", "volume", "csi_volume", "allocation_local"},
 	},
 	"bind.network": {
-		file: inEnvironment, title: "a network binding", label: "tag", many: true, attrs: []string{"address"},
+		file: inEnvironment, title: "a network binding", label: "tag", many: true,
+		attrs: []string{"addresses", "service", "unix", "max_connections", "max_bytes", "max_bytes_per_second"},
 	},
 }
 

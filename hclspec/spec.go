@@ -62,7 +62,7 @@ type Storage struct {
 	Range    hcl.Range
 }
 
-// Network is a network I/O tag: an address that the environment binds.
+// Network is a network I/O tag: something to connect to, which the environment binds.
 type Network struct {
 	Tag      string
 	Protocol string // ProtocolTCP or ProtocolUDP
@@ -159,10 +159,20 @@ type StorageBinding struct {
 	Range           hcl.Range
 }
 
-// NetworkBinding binds a network tag of a function to an address.
+// NetworkBinding binds a network tag of a function to exactly one of addresses, a service and a Unix socket.
 type NetworkBinding struct {
-	Function string
-	Tag      string
-	Address  string // host:port
-	Range    hcl.Range
+	Function  string
+	Tag       string
+	Addresses []string // host:port, tried in this order
+	Service   string   // of Consul
+	Unix      string   // path of a socket on the node
+	NetworkLimits
+	Range hcl.Range
+}
+
+// NetworkLimits bound what one allocation can use a network tag for. 0: no limit, but for Connections.
+type NetworkLimits struct {
+	Connections    int   // open at once; 0: the host's default
+	Bytes          int64 // of one connection, both directions together
+	BytesPerSecond int64 // of all connections together
 }

@@ -50,6 +50,8 @@ type Host struct {
 	groups groups
 	disks  storage.Disks
 
+	services services
+
 	calls     *calls.Node
 	catalog   *catalog.Watcher     // nil without Consul
 	functions atomic.Int64         // that Consul knows

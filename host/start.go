@@ -113,6 +113,9 @@ func (s *start) instance(ctx context.Context, stdout, stderr io.Writer) (runtime
 	if o.Storage, err = s.bindStorage(); err != nil {
 		return nil, err
 	}
+	if o.Network, err = s.bindNetwork(); err != nil {
+		return nil, err
+	}
 	if s.spec.Runtime == hclspec.RuntimeNative {
 		group, err := s.host.groups.of(s.request)
 		if err != nil {
@@ -171,8 +174,8 @@ func (s *start) undo() {
 			s.host.log.Warn("closing the runtime of a function that did not start", "function", s.request.Function, "error", err)
 		}
 	}
-	if err := s.task.closeVolumes(); err != nil {
-		s.host.log.Warn("closing the storage of a function that did not start", "function", s.request.Function, "error", err)
+	if err := s.task.closeTags(); err != nil {
+		s.host.log.Warn("closing the I/O tags of a function that did not start", "function", s.request.Function, "error", err)
 	}
 	for _, l := range s.task.logs {
 		l.Close()

@@ -64,9 +64,9 @@ var nativeStorage = files.Supported
 
 // enforceable refuses the kinds of tags that nothing would hold the function to.
 func (s *start) enforceable() error {
-	if len(s.spec.Network) > 0 {
-		return invalid("function %q declares network tags: this host can't enforce them, so it does not run functions that need them",
-			s.spec.Name)
+	if len(s.spec.Network) > 0 && s.spec.Runtime == hclspec.RuntimeNative {
+		return invalid("function %q declares network tags and has runtime \"native\", in which this host can't hold it to them: "+
+			"use runtime = \"wasm\"", s.spec.Name)
 	}
 	if len(s.spec.Storage) > 0 && s.spec.Runtime == hclspec.RuntimeNative {
 		if err := nativeStorage(); err != nil {

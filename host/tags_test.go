@@ -63,7 +63,7 @@ func TestNetworkTagsAreThoseThatWereSigned(t *testing.T) {
 		"listens":          func(n *control.Network) { n.Listen = true },
 	} {
 		s := &start{spec: &hclspec.Function{Name: "quote", Network: []hclspec.Network{{Tag: "rates", Protocol: "tcp"}}},
-			request: control.StartRequest{Network: []control.Network{{Tag: "rates", Protocol: "tcp", Address: "127.0.0.1:1"}}}}
+			request: control.StartRequest{Network: []control.Network{{Tag: "rates", Protocol: "tcp", Addresses: []string{"127.0.0.1:1"}}}}}
 		change(&s.request.Network[0])
 		var refused *tagError
 		if err := s.checkTags(); !errors.As(err, &refused) {
@@ -93,7 +93,11 @@ func TestTagsThatCanNotBeEnforced(t *testing.T) {
 	}
 	network := &start{spec: &hclspec.Function{Name: "quote", Network: []hclspec.Network{{Tag: "rates", Protocol: "tcp"}}},
 		request: control.StartRequest{Network: []control.Network{{Tag: "rates", Protocol: "tcp"}}}}
-	if err := network.checkTags(); err == nil || !strings.Contains(err.Error(), "can't enforce") {
+	if err := network.checkTags(); err != nil {
 		t.Errorf("a network tag: %v", err)
+	}
+	network.spec.Runtime = hclspec.RuntimeNative
+	if err := network.checkTags(); err == nil || !strings.Contains(err.Error(), "native") {
+		t.Errorf("a network tag of a native function: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"countersign/hclspec"
 	"countersign/host/calls"
 	"countersign/host/control"
+	"countersign/host/network"
 	"countersign/host/runtime"
 	"countersign/host/storage"
 	"countersign/vaultsign/identity/issue"
@@ -26,6 +27,7 @@ type task struct {
 	attested *attested // nil in tests that admit nothing
 	logs     []*logFile
 	volumes  []*storage.Volume
+	network  *network.Tags // nil: it has none
 
 	mu     sync.Mutex
 	status control.Status
@@ -54,15 +56,19 @@ func (t *task) exit() bool {
 func (t *task) giveBack(ctx context.Context) error {
 	err := t.runtime.Close(ctx)
 	t.identity.Stop()
-	err = errors.Join(err, t.closeVolumes())
+	err = errors.Join(err, t.closeTags())
 	for _, l := range t.logs {
 		l.Close()
 	}
 	return err
 }
 
-// closeVolumes gives back the directories of the storage tags.
-func (t *task) closeVolumes() (err error) {
+// closeTags gives back the directories of the storage tags, and ends the connections of the network tags. No sandbox may be
+// there any more.
+func (t *task) closeTags() (err error) {
+	if t.network != nil {
+		t.network.Close()
+	}
 	for _, v := range t.volumes {
 		err = errors.Join(err, v.Close())
 	}

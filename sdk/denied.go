@@ -13,7 +13,8 @@ import (
 // operating system's "operation not permitted" or "bad file number" does not tell what to do about it.
 func explainDenied(function string, err error) {
 	var errno syscall.Errno
-	if !errors.As(err, &errno) || !denied(errno) {
+	var tagged interface{ NetworkTag() string }
+	if !errors.As(err, &errno) || !denied(errno) || errors.As(err, &tagged) {
 		return
 	}
 	tag := "network"

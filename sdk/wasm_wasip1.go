@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"sync"
 	"unsafe"
+
+	"countersign.internal/sdk/internal/local"
 )
 
 const onWasm = true
@@ -64,6 +66,9 @@ func serveFrame(frame, dst []byte) []byte {
 	name, h, err := served()
 	if err != nil {
 		return appendFailure(dst, header.stream, errorf(CodeBroken, "", "%v", err))
+	}
+	if local.Settle != nil {
+		local.Settle()
 	}
 	guest.current = in
 	defer func() { guest.current = nil }()

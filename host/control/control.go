@@ -51,7 +51,15 @@ type Network struct {
 	Tag      string `json:"tag"`
 	Protocol string `json:"protocol"` // tcp or udp
 	Listen   bool   `json:"listen"`   // the function accepts connections, and makes none
-	Address  string `json:"address"`  // host:port
+
+	// One of these three.
+	Addresses []string `json:"addresses,omitempty"` // host:port
+	Service   string   `json:"service,omitempty"`   // of Consul
+	Unix      string   `json:"unix,omitempty"`      // path of a socket
+
+	Connections    int   `json:"max_connections,omitempty"` // open at once; 0: the host's default
+	Bytes          int64 `json:"max_bytes,omitempty"`       // of one connection; 0: no limit
+	BytesPerSecond int64 `json:"max_bytes_per_second,omitempty"`
 }
 
 // StartReply tells where the new instance can be reached.
@@ -145,11 +153,14 @@ type HostConfig struct {
 	Vault       Vault  `json:"vault"`
 	LogLevel    string `json:"log_level"`
 
-	Registry     Registry  `json:"registry"`
-	StorageAllow []string  `json:"storage_allow"` // directories of the node in which storage tags may be bound by path
-	Consul       Consul    `json:"consul"`
-	Ingress      Ingress   `json:"ingress"`
-	Telemetry    Telemetry `json:"telemetry"`
+	Registry     Registry `json:"registry"`
+	StorageAllow []string `json:"storage_allow"` // directories of the node in which storage tags may be bound by path
+
+	NetworkAllowUnix []string `json:"network_allow_unix"` // directories of the node in which network tags may be bound to sockets
+
+	Consul    Consul    `json:"consul"`
+	Ingress   Ingress   `json:"ingress"`
+	Telemetry Telemetry `json:"telemetry"`
 }
 
 // Registry tells where artifacts may come from.

@@ -21,6 +21,7 @@ const DefaultConnections = 64
 type Binding struct {
 	Tag      string
 	Protocol string // TCP or UDP
+	Listen   bool   // connections are accepted at its one address, and none made
 
 	Addresses []string // host:port; tried in this order
 	Service   string   // a service that Lookup knows
@@ -57,6 +58,8 @@ func (b *Binding) check() error {
 		return errors.New("it is bound to more than one of addresses, a service and a Unix socket")
 	case b.Protocol == UDP && b.Unix != "":
 		return errors.New("UDP goes to an address or a service, not to a Unix socket")
+	case b.Listen && (b.Protocol != TCP || len(b.Addresses) > 1 || b.Service != "" || b.Unix != ""):
+		return errors.New("it listens: that is for TCP, and at one address")
 	case b.Connections < 0 || b.Bytes < 0 || b.Rate < 0:
 		return errors.New("a limit is negative")
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,11 +18,11 @@ var errNowhere = errors.New("has no healthy instance")
 
 // connect tries the addresses of a tag in their order until one answers. Each has its share of the time that is left, so that
 // one that is silent leaves some for the others.
-func (g *tag) connect(ctx context.Context, lookup Lookup) (*Conn, error) {
+func (g *tag) connect(ctx context.Context, o *Options) (*Conn, error) {
 	if g.Unix != "" {
-		return g.connectTo(ctx, "unix", g.Unix)
+		return g.connectUnix(ctx, o.Unix)
 	}
-	addresses, err := g.addresses(ctx, lookup)
+	addresses, err := g.addresses(ctx, o.Lookup)
 	if err != nil {
 		return nil, err
 	}
@@ -67,13 +69,29 @@ func (g *tag) connectWithin(ctx context.Context, address string, shares int) (*C
 }
 
 func (g *tag) connectTo(ctx context.Context, network, address string) (*Conn, error) {
-	var d net.Dialer
+	d := net.Dialer{Control: refuseLinkLocal}
 	c, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
 	return g.take(c)
 }
+
+// refuseLinkLocal keeps connections from addresses that are the same everywhere and mean the machine that asks: clouds serve a
+// node's credentials there. A name or a service may lead to one without the environment's saying so.
+func refuseLinkLocal(_, address string, _ syscall.RawConn) error {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil // a Unix socket
+	}
+	if ip := to.Addr().Unmap(); ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() || ip == metadataIPv6 {
+		return fmt.Errorf("%s is link-local, multicast or a cloud's metadata service, to which no tag leads", ip)
+	}
+	return nil
+}
+
+// metadataIPv6 is where AWS serves metadata over IPv6, which is not link-local.
+var metadataIPv6 = netip.MustParseAddr("fd00:ec2::254")
 
 // explain classifies why a dial failed.
 func explain(name string, err error) *Error {

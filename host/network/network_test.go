@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -70,7 +71,7 @@ func nobody(t *testing.T) string {
 
 func open(t *testing.T, lookup Lookup, bindings ...Binding) *Tags {
 	t.Helper()
-	tags, err := Open(bindings, Options{Lookup: lookup})
+	tags, err := Open(bindings, Options{Lookup: lookup, Unix: []string{os.TempDir()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,19 +152,33 @@ func TestDial(t *testing.T) {
 
 func TestDialFails(t *testing.T) {
 	lookup := func(_ context.Context, service string) ([]string, error) {
-		if service == "away" {
+		switch service {
+		case "away":
 			return nil, errors.New("no answer")
+		case "rebound":
+			return []string{"169.254.169.254:80"}, nil
 		}
 		return nil, nil
+	}
+	real, link := filepath.Join(t.TempDir(), "s"), filepath.Join(t.TempDir(), "s")
+	echo(t, "unix", real)
+	if err := errors.Join(os.Symlink(real, link), os.Symlink(filepath.Dir(real), filepath.Join(filepath.Dir(link), "dir"))); err != nil {
+		t.Fatal(err)
 	}
 	tags := open(t, lookup,
 		Binding{Tag: "refused", Protocol: TCP, Addresses: []string{nobody(t)}},
 		Binding{Tag: "unbound", Protocol: TCP},
 		Binding{Tag: "empty", Protocol: TCP, Service: "empty"},
 		Binding{Tag: "away", Protocol: TCP, Service: "away"},
-		Binding{Tag: "nosocket", Protocol: TCP, Unix: filepath.Join(t.TempDir(), "none")})
+		Binding{Tag: "nosocket", Protocol: TCP, Unix: filepath.Join(t.TempDir(), "none")},
+		Binding{Tag: "link", Protocol: TCP, Unix: link},
+		Binding{Tag: "linked", Protocol: TCP, Unix: filepath.Join(filepath.Dir(link), "dir", "s")},
+		Binding{Tag: "metadata", Protocol: TCP, Addresses: []string{"169.254.169.254:80", "[::ffff:169.254.169.254]:80"}},
+		Binding{Tag: "metadata6", Protocol: TCP, Addresses: []string{"[fd00:ec2::254]:80", "[fe80::1%lo]:80", "0.0.0.0:80"}},
+		Binding{Tag: "rebound", Protocol: UDP, Service: "rebound"})
 	for tag, want := range map[string]Reason{"refused": Refused, "unbound": Unbound, "empty": Unreachable, "away": Unreachable,
-		"nosocket": Unreachable, "other": Undeclared, "127.0.0.1:22": Undeclared, "": Undeclared} {
+		"nosocket": Unreachable, "link": Unreachable, "linked": Unreachable, "metadata": Unreachable, "metadata6": Unreachable,
+		"rebound": Unreachable, "other": Undeclared, "127.0.0.1:22": Undeclared, "": Undeclared} {
 		_, err := tags.Dial(t.Context(), tag)
 		wantReason(t, err, tag, want)
 	}
@@ -250,6 +265,9 @@ func TestOpenRefuses(t *testing.T) {
 		"not an absolute path":    {Protocol: TCP, Unix: "@abstract"},
 		"missing port":            {Protocol: TCP, Addresses: []string{"localhost"}},
 		"negative":                {Protocol: TCP, Service: "db", Limits: Limits{Rate: -1}},
+		"for TCP":                 {Protocol: UDP, Listen: true, Addresses: []string{"127.0.0.1:1"}},
+		"one address":             {Protocol: TCP, Listen: true, Addresses: []string{"127.0.0.1:1", "127.0.0.1:2"}},
+		"it listens":              {Protocol: TCP, Listen: true, Service: "db"},
 		`"db": unknown protocol `: {},
 	} {
 		b.Tag = "db"
@@ -257,7 +275,86 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	for _, allow := range [][]string{nil, {"/run/other"}, {"/run/postgresql/deeper"}} {
+		if _, err := Open([]Binding{{Tag: "db", Protocol: TCP, Unix: "/run/postgresql/s"}}, Options{Unix: allow}); err == nil ||
+			!strings.Contains(err.Error(), "network.allow_unix") {
+			t.Errorf("a socket in a directory that is not allowed: %v", err)
+		}
+	}
 	if _, err := Open([]Binding{{Tag: "db", Protocol: TCP}, {Tag: "db", Protocol: TCP}}, Options{}); err == nil {
 		t.Error("a tag may be there twice")
+	}
+}
+
+func TestListen(t *testing.T) {
+	address := nobody(t)
+	tags := open(t, nil,
+		Binding{Tag: "in", Protocol: TCP, Listen: true, Addresses: []string{address}, Limits: Limits{Connections: 1}},
+		Binding{Tag: "taken", Protocol: TCP, Listen: true, Addresses: []string{echo(t, "tcp", "127.0.0.1:0")}},
+		Binding{Tag: "out", Protocol: TCP, Addresses: []string{address}})
+	for tag, want := range map[string]Reason{"out": Undeclared, "other": Undeclared, "taken": Unreachable} {
+		_, err := tags.Listen(tag)
+		wantReason(t, err, tag, want)
+	}
+	_, err := tags.Dial(t.Context(), "in")
+	wantReason(t, err, "in", Undeclared)
+	_, err = tags.Dial(t.Context(), "out")
+	wantReason(t, err, "out", Refused)
+
+	first, err := tags.Listen("in")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := tags.Listen("in") // another sandbox
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.Accept(); !errors.Is(err, unix.EAGAIN) {
+		t.Errorf("nothing waits: %v", err)
+	}
+	first.Close()
+	first.Close()
+	if _, err := first.Accept(); !errors.Is(err, unix.EBADF) || first.Descriptor() != -1 {
+		t.Errorf("after the end: %v", err)
+	}
+	client := dial(t, tags, "out")
+	accepted := accept(t, second)
+	if _, err := client.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 16)
+	if n, err := read(accepted, b); err != nil || string(b[:n]) != "hello" {
+		t.Errorf("%q, %v", b[:n], err)
+	}
+	over := dial(t, tags, "out")
+	for end := time.Now().Add(30 * time.Second); tags.Usage()[0].Refused == 0; time.Sleep(time.Millisecond) {
+		if _, err := second.Accept(); !errors.Is(err, unix.EAGAIN) || time.Now().After(end) {
+			t.Fatalf("more connections than the tag may have: %v", err)
+		}
+	}
+	if n, err := read(over, b); n != 0 {
+		t.Errorf("it gets %d bytes, %v", n, err)
+	}
+	second.Close()
+	_, err = tags.Dial(t.Context(), "out")
+	wantReason(t, err, "out", Refused)
+	tags.Close()
+	_, err = tags.Listen("in")
+	wantReason(t, err, "in", Canceled)
+	if u := tags.Usage()[0]; u.Tag != "in" || u.Open != 0 || u.Dialed != 1 || u.In != 5 {
+		t.Errorf("%+v", u)
+	}
+}
+
+func accept(t *testing.T, l *Listener) *Conn {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		c, err := l.Accept()
+		if err == nil {
+			return c
+		}
+		if !errors.Is(err, unix.EAGAIN) || time.Now().After(end) {
+			t.Fatal(err)
+		}
 	}
 }

@@ -17,6 +17,7 @@ const dialTime = 10 * time.Second
 // Options of Open.
 type Options struct {
 	Lookup Lookup       // nil: no service is known
+	Unix   []string     // directories in which sockets may be bound
 	Failed func(*Error) // told of each dial that fails; nil: nobody
 }
 
@@ -39,6 +40,7 @@ type tag struct {
 	Binding
 	bucket *bucket // nil: no bound on the rate
 
+	listening               listening
 	open                    atomic.Int64
 	dialed, failed, refused atomic.Int64
 	in, out                 atomic.Int64
@@ -48,7 +50,7 @@ type tag struct {
 type Usage struct {
 	Tag     string
 	Open    int64 // connections now, those being made included
-	Dialed  int64 // connections that were made
+	Dialed  int64 // connections that were made, or accepted
 	Failed  int64 // dials that did not become connections
 	Refused int64 // what was not even tried: a limit, or a tag that is bound to nothing
 	In, Out int64 // bytes, as the function sees them
@@ -58,7 +60,11 @@ type Usage struct {
 func Open(bindings []Binding, o Options) (*Tags, error) {
 	t := &Tags{options: o, byName: map[string]*tag{}, open: map[*Conn]struct{}{}}
 	for _, b := range bindings {
-		if err := b.check(); err != nil {
+		err := b.check()
+		if err == nil && b.Unix != "" {
+			_, _, err = allowed(b.Unix, o.Unix)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("network tag %q: %w", b.Tag, err)
 		}
 		if t.byName[b.Tag] != nil {
@@ -94,6 +100,8 @@ func (t *Tags) dial(ctx context.Context, name string) (*Conn, error) {
 	switch {
 	case g == nil:
 		return nil, &Error{Tag: name, Reason: Undeclared}
+	case g.Listen:
+		return nil, &Error{Tag: name, Reason: Undeclared, Err: errors.New("the tag listens, and makes no connections")}
 	case !g.bound():
 		g.refused.Add(1)
 		return nil, &Error{Tag: name, Reason: Unbound}
@@ -109,7 +117,7 @@ func (t *Tags) dial(ctx context.Context, name string) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	defer context.AfterFunc(t.dials, cancel)()
-	c, err := g.connect(ctx, t.options.Lookup)
+	c, err := g.connect(ctx, &t.options)
 	if err == nil {
 		err = t.add(c)
 	}
@@ -174,6 +182,9 @@ func (t *Tags) Close() {
 	t.end()
 	for c := range open {
 		c.Close()
+	}
+	for _, g := range t.byName {
+		g.listening.end()
 	}
 	t.dialed.Wait()
 }

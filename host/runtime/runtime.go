@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"countersign"
+	"countersign/host/network"
 	"countersign/host/runtime/limits"
 	"countersign/host/storage"
 )
@@ -40,6 +41,7 @@ type Options struct {
 	Caller countersign.Caller // makes the function's own calls; nil: it may make none
 
 	Storage []Storage
+	Network *network.Tags // nil: there are none
 }
 
 // Storage is a storage tag: the volume that is open for it, and where the function sees it.

@@ -97,10 +97,11 @@ func (i *Instance) link(ctx context.Context, c *compiler, binary []byte) error {
 		return err
 	}
 	host := i.runtime.NewHostModuleBuilder(importModule)
-	host.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(hostCall),
-		valueTypes(hostImports["call"].params), valueTypes(hostImports["call"].results)).Export("call")
-	host.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(hostReadReply),
-		valueTypes(hostImports["read_reply"].params), nil).Export("read_reply")
+	for name, do := range map[string]api.GoModuleFunc{"call": hostCall, "read_reply": hostReadReply, "network_dial": hostDial,
+		"network_listen": hostListen, "network_status": hostStatus} {
+		host.NewFunctionBuilder().WithGoModuleFunction(do, valueTypes(hostImports[name].params),
+			valueTypes(hostImports[name].results)).Export(name)
+	}
 	if _, err := host.Instantiate(ctx); err != nil {
 		return fmt.Errorf("offering %s: %w", importModule, err)
 	}

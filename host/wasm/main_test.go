@@ -42,7 +42,7 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	for _, name := range []string{"echo", "adder", "faults", "caller"} {
+	for _, name := range []string{"echo", "adder", "faults", "caller", "network"} {
 		if guests[name], err = buildGuest("testdata/guests/"+name, filepath.Join(dir, name+".wasm")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1

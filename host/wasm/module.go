@@ -77,8 +77,11 @@ var requiredExports = map[string]signature{
 
 // hostImports is what the module "countersign_v1" offers.
 var hostImports = map[string]signature{
-	"call":       {params: []byte{typeI32, typeI32, typeI32, typeI32, typeI64}, results: []byte{typeI32}},
-	"read_reply": {params: []byte{typeI32}},
+	"call":           {params: []byte{typeI32, typeI32, typeI32, typeI32, typeI64}, results: []byte{typeI32}},
+	"read_reply":     {params: []byte{typeI32}},
+	"network_dial":   {params: []byte{typeI32, typeI32}, results: []byte{typeI32}},
+	"network_listen": {params: []byte{typeI32, typeI32}, results: []byte{typeI32}},
+	"network_status": {params: []byte{typeI32}, results: []byte{typeI32}},
 }
 
 // export is an entry of the export section.

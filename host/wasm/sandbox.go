@@ -47,6 +47,7 @@ type sandbox struct {
 	stdout    output.Lines
 	stderr    output.Lines
 	fileError unix.Errno // why the last operation on a file failed, if it did
+	sockets   *sockets   // nil: the function has no network tags
 	lastWord  string     // why the guest said that it dies
 	dead      bool       // must not be used again
 
@@ -155,11 +156,20 @@ func (s *sandbox) take() error {
 			return &memoryShortage{err}
 		}
 	}
+	if i.options.Network != nil {
+		if s.sockets, err = newSockets(i.options.Network); err != nil {
+			s.give()
+			return err
+		}
+	}
 	return nil
 }
 
 // give returns what take took.
 func (s *sandbox) give() {
+	if s.sockets != nil {
+		s.sockets.close()
+	}
 	if s.calls != nil {
 		s.calls.free()
 	}
@@ -249,6 +259,9 @@ func (s *sandbox) stop() {
 	defer s.halt.Unlock()
 	s.halted = true
 	s.stopper.Set(1)
+	if s.sockets != nil {
+		s.sockets.wake()
+	}
 }
 
 func (s *sandbox) isHalted() bool {

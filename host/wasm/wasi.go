@@ -13,8 +13,12 @@ import (
 
 // Numbers of WASI preview 1 for errors.
 const (
-	wasiInvalid = 28
-	wasiIO      = 29
+	wasiAgain         = 6
+	wasiBadDescriptor = 8
+	wasiFault         = 21
+	wasiInvalid       = 28
+	wasiIO            = 29
+	wasiUnsupported   = 58
 )
 
 // wasiErrors are WASI's numbers for the kernel's errors that wazero has no name for: it makes them all wasiIO.
@@ -26,7 +30,7 @@ var wasiErrors = map[unix.Errno]uint64{
 // maxListing bounds the buffer of one fd_readdir, in bytes: by its size, wazero reads ahead into the host's memory.
 const maxListing = 16 << 10
 
-// offerWASI offers wazero's WASI preview 1, with what a sandbox's storage needs beyond it.
+// offerWASI offers wazero's WASI preview 1, with what a sandbox's storage and connections need beyond it.
 func offerWASI(ctx context.Context, r wazero.Runtime) error {
 	original, err := wasi_snapshot_preview1.NewBuilder(r).Compile(ctx)
 	if err != nil {
@@ -41,6 +45,14 @@ func offerWASI(ctx context.Context, r wazero.Runtime) error {
 		}
 		if strings.HasPrefix(name, "fd_") || strings.HasPrefix(name, "path_") {
 			do = withFiles(name, do)
+		}
+		switch socket, ok := socketFunctions[name]; {
+		case ok:
+			do = withConnections(socket, do)
+		case name == "fd_renumber":
+			do = renumber(do)
+		case name == "poll_oneoff":
+			do = withSockets(do)
 		}
 		host.NewFunctionBuilder().WithGoModuleFunction(do, f.ParamTypes(), f.ResultTypes()).Export(name)
 	}

@@ -66,8 +66,11 @@ func (j *Job) NativeStorage() bool {
 // NetworkTag is a network tag with what the environment binds it to.
 type NetworkTag struct {
 	hclspec.Network
-	Address string
+	hclspec.NetworkBinding
 }
+
+// Name is that of the tag.
+func (t NetworkTag) Name() string { return t.Network.Tag }
 
 // Network returns the bound network tags.
 func (j *Job) Network() (list []NetworkTag) {
@@ -75,7 +78,7 @@ func (j *Job) Network() (list []NetworkTag) {
 		t := NetworkTag{Network: n}
 		for _, b := range j.Environment.Network {
 			if b.Function == j.Spec.Name && b.Tag == n.Tag {
-				t.Address = b.Address
+				t.NetworkBinding = b
 			}
 		}
 		list = append(list, t)

@@ -61,13 +61,18 @@ func TestRender(t *testing.T) {
 				{Tag: "scratch", Path: "/tmp", Access: "read-write", MaxFiles: 10_000},
 				{Tag: "shared", Path: "/shared", Access: "read-write", MaxFiles: 10_000},
 			}
-			j.Spec.Network = []hclspec.Network{{Tag: "rates", Protocol: "tcp"}}
+			j.Spec.Network = []hclspec.Network{{Tag: "rates", Protocol: "tcp"}, {Tag: "db", Protocol: "tcp"}, {Tag: "cache", Protocol: "tcp"}}
 			j.Environment.Storage = []hclspec.StorageBinding{
 				{Function: "quote", Tag: "receipts", Volume: "shop"}, {Function: "tax", Tag: "receipts", Volume: "other"},
 				{Function: "quote", Tag: "rules", Path: "/srv/rules"}, {Function: "quote", Tag: "scratch", AllocationLocal: true},
 				{Function: "quote", Tag: "shared", CSIVolume: "shared"},
 			}
-			j.Environment.Network = []hclspec.NetworkBinding{{Function: "quote", Tag: "rates", Address: "rates.example:443"}}
+			j.Environment.Network = []hclspec.NetworkBinding{
+				{Function: "quote", Tag: "rates", Addresses: []string{"rates.example:443", "[2001:db8::1]:443"},
+					NetworkLimits: hclspec.NetworkLimits{Connections: 5, Bytes: 1 << 20, BytesPerSecond: 1 << 10}},
+				{Function: "quote", Tag: "db", Service: "postgres"}, {Function: "tax", Tag: "db", Service: "other"},
+				{Function: "quote", Tag: "cache", Unix: "/run/redis/socket"},
+			}
 		},
 		"native": func(j *Job) { // placed where its storage can be counted
 			j.Spec.Runtime = hclspec.RuntimeNative

@@ -1,5 +1,5 @@
 // Package sdktest lets the unit tests of a function run without a platform: it puts stubs in the place of the
-// functions that it calls, and sets who called.
+// functions that it calls, says where its network tags lead, and sets who called.
 package sdktest
 
 import (
@@ -30,6 +30,13 @@ func Stub[Req, Reply any](t testing.TB, f *sdk.Function[Req, Reply], h func(cont
 		}
 		return json.Marshal(reply)
 	}))
+}
+
+// Network has a network tag lead to an address until the test ends. Network and address are those of net.Dial, such as "tcp"
+// and the address of an httptest.Server. It holds for the whole process, as stubs do.
+func Network(t testing.TB, tag, network, address string) {
+	t.Helper()
+	t.Cleanup(local.Bind(tag, network, address))
 }
 
 // Describe returns the interface of a function with these types: the part of its interface document that callers see. A

@@ -25,6 +25,7 @@ var sources = map[string]struct{ dir, pkg string }{
 	"thumbnail": {"examples/thumbnail", "./function"},
 	"chaos":     {"tests/functions/chaos", "."},
 	"hasher":    {"tests/functions/hasher", "."},
+	"fetcher":   {"tests/functions/fetcher", "."},
 }
 
 // Examples are the functions of the demo.

@@ -82,7 +82,7 @@ job "quote" {
       provider = "consul"
       address  = "${attr.driver.countersign.address}"
       port     = "${attr.driver.countersign.port}"
-      tags     = ["countersign", "release-aaaaaaaaaaaa", "ingress", "io-storage-receipts", "io-storage-rules", "io-storage-scratch", "io-storage-shared", "io-network-rates", "commit-012345678901", "artifact-aaaaaaaaaaaa"]
+      tags     = ["countersign", "release-aaaaaaaaaaaa", "ingress", "io-storage-receipts", "io-storage-rules", "io-storage-scratch", "io-storage-shared", "io-network-rates", "io-network-db", "io-network-cache", "commit-012345678901", "artifact-aaaaaaaaaaaa"]
 
       connect {
         native = true
@@ -96,7 +96,7 @@ job "quote" {
         spec_digest      = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
         release          = "aaaaaaaaaaaa"
         io_storage       = "receipts,rules,scratch,shared"
-        io_network       = "rates"
+        io_network       = "rates,db,cache"
         allocation       = "${NOMAD_ALLOC_ID}"
       }
 
@@ -172,9 +172,22 @@ job "quote" {
           source    = "volume"
         }
         network {
-          tag      = "rates"
+          tag                  = "rates"
+          protocol             = "tcp"
+          addresses            = ["rates.example:443", "[2001:db8::1]:443"]
+          max_connections      = 5
+          max_bytes            = 1048576
+          max_bytes_per_second = 1024
+        }
+        network {
+          tag      = "db"
           protocol = "tcp"
-          address  = "rates.example:443"
+          service  = "postgres"
+        }
+        network {
+          tag      = "cache"
+          protocol = "tcp"
+          unix     = "/run/redis/socket"
         }
       }
 

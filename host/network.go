@@ -1,0 +1,73 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"countersign/host/control"
+	"countersign/host/network"
+)
+
+// bindNetwork prepares the job's network tags. Nothing is connected before the function asks for it. Without tags it
+// returns nil.
+func (s *start) bindNetwork() (*network.Tags, error) {
+	if len(s.request.Network) == 0 {
+		return nil, nil
+	}
+	var list []network.Binding
+	for _, t := range s.request.Network {
+		list = append(list, network.Binding{Tag: t.Tag, Protocol: t.Protocol, Listen: t.Listen, Addresses: t.Addresses, Service: t.Service, Unix: t.Unix,
+			Limits: network.Limits{Connections: t.Connections, Bytes: t.Bytes, Rate: t.BytesPerSecond}})
+	}
+	tags, err := network.Open(list, network.Options{Lookup: s.host.lookup, Unix: s.host.config.NetworkAllowUnix})
+	if err != nil {
+		return nil, invalid("function %q: %v", s.spec.Name, err)
+	}
+	s.task.network = tags
+	for _, t := range s.request.Network {
+		s.event("Network %q %s %s", t.Tag, map[bool]string{false: "is bound to", true: "listens at"}[t.Listen], boundTo(t))
+	}
+	return tags, nil
+}
+
+// boundTo says for people what a network tag leads to.
+func boundTo(t control.Network) string {
+	switch {
+	case t.Service != "":
+		return fmt.Sprintf("service %s of Consul", t.Service)
+	case t.Unix != "":
+		return fmt.Sprintf("the Unix socket %s", t.Unix)
+	case len(t.Addresses) > 0:
+		return strings.Join(t.Addresses, ", ")
+	}
+	return "nothing"
+}
+
+// services are the last answers of Consul about services that network tags are bound to.
+type services struct {
+	mu    sync.Mutex
+	known map[string][]string
+}
+
+// lookup asks Consul for the instances of a service. While Consul is away its last answer serves.
+func (h *Host) lookup(ctx context.Context, service string) ([]string, error) {
+	if h.catalog == nil {
+		return nil, fmt.Errorf("this node has no Consul (consul.address of the driver's plugin block)")
+	}
+	list, err := h.catalog.Instances(ctx, service)
+	h.services.mu.Lock()
+	defer h.services.mu.Unlock()
+	if err != nil {
+		if known, ok := h.services.known[service]; ok {
+			return known, nil
+		}
+		return nil, err
+	}
+	if h.services.known == nil {
+		h.services.known = map[string][]string{}
+	}
+	h.services.known[service] = list
+	return list, nil
+}
