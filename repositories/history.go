@@ -32,6 +32,25 @@ type Change struct {
 	Notes  []string `json:"notes"` // what is different for others
 }
 
+// Between returns the commits of a function's repository from one to another; nil if the function is not pinned here, or its
+// repository at another remote.
+func (d *Deployment) Between(ctx context.Context, function, remote, from, to string) (*Change, error) {
+	e, ok := d.file.Of(function)
+	if !ok || e.Remote != remote {
+		return nil, nil
+	}
+	clone, err := d.clone(e)
+	if err != nil {
+		return nil, err
+	}
+	for _, commit := range []string{from, to} {
+		if err := clone.Ensure(ctx, commit); err != nil {
+			return nil, err
+		}
+	}
+	return between(ctx, clone.Repository, from, to)
+}
+
 // between returns the commits from one to another.
 func between(ctx context.Context, of git.Repository, from, to string) (*Change, error) {
 	c := &Change{From: from, To: to, Notes: []string{}}

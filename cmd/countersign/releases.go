@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -24,14 +25,11 @@ const (
 	releasesSummary    = "list the releases of an environment, verified, the latest first"
 	releaseShowArgs    = "NUMBER [-env FILE] [-json]"
 	releaseShowSummary = "show what a release consists of"
-	releaseDiffArgs    = "FROM TO [-env FILE] [-json]"
-	releaseDiffSummary = "show what changes from one release to another"
 )
 
 func init() {
 	register(command{"releases", releasesArgs, releasesSummary, listReleases})
 	register(command{"release show", releaseShowArgs, releaseShowSummary, showRelease})
-	register(command{"release diff", releaseDiffArgs, releaseDiffSummary, diffReleases})
 }
 
 // releaseHead is a release in a list.
@@ -106,10 +104,13 @@ func touched(d *release.Difference) []string {
 }
 
 // readReleases reads the releases that the arguments of a command name.
-func readReleases(ctx context.Context, s streams, name, args, summary string, count int, argv []string) (list []*releases.Entry, asJSON bool, err error) {
+func readReleases(ctx context.Context, s streams, name, args, summary string, count int, argv []string, also func(*flag.FlagSet)) (list []*releases.Entry, asJSON bool, err error) {
 	fs := flags(s, name, args, summary)
 	envFile := fs.String("env", os.Getenv("COUNTERSIGN_ENVIRONMENT"), "environment `file` (default $COUNTERSIGN_ENVIRONMENT)")
 	fs.BoolVar(&asJSON, "json", false, "print JSON")
+	if also != nil {
+		also(fs)
+	}
 	rest, err := parse(fs, argv)
 	if err != nil {
 		return nil, false, err
@@ -144,7 +145,7 @@ func readReleases(ctx context.Context, s streams, name, args, summary string, co
 }
 
 func showRelease(ctx context.Context, s streams, args []string) error {
-	list, asJSON, err := readReleases(ctx, s, "release show", releaseShowArgs, releaseShowSummary, 1, args)
+	list, asJSON, err := readReleases(ctx, s, "release show", releaseShowArgs, releaseShowSummary, 1, args, nil)
 	if err != nil {
 		return err
 	}
@@ -166,83 +167,4 @@ func showRelease(ctx context.Context, s streams, args []string) error {
 			countersign.ReleaseID(f.SpecDigest), countersign.ReleaseID(f.InterfaceDigest), f.Key[strings.LastIndex(f.Key, ":")+1:])
 	}
 	return tw.Flush()
-}
-
-// releaseDiff is what changes from one release to another.
-type releaseDiff struct {
-	From    int              `json:"from"`
-	To      int              `json:"to"`
-	Added   []string         `json:"added"`
-	Removed []string         `json:"removed"`
-	Changed []functionChange `json:"changed"`
-}
-
-type functionChange struct {
-	Function string               `json:"function"`
-	Fields   map[string][2]string `json:"fields"` // member of the record -> before, after
-}
-
-func diffReleases(ctx context.Context, s streams, args []string) error {
-	list, asJSON, err := readReleases(ctx, s, "release diff", releaseDiffArgs, releaseDiffSummary, 2, args)
-	if err != nil {
-		return err
-	}
-	from, to := list[0], list[1]
-	d := release.Diff(from.Record, to.Record)
-	out := releaseDiff{From: from.Number, To: to.Number, Added: append([]string{}, d.Added...), Removed: append([]string{}, d.Removed...),
-		Changed: []functionChange{}}
-	for _, c := range d.Changed {
-		change := functionChange{c.Function, map[string][2]string{}}
-		for _, field := range c.Fields {
-			change.Fields[field] = [2]string{member(from.Functions[c.Function], field), member(to.Functions[c.Function], field)}
-		}
-		out.Changed = append(out.Changed, change)
-	}
-	if asJSON {
-		return printJSON(s.out, out, nil)
-	}
-	if d.Empty() {
-		fmt.Fprintf(s.out, "Releases %d and %d run the same.\n", out.From, out.To)
-	}
-	for _, name := range out.Added {
-		fmt.Fprintf(s.out, "+ %s %s\n", name, to.Functions[name].ID())
-	}
-	for _, name := range out.Removed {
-		fmt.Fprintf(s.out, "- %s %s\n", name, from.Functions[name].ID())
-	}
-	for i, c := range out.Changed {
-		fmt.Fprintf(s.out, "~ %s\n", c.Function)
-		for _, field := range d.Changed[i].Fields {
-			fmt.Fprintf(s.out, "    %s: %s -> %s\n", field, printable(c.Fields[field][0]), printable(c.Fields[field][1]))
-		}
-	}
-	return nil
-}
-
-// member returns what a record says of a function, as text.
-func member(f release.Function, field string) string {
-	switch field {
-	case "artifact":
-		return f.Artifact
-	case "artifact_digest":
-		return f.ArtifactDigest
-	case "callees":
-		return strings.Join(f.Callees, " ")
-	case "calls":
-		var parts []string
-		for callee, digest := range f.Calls {
-			parts = append(parts, callee+"="+digest)
-		}
-		slices.Sort(parts)
-		return strings.Join(parts, " ")
-	case "commit":
-		return f.Commit
-	case "interface_digest":
-		return f.InterfaceDigest
-	case "key":
-		return f.Key
-	case "repository":
-		return f.Repository
-	}
-	return f.SpecDigest
 }
