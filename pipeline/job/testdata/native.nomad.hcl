@@ -38,14 +38,15 @@ job "quote" {
     }
 
     # One new allocation has to be healthy before old ones stop, a quarter of them at a time. A start that is refused ends
-    # the deployment at once, and the old version serves on.
+    # the deployment at once, and the old version serves on. An allocation that passes its check is loaded and certified, and its
+    # host answers for it: waiting longer would show nothing more.
     update {
       max_parallel      = 1
       canary            = 1
       auto_promote      = true
       auto_revert       = true
       health_check      = "checks"
-      min_healthy_time  = "1s"
+      min_healthy_time  = "0s"
       healthy_deadline  = "2m"
       progress_deadline = "0s"
     }
@@ -107,7 +108,7 @@ job "quote" {
       check {
         type     = "http"
         path     = "/v1/health/${NOMAD_ALLOC_ID}"
-        interval = "2s"
+        interval = "1s"
         timeout  = "1s"
       }
     }
