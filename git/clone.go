@@ -148,9 +148,7 @@ func (c *Clone) Branch(ctx context.Context) (string, error) {
 		}
 		return branch, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, AnswerTime, fmt.Errorf("it did not answer within %v", AnswerTime))
-	defer cancel()
-	listed, err := c.Run(ctx, "ls-remote", "--quiet", "--symref", "--", c.remote, HEAD)
+	listed, err := c.lsRemote(ctx, "--symref", "--", c.remote, HEAD)
 	if err != nil {
 		return "", err
 	}
@@ -161,6 +159,13 @@ func (c *Clone) Branch(ctx context.Context) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// lsRemote runs git ls-remote, which has to answer in time.
+func (c *Clone) lsRemote(ctx context.Context, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, AnswerTime, fmt.Errorf("it did not answer within %v", AnswerTime))
+	defer cancel()
+	return c.Run(ctx, append([]string{"ls-remote", "--quiet"}, args...)...)
 }
 
 // Holds tells whether a commit is in the history of the ref, as far as it was fetched.
@@ -228,9 +233,7 @@ func (c *Clone) resolveRef(ctx context.Context) (string, error) {
 	if c.source.Ref != HEAD && !strings.HasPrefix(c.source.Ref, "refs/") {
 		refs = []string{"refs/heads/" + c.source.Ref, "refs/tags/" + c.source.Ref}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, AnswerTime, fmt.Errorf("it did not answer within %v", AnswerTime))
-	defer cancel()
-	listed, err := c.Run(ctx, append([]string{"ls-remote", "--quiet", "--", c.remote}, refs...)...)
+	listed, err := c.lsRemote(ctx, append([]string{"--", c.remote}, refs...)...)
 	if err != nil {
 		return "", err
 	}

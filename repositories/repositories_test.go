@@ -227,3 +227,70 @@ func TestCheckinLosesNothing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The source of what is deployed is the commit's files and nothing else, whatever the user's git is told, whatever attributes say, and
+// also when its branch was moved back meanwhile.
+func TestSourceIsTheCommits(t *testing.T) {
+	files := build("tea")
+	files[".gitattributes"], files["text"], files["ignored"], files[".gitignore"] = "* text eol=crlf ident export-ignore\n", "one $Id$\n", "x", "ignored\n"
+	tm := newTeam(t, "tea", files)
+	if err := os.Symlink("../../../etc/passwd", filepath.Join(tm.work, "link")); err != nil {
+		t.Fatal(err)
+	}
+	tm.git(t, "add", "--force", "ignored", "link")
+	commit := tm.commit(t, nil)
+	tm.git(t, "update-index", "--add", "--cacheinfo", "160000,"+commit+",sub")
+	tm.git(t, "commit", "--quiet", "-m", "sub")
+	tm.git(t, "push", "--quiet", tm.bare, "HEAD:main")
+	commit = tm.git(t, "rev-parse", "HEAD")
+	tm.commit(t, map[string]string{"later": "x"})
+	config := filepath.Join(t.TempDir(), "config")
+	write(t, config, "[core]\n\tautocrlf = true\n\tfileMode = false\n")
+	t.Setenv("GIT_CONFIG_GLOBAL", config)
+
+	o := Origin{Function: "tea", Remote: tm.bare, Commit: commit}
+	fetch := func(o Origin) (*Source, error) {
+		t.Helper()
+		dir := filepath.Join(t.TempDir(), "source")
+		s, err := o.Fetch(t.Context(), dir, "", t.TempDir(), func(string) {})
+		if _, stat := os.Lstat(dir); (err == nil) != (stat == nil) {
+			t.Errorf("%v, and %v", err, stat)
+		}
+		if left, _ := filepath.Glob(filepath.Join(filepath.Dir(dir), ".source-*")); left != nil {
+			t.Errorf("left: %q", left)
+		}
+		return s, err
+	}
+	for _, moved := range []bool{false, true} {
+		if moved { // and servers of the kind that give out any commit
+			run(t, tm.bare, "--git-dir="+tm.bare, "--work-tree="+tm.bare, "config", "uploadpack.allowAnySHA1InWant", "true")
+			tm.git(t, "push", "--quiet", "--force", tm.bare, commit+"~2:main")
+		}
+		s, err := fetch(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := tm.git(t, "rev-parse", commit+"^{tree}"); s.Tree != want || s.Files != 8 {
+			t.Errorf("%+v, want %s", s, want)
+		}
+		if text, err := os.ReadFile(filepath.Join(s.Dir, "text")); err != nil || string(text) != "one $Id$\n" {
+			t.Errorf("%q, %v", text, err)
+		}
+		for _, not := range []string{"later", ".git"} {
+			if _, err := os.Lstat(filepath.Join(s.Dir, not)); err == nil {
+				t.Errorf("there is a %s", not)
+			}
+		}
+	}
+	for _, bad := range []Origin{
+		{Function: "tea", Remote: tm.bare, Commit: strings.Repeat("1", 40)},
+		{Function: "tea", Remote: tm.bare, Commit: "main"},
+		{Function: "tea", Remote: "ext::sh -c true", Commit: commit},
+		{Function: "tea", Remote: "--upload-pack=true", Commit: commit},
+		{Function: "tea", Remote: "//tea", Commit: commit},
+	} {
+		if s, err := fetch(bad); err == nil {
+			t.Errorf("%+v: %+v", bad, s)
+		}
+	}
+}
