@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -85,6 +86,10 @@ func (s *start) bindStorage() (list []runtime.Storage, err error) {
 		}
 		volume, err := s.host.disks.Open(dir, storage.Limits{ReadOnly: t.ReadOnly, MaxBytes: t.MaxBytes, MaxFiles: t.MaxFiles})
 		dir.Close()
+		var overlap *storage.OverlapError
+		if errors.As(err, &overlap) {
+			return nil, invalid("storage tag %q of function %q: %v", t.Tag, s.spec.Name, err)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("storage tag %q of function %q: %w", t.Tag, s.spec.Name, err)
 		}

@@ -183,7 +183,7 @@ func versionUse(version int, created time.Time, list []ReleaseUse) KeyVersion {
 // may run, such as that to which a canary is compared.
 func runningReleases(versions []nomad.Version) (list []ReleaseUse) {
 	for _, v := range versions {
-		if v.Artifact == "" || v.Allocations == 0 && (!v.Current || v.Stopped || v.Count == 0) {
+		if !v.Runs() {
 			continue
 		}
 		i := slices.IndexFunc(list, func(r ReleaseUse) bool { return r.Artifact == v.Artifact })

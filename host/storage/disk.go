@@ -26,7 +26,12 @@ type identity struct{ dev, ino uint64 }
 type disk struct {
 	dir   int // descriptor of the directory, for paths only
 	id    identity
-	users int // volumes; guarded by Disks.mu
+	name  string
+	above []identity    // the directories that it is in
+	slots chan struct{} // one for each operation that is under way
+
+	users   int // volumes; guarded by Disks.mu
+	writers int // volumes that are not read-only; guarded by Disks.mu
 
 	counted sync.Once
 	failure error // of counting
@@ -51,20 +56,20 @@ type inode struct {
 }
 
 // open returns the disk of a directory, which is counted unless it is in use. Others can be opened meanwhile.
-func (d *Disks) open(dir *os.File) (*disk, error) {
-	k, err := d.use(dir)
+func (d *Disks) open(dir *os.File, writes bool) (*disk, error) {
+	k, err := d.use(dir, writes)
 	if err != nil {
 		return nil, err
 	}
 	k.counted.Do(func() { k.failure = k.countAll() })
 	if k.failure != nil {
-		return nil, fmt.Errorf("counting what is in %s: %w", dir.Name(), errors.Join(k.failure, d.close(k)))
+		return nil, fmt.Errorf("counting what is in %s: %w", dir.Name(), errors.Join(k.failure, d.close(k, writes)))
 	}
 	return k, nil
 }
 
 // use returns the disk of a directory, which may have to be counted yet.
-func (d *Disks) use(dir *os.File) (*disk, error) {
+func (d *Disks) use(dir *os.File, writes bool) (*disk, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(dir.Fd()), &st); err != nil {
 		return nil, fmt.Errorf("looking at %s: %w", dir.Name(), err)
@@ -72,30 +77,47 @@ func (d *Disks) use(dir *os.File) (*disk, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return nil, fmt.Errorf("%s is not a directory", dir.Name())
 	}
+	above, err := ancestors(int(dir.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("looking at what %s is in: %w", dir.Name(), err)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	id := identity{st.Dev, st.Ino}
-	if known := d.used[id]; known != nil {
-		known.users++
-		return known, nil
+	k := d.used[id]
+	if k == nil {
+		k = &disk{id: id, name: dir.Name(), above: above, slots: make(chan struct{}, atOnce), inodes: map[uint64]*inode{},
+			links: map[uint64]int{}}
 	}
-	fd, err := unix.FcntlInt(dir.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("keeping %s open: %w", dir.Name(), err)
+	if writes {
+		if err := d.overlaps(k); err != nil {
+			return nil, err
+		}
 	}
-	k := &disk{dir: fd, id: id, users: 1, inodes: map[uint64]*inode{}, links: map[uint64]int{}}
-	if d.used == nil {
-		d.used = map[identity]*disk{}
+	if k.users == 0 {
+		if k.dir, err = unix.FcntlInt(dir.Fd(), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			return nil, fmt.Errorf("keeping %s open: %w", dir.Name(), err)
+		}
+		if d.used == nil {
+			d.used = map[identity]*disk{}
+		}
+		d.used[id] = k
 	}
-	d.used[id] = k
+	k.users++
+	if writes {
+		k.writers++
+	}
 	return k, nil
 }
 
 // close gives a disk back.
-func (d *Disks) close(k *disk) error {
+func (d *Disks) close(k *disk, writes bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	k.users--
+	if writes {
+		k.writers--
+	}
 	if k.users > 0 {
 		return nil
 	}

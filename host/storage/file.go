@@ -47,7 +47,7 @@ func (v *Volume) OpenFile(name string, flags int) (*File, error) {
 	if flags&unix.O_TRUNC != 0 && !writes {
 		return nil, unix.EINVAL
 	}
-	if err := v.enter(); err != nil {
+	if err := v.enter(); err != nil { // for as long as it is open
 		return nil, err
 	}
 	if v.open.Add(1) > maxOpen {
@@ -57,23 +57,26 @@ func (v *Volume) OpenFile(name string, flags int) (*File, error) {
 		return nil, unix.EMFILE
 	}
 	f, err := v.openFile(name, flags)
-	if err == nil && flags&unix.O_TRUNC != 0 {
-		err = f.Truncate(0)
-		if err != nil {
-			f.Close()
-			return nil, err
-		}
-	}
 	if err != nil {
 		v.open.Add(-1)
 		v.leave()
 		return nil, err
+	}
+	if flags&unix.O_TRUNC != 0 {
+		if err := f.Truncate(0); err != nil {
+			f.Close()
+			return nil, err
+		}
 	}
 	f.writes = writes
 	return f, nil
 }
 
 func (v *Volume) openFile(name string, flags int) (*File, error) {
+	if err := v.disk.begin(); err != nil {
+		return nil, err
+	}
+	defer v.disk.done()
 	v.disk.names.Lock()
 	defer v.disk.names.Unlock()
 	fd, err := v.existingOrNew(name, flags)
@@ -88,6 +91,10 @@ func (v *Volume) openFile(name string, flags int) (*File, error) {
 	f := &File{volume: v, fd: fd, writes: true}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
+		if err := dropPrivileges(fd, &st, flags); err != nil {
+			unix.Close(fd)
+			return nil, err
+		}
 		f.inode = v.disk.opened(&st)
 	case unix.S_IFDIR:
 		if v.openDirs.Add(1) > maxOpenDirs {
@@ -102,6 +109,15 @@ func (v *Volume) openFile(name string, flags int) (*File, error) {
 		return nil, unix.EACCES
 	}
 	return f, nil
+}
+
+// dropPrivileges takes the setuid and setgid bits from a file before a function may write to it: the kernel does so for others, and not
+// for root, as whom a host may run. Whoever executes the file would execute what the function wrote, as somebody else.
+func dropPrivileges(fd int, st *unix.Stat_t, flags int) error {
+	if flags&unix.O_ACCMODE == unix.O_RDONLY || st.Mode&(unix.S_ISUID|unix.S_ISGID) == 0 {
+		return nil
+	}
+	return unix.Fchmod(fd, st.Mode&0o1777)
 }
 
 // existingOrNew opens what is there, or makes it if flags want that and one more file may be. names is held.
@@ -150,12 +166,20 @@ func (f *File) IsDir() bool { return f.inode == nil }
 
 // Stat looks at the file.
 func (f *File) Stat() (st unix.Stat_t, err error) {
+	if err := f.volume.disk.begin(); err != nil {
+		return st, err
+	}
+	defer f.volume.disk.done()
 	err = unix.Fstat(f.fd, &st)
 	return st, err
 }
 
 // Info looks at the file, in the form that os has for it.
 func (f *File) Info() (os.FileInfo, error) {
+	if err := f.volume.disk.begin(); err != nil {
+		return nil, err
+	}
+	defer f.volume.disk.done()
 	if f.list != nil {
 		return f.list.Stat()
 	}
@@ -175,6 +199,10 @@ func (v *Volume) infoOf(fd int) (os.FileInfo, error) {
 
 // ReadDir returns up to n entries more, and none at the end.
 func (f *File) ReadDir(n int) ([]fs.DirEntry, error) {
+	if err := f.volume.disk.begin(); err != nil {
+		return nil, err
+	}
+	defer f.volume.disk.done()
 	if f.list == nil {
 		return nil, unix.ENOTDIR
 	}
@@ -184,6 +212,10 @@ func (f *File) ReadDir(n int) ([]fs.DirEntry, error) {
 // Entries fills p with entries in the kernel's form (getdents64(2)), and returns 0 at the end. A directory is read by it or by
 // ReadDir.
 func (f *File) Entries(p []byte) (int, error) {
+	if err := f.volume.disk.begin(); err != nil {
+		return 0, err
+	}
+	defer f.volume.disk.done()
 	if f.list == nil {
 		return 0, unix.ENOTDIR
 	}
@@ -202,6 +234,10 @@ func (f *File) Rewind() error {
 
 // ReadAt reads like pread(2): less than asked for, or nothing, at the end.
 func (f *File) ReadAt(p []byte, offset int64) (int, error) {
+	if err := f.volume.disk.begin(); err != nil {
+		return 0, err
+	}
+	defer f.volume.disk.done()
 	if f.IsDir() {
 		return 0, unix.EISDIR
 	}
@@ -215,6 +251,10 @@ func (f *File) ReadAt(p []byte, offset int64) (int, error) {
 // WriteAt writes like pwrite(2): as much as there is room for. With a negative offset it writes at the end. It returns where
 // what it wrote ends.
 func (f *File) WriteAt(p []byte, offset int64) (n int, end int64, err error) {
+	if err := f.volume.disk.begin(); err != nil {
+		return 0, 0, err
+	}
+	defer f.volume.disk.done()
 	if err := f.writable(); err != nil {
 		return 0, 0, err
 	}
@@ -277,6 +317,10 @@ func (f *File) writable() error {
 
 // Truncate makes the file as long as size: what is beyond goes, what is missing becomes a hole, which counts.
 func (f *File) Truncate(size int64) error {
+	if err := f.volume.disk.begin(); err != nil {
+		return err
+	}
+	defer f.volume.disk.done()
 	if err := f.writable(); err != nil {
 		return err
 	}
@@ -311,13 +355,29 @@ func (f *File) Size() (int64, error) {
 }
 
 // Sync returns when the file's content and metadata are on the disk; of a directory, its names.
-func (f *File) Sync() error { return unix.Fsync(f.fd) }
+func (f *File) Sync() error {
+	if err := f.volume.disk.begin(); err != nil {
+		return err
+	}
+	defer f.volume.disk.done()
+	return unix.Fsync(f.fd)
+}
 
 // Datasync returns when the file's content is on the disk.
-func (f *File) Datasync() error { return unix.Fdatasync(f.fd) }
+func (f *File) Datasync() error {
+	if err := f.volume.disk.begin(); err != nil {
+		return err
+	}
+	defer f.volume.disk.done()
+	return unix.Fdatasync(f.fd)
+}
 
 // SetTimes sets the times of access and change.
 func (f *File) SetTimes(times [2]unix.Timespec) error {
+	if err := f.volume.disk.begin(); err != nil {
+		return err
+	}
+	defer f.volume.disk.done()
 	if f.volume.limits.ReadOnly {
 		return unix.EROFS
 	}

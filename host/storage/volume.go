@@ -39,7 +39,7 @@ type Volume struct {
 
 // Open makes a volume of a directory, which the caller closes. What is there is counted before it returns.
 func (d *Disks) Open(dir *os.File, limits Limits) (*Volume, error) {
-	k, err := d.open(dir)
+	k, err := d.open(dir, !limits.ReadOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (v *Volume) Close() error {
 	v.closed = true
 	v.mu.Unlock()
 	if last {
-		return v.disks.close(v.disk)
+		return v.disks.close(v.disk, !v.limits.ReadOnly)
 	}
 	return nil
 }
@@ -70,6 +70,18 @@ func (v *Volume) enter() error {
 	return nil
 }
 
+// operate begins an operation on names, which ends with what it returns.
+func (v *Volume) operate() (end func(), err error) {
+	if err := v.enter(); err != nil {
+		return nil, err
+	}
+	if err := v.disk.begin(); err != nil {
+		v.leave()
+		return nil, err
+	}
+	return func() { v.disk.done(); v.leave() }, nil
+}
+
 // leave ends what enter began.
 func (v *Volume) leave() {
 	v.mu.Lock()
@@ -78,7 +90,7 @@ func (v *Volume) leave() {
 	v.mu.Unlock()
 	if last {
 		// Nobody is left who could be told, and nothing can be lost: it is a directory.
-		_ = v.disks.close(v.disk)
+		_ = v.disks.close(v.disk, !v.limits.ReadOnly)
 	}
 }
 
@@ -139,10 +151,11 @@ func (v *Volume) change(name string, do func(dir int, base string) error) error 
 	if v.limits.ReadOnly {
 		return unix.EROFS
 	}
-	if err := v.enter(); err != nil {
+	end, err := v.operate()
+	if err != nil {
 		return err
 	}
-	defer v.leave()
+	defer end()
 	v.disk.names.Lock()
 	defer v.disk.names.Unlock()
 	dir, base, err := v.parent(name)
@@ -239,10 +252,11 @@ func (v *Volume) Link(from, to string) error {
 
 // Status looks at what has a name, in the kernel's form. Of a link it tells that it is one.
 func (v *Volume) Status(name string) (st unix.Stat_t, err error) {
-	if err := v.enter(); err != nil {
+	end, err := v.operate()
+	if err != nil {
 		return st, err
 	}
-	defer v.leave()
+	defer end()
 	fd, err := v.at(name, unix.O_PATH, 0)
 	if err != nil {
 		return st, err
@@ -254,10 +268,11 @@ func (v *Volume) Status(name string) (st unix.Stat_t, err error) {
 
 // Stat is Status in the form that os has for it.
 func (v *Volume) Stat(name string) (os.FileInfo, error) {
-	if err := v.enter(); err != nil {
+	end, err := v.operate()
+	if err != nil {
 		return nil, err
 	}
-	defer v.leave()
+	defer end()
 	fd, err := v.at(name, unix.O_PATH, 0)
 	if err != nil {
 		return nil, err
@@ -272,10 +287,11 @@ func (v *Volume) SetTimes(name string, times [2]unix.Timespec) error {
 	if v.limits.ReadOnly {
 		return unix.EROFS
 	}
-	if err := v.enter(); err != nil {
+	end, err := v.operate()
+	if err != nil {
 		return err
 	}
-	defer v.leave()
+	defer end()
 	fd, err := v.at(name, unix.O_PATH, 0)
 	if err != nil {
 		return err

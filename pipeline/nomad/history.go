@@ -24,6 +24,13 @@ type Version struct {
 	Stopped     bool             // it asks for none
 	Current     bool             // no later one is registered
 	Allocations int              // of this version that have not ended
+	Nodes       []string         // names of those that have them
+	Bindings    []Binding        // of I/O tags, as the job has them
+}
+
+// Runs tells whether it has allocations, or is to have some.
+func (v Version) Runs() bool {
+	return v.Artifact != "" && (v.Allocations > 0 || v.Current && !v.Stopped && v.Count > 0)
 }
 
 // Functions returns the names of the functions that have a job, also of those that are stopped.
@@ -64,6 +71,7 @@ func (c *Cluster) Versions(ctx context.Context, function string) ([]Version, err
 				v.Allocations++
 			}
 		}
+		v.Nodes = nodesOf(allocations, v.Number)
 		versions = append(versions, v)
 	}
 	return versions, nil
@@ -71,7 +79,7 @@ func (c *Cluster) Versions(ctx context.Context, function string) ([]Version, err
 
 // versionOf reads one version. What its meta lacks, since somebody wrote the job himself, is left out.
 func versionOf(function string, j *api.Job) Version {
-	v := Version{Function: function, Artifact: artifactOf(j), Stopped: j.Stop != nil && *j.Stop}
+	v := Version{Function: function, Artifact: artifactOf(j), Stopped: j.Stop != nil && *j.Stop, Bindings: bindings(j)}
 	if j.Version != nil {
 		v.Number = *j.Version
 	}

@@ -3,8 +3,10 @@
 package e2e
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -101,6 +103,8 @@ func testStorage(t *testing.T, runtime string) {
 	fails("load /data/../../etc/passwd", "")
 	fails("fill /data/big", "No space left on device")
 
+	auditStorage(t, runtime, rules, first.NodeName)
+
 	kill(t, hosts(t))
 	eventually(t, "chaos answers again", func() bool { return answers(t) })
 	succeeds("load /data/kept", "hello")
@@ -133,4 +137,38 @@ func testStorage(t *testing.T, runtime string) {
 			return err == nil && strings.Contains(events(a), "max_files are")
 		})
 	})
+}
+
+// auditStorage looks at what `audit io` tells of chaos.
+func auditStorage(t *testing.T, runtime, rules, node string) {
+	t.Helper()
+	out, code := command(t, "", "audit", "io", "-json")
+	type reach struct {
+		Function, Runtime, Commit string
+		Verified                  bool
+		Nodes                     []string
+		Storage                   []map[string]any
+	}
+	var reaches []reach
+	if err := json.Unmarshal([]byte(out), &reaches); err != nil || code != 0 {
+		t.Fatalf("audit io: exit code %d, %v\n%s", code, err, out)
+	}
+	i := slices.IndexFunc(reaches, func(r reach) bool { return r.Function == "chaos" })
+	if i < 0 {
+		t.Fatalf("audit io does not tell of chaos:\n%s", out)
+	}
+	r := reaches[i]
+	want := []map[string]any{
+		{"tag": "data", "path": "/data", "access": "read-write", "max_bytes": 65536.0, "max_files": 10000.0, "source": "volume", "target": "storage"},
+		{"tag": "rules", "path": "/rules", "access": "read-only", "max_bytes": 0.0, "max_files": 10000.0, "source": "path", "target": rules},
+		{"tag": "scratch", "path": "/tmp", "access": "read-write", "max_bytes": 0.0, "max_files": 10000.0, "source": "allocation_local"},
+	}
+	if !r.Verified || r.Runtime != runtime || r.Commit == "" || !slices.Equal(r.Nodes, []string{node}) || !reflect.DeepEqual(r.Storage, want) {
+		t.Errorf("audit io tells %+v; want %v", r, want)
+	}
+	out, code = command(t, "", "audit", "io")
+	if code != 0 || !strings.Contains(out, "storage data") || !strings.Contains(out, "65536 bytes, 10000 files") || !strings.Contains(out, "path "+rules) {
+		t.Errorf("audit io: exit code %d\n%s", code, out)
+	}
+	t.Log(out)
 }
