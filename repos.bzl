@@ -9,26 +9,26 @@ load("//bazel:pins.bzl", "declare_pinned")
 
 FUNCTIONS = {
     "fx": {
-        "commit": "f0d44345e8924afe8298205f40a00a3236182b51",
+        "commit": "3e76431cdb8577584487a91a6395bcb2344a6241",
         "remote": "//.repos/fx",
     },
     "quote": {
-        "commit": "be04339c28ee6bbbd2b2686ad76c72b5f4a0bdd1",
+        "commit": "13fe456cc787e2503951898e0cec8c0ff517fab5",
         "remote": "//.repos/quote",
     },
     "tax": {
-        "commit": "3d2cfa243a814336549e1f358434171cefb2e7a8",
+        "commit": "e960b9771029460e7ce124c3d4e529a919a5baee",
         "remote": "//.repos/tax",
     },
     "thumbnail": {
-        "commit": "5787ace9aaccd33852f3f6be8a4bb20ad30a2364",
+        "commit": "7bbbf9c5a211cc3674bb4efc1d96072f36dacbd1",
         "remote": "//.repos/thumbnail",
     },
 }
 
 # What teams' go.mod files have the SDK from, for `countersign modproxy`. Bazel builds functions with the SDK of the rules.
 SDK = {
-    "commit": "787af93d8ac6b17c02eafe67dbeee5ab5715d331",
+    "commit": "ea4a73b8ae942b4208593f7ecb10bd5e464494b6",
     "remote": "//.repos/sdk",
 }
 

@@ -3,7 +3,7 @@ module countersign.example/quote
 go 1.26
 
 require (
-	countersign.example/fx v0.0.0-20250701120000-f0d44345e892
-	countersign.example/tax v0.0.0-20250701120000-3d2cfa243a81
-	countersign.internal/sdk v0.0.0-20250701120000-787af93d8ac6
+	countersign.example/fx v0.0.0-20250701120000-3e76431cdb85
+	countersign.example/tax v0.0.0-20250701120000-e960b9771029
+	countersign.internal/sdk v0.0.0-20250701120000-ea4a73b8ae94
 )
