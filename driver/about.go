@@ -99,7 +99,8 @@ func (d *Driver) TaskConfigSchema(
 		"network": blocks("network", map[string]*hclspec.Spec{
 			"tag": required("tag", "string"), "protocol": required("protocol", "string"), "listen": optional("listen", "bool"),
 			"addresses": optional("addresses", "list(string)"), "service": optional("service", "string"),
-			"unix": optional("unix", "string"), "max_connections": optional("max_connections", "number"),
+			"unix": optional("unix", "string"), "tls": optional("tls", "string"),
+			"tls_server_name": optional("tls_server_name", "string"), "tls_ca": optional("tls_ca", "string"), "max_connections": optional("max_connections", "number"),
 			"max_bytes": optional("max_bytes", "number"), "max_bytes_per_second": optional("max_bytes_per_second", "number"),
 		}),
 	})}, nil

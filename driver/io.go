@@ -28,6 +28,9 @@ type networkTag struct {
 	Addresses      []string `codec:"addresses"`
 	Service        string   `codec:"service"`
 	Unix           string   `codec:"unix"`
+	TLS            string   `codec:"tls"`
+	TLSServerName  string   `codec:"tls_server_name"`
+	TLSCA          string   `codec:"tls_ca"`
 	Connections    int      `codec:"max_connections"`
 	Bytes          int64    `codec:"max_bytes"`
 	BytesPerSecond int64    `codec:"max_bytes_per_second"`

@@ -1,5 +1,7 @@
 package hclspec
 
+import "crypto/x509"
+
 // bindings reads the bind blocks of an environment.
 func (s *section) bindings(e *Environment) {
 	seen := map[string]*section{}
@@ -104,8 +106,27 @@ func (s *section) networkBinding(function string) NetworkBinding {
 	if at, ok := s.str("unix", &b.Unix); ok && !s.checkPath(b.Unix, at) {
 		b.Unix = ""
 	}
+	s.tls(&b)
 	s.integer("max_connections", &b.Connections, 1, maxConnections)
 	s.size("max_bytes", &b.Bytes, minMessage, maxStorage)
 	s.size("max_bytes_per_second", &b.BytesPerSecond, minMessage, maxStorage)
 	return b
+}
+
+// tls reads what makes the host encrypt.
+func (s *section) tls(b *NetworkBinding) {
+	s.oneOf("tls", &b.TLS, TLSHost)
+	s.matching("tls_server_name", &b.TLSServerName, validHost.MatchString, "It is the name in the server's certificate.")
+	if at, ok := s.prose("tls_ca", &b.TLSCA); ok && !x509.NewCertPool().AppendCertsFromPEM([]byte(b.TLSCA)) {
+		s.errorAt(at, "No certificate", "tls_ca holds the certificates themselves, as PEM: tls_ca = <<PEM, their lines, and PEM.")
+	}
+	for _, name := range []string{"tls_server_name", "tls_ca"} {
+		if s.has(name) && !s.has("tls") {
+			s.errorAt(s.attrs[name].NameRange, name+" without tls", "Add tls = %q, or remove %s: the function encrypts itself.", TLSHost, name)
+		}
+	}
+	if s.has("tls") && !s.has("tls_server_name") && (s.has("service") || s.has("unix")) {
+		s.errorAt(s.attrs["tls"].NameRange, "tls without tls_server_name", "Say whose certificate the server has to have: "+
+			"tls_server_name = \"db.example\".")
+	}
 }

@@ -49,7 +49,9 @@ const fullEnvironment = `environment "prod" {
       max_bytes_per_second = "10KiB"
     }
     network "db" {
-      service = "postgres"
+      service         = "postgres"
+      tls             = "host"
+      tls_server_name = "db.example"
     }
     network "cache" {
       unix = "/run/redis/socket"
@@ -81,7 +83,8 @@ func TestParseEnvironmentReadsEverything(t *testing.T) {
 		Network: []NetworkBinding{
 			{Function: "quote", Tag: "rates", Addresses: []string{"rates.example:443", "[2001:db8::1]:443"},
 				NetworkLimits: NetworkLimits{Connections: 5, Bytes: 1 << 20, BytesPerSecond: 10 << 10}},
-			{Function: "quote", Tag: "db", Service: "postgres"}, {Function: "quote", Tag: "cache", Unix: "/run/redis/socket"},
+			{Function: "quote", Tag: "db", Service: "postgres", TLS: "host", TLSServerName: "db.example"},
+			{Function: "quote", Tag: "cache", Unix: "/run/redis/socket"},
 		},
 	}
 	got, diags := ParseEnvironment("prod.hcl", []byte(fullEnvironment), testEnv)
@@ -237,12 +240,15 @@ var badEnvironments = []struct {
 		body: "bind \"q\" {\nnetwork \"a\" {}\nnetwork \"b\" {\naddresses = [\"host\"]\n}\nnetwork \"c\" {\n" +
 			"addresses = [\"host:0\", \"host:1\"]\nservice = \"c\"\n}\nnetwork \"d\" {\nadresses = [\"h:1\"]\n}\n" +
 			"network \"e\" {\nunix = \"@abstract\"\nmax_connections = 0\n}\nnetwork \"f\" {\naddresses = []\n}\n" +
-			"network \"g\" {\nservice = \"a/b\"\n}\n}",
+			"network \"g\" {\nservice = \"a/b\"\n}\nnetwork \"h\" {\nservice = \"h\"\ntls = \"guest\"\ntls_ca = \"/etc/ca.pem\"\n}\n" +
+			"network \"i\" {\naddresses = [\"h:1\"]\ntls_server_name = \"h\"\n}\n}",
 		want: []string{
 			`3:1 Not bound to anything / host.example:443`, `5:14 Invalid address / a host and a port`, `8:14 Invalid address / `,
 			`9:1 Both addresses and service / Remove the others`, `11:1 Not bound to anything / `,
 			`12:1 Unknown attribute "adresses" / Did you mean addresses?`, `15:8 Path is not absolute / `, `16:19 max_connections is out of range / `,
 			`19:13 No address / at least one`, `22:11 Invalid service / letters`,
+			`26:1 tls without tls_server_name / db.example`, `26:7 Unknown tls / tls is "host"`, `27:10 No certificate / themselves`,
+			`31:1 tls_server_name without tls / Add tls`,
 		},
 	},
 	{name: "bind twice", body: "bind \"q\" {}\nbind \"q\" {}", want: []string{`3:1 Second bind "q" / line 2`}},
@@ -303,7 +309,7 @@ func plainEnvironment(e *Environment) *Environment {
 	}
 	for _, b := range e.Network {
 		c.Network = append(c.Network, NetworkBinding{Function: b.Function, Tag: b.Tag,
-			Addresses: b.Addresses, Service: b.Service, Unix: b.Unix, NetworkLimits: b.NetworkLimits})
+			Addresses: b.Addresses, Service: b.Service, Unix: b.Unix, TLS: b.TLS, TLSServerName: b.TLSServerName, TLSCA: b.TLSCA, NetworkLimits: b.NetworkLimits})
 	}
 	return &c
 }

@@ -67,7 +67,7 @@ var shapes = map[string]shape{
 	},
 	"bind.network": {
 		file: inEnvironment, title: "a network binding", label: "tag", many: true,
-		attrs: []string{"addresses", "service", "unix", "max_connections", "max_bytes", "max_bytes_per_second"},
+		attrs: []string{"addresses", "service", "unix", "tls", "tls_server_name", "tls_ca", "max_connections", "max_bytes", "max_bytes_per_second"},
 	},
 }
 

@@ -24,6 +24,9 @@ const (
 	ProtocolUDP = "udp"
 )
 
+// TLSHost has the host encrypt the connections of a network tag.
+const TLSHost = "host"
+
 // Auth says how callers outside prove who they are.
 const (
 	AuthSigned = "signed" // RFC 9421 message signature with a certified client key
@@ -166,6 +169,10 @@ type NetworkBinding struct {
 	Addresses []string // host:port, tried in this order
 	Service   string   // of Consul
 	Unix      string   // path of a socket on the node
+
+	TLS           string // TLSHost, or "" for bytes as they are
+	TLSServerName string // whose certificate the server has to have; "": that of the address
+	TLSCA         string // PEM certificates that vouch for the server; "": those of the node
 	NetworkLimits
 	Range hcl.Range
 }

@@ -2,10 +2,14 @@ package host
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 
+	"countersign/hclspec"
 	"countersign/host/control"
 	"countersign/host/network"
 )
@@ -18,7 +22,11 @@ func (s *start) bindNetwork() (*network.Tags, error) {
 	}
 	var list []network.Binding
 	for _, t := range s.request.Network {
-		list = append(list, network.Binding{Tag: t.Tag, Protocol: t.Protocol, Listen: t.Listen, Addresses: t.Addresses, Service: t.Service, Unix: t.Unix,
+		encrypted, err := tlsOf(t)
+		if err != nil {
+			return nil, invalid("network tag %q of function %q: %v", t.Tag, s.spec.Name, err)
+		}
+		list = append(list, network.Binding{TLS: encrypted, Tag: t.Tag, Protocol: t.Protocol, Listen: t.Listen, Addresses: t.Addresses, Service: t.Service, Unix: t.Unix,
 			Limits: network.Limits{Connections: t.Connections, Bytes: t.Bytes, Rate: t.BytesPerSecond}})
 	}
 	tags, err := network.Open(list, network.Options{Lookup: s.host.lookup, Unix: s.host.config.NetworkAllowUnix})
@@ -30,6 +38,26 @@ func (s *start) bindNetwork() (*network.Tags, error) {
 		s.event("Network %q %s %s", t.Tag, map[bool]string{false: "is bound to", true: "listens at"}[t.Listen], boundTo(t))
 	}
 	return tags, nil
+}
+
+// tlsOf is how the host encrypts the connections of a tag, or nil.
+func tlsOf(t control.Network) (*tls.Config, error) {
+	switch {
+	case t.TLS == "" && (t.TLSServerName != "" || t.TLSCA != ""):
+		return nil, errors.New("tls_server_name and tls_ca need tls = \"host\"")
+	case t.TLS == "":
+		return nil, nil
+	case t.TLS != hclspec.TLSHost:
+		return nil, fmt.Errorf("tls is %q, and can be %q only", t.TLS, hclspec.TLSHost)
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.TLSServerName}
+	if t.TLSCA != "" {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM([]byte(t.TLSCA)) {
+			return nil, errors.New("tls_ca holds no PEM certificate")
+		}
+	}
+	return config, nil
 }
 
 // boundTo says for people what a network tag leads to.

@@ -57,6 +57,10 @@ type Network struct {
 	Service   string   `json:"service,omitempty"`   // of Consul
 	Unix      string   `json:"unix,omitempty"`      // path of a socket
 
+	TLS           string `json:"tls,omitempty"`             // "host": the host encrypts; "": it does not
+	TLSServerName string `json:"tls_server_name,omitempty"` // whose certificate the server has to have; "": that of the address
+	TLSCA         string `json:"tls_ca,omitempty"`          // PEM certificates that vouch for the server; "": the node's
+
 	Connections    int   `json:"max_connections,omitempty"` // open at once; 0: the host's default
 	Bytes          int64 `json:"max_bytes,omitempty"`       // of one connection; 0: no limit
 	BytesPerSecond int64 `json:"max_bytes_per_second,omitempty"`

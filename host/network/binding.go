@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -26,6 +27,9 @@ type Binding struct {
 	Addresses []string // host:port; tried in this order
 	Service   string   // a service that Lookup knows
 	Unix      string   // path of a Unix socket
+
+	// TLS has the host encrypt: nil is not to. Without a ServerName in it, the server is who the address says.
+	TLS *tls.Config
 
 	Limits
 }
@@ -60,6 +64,10 @@ func (b *Binding) check() error {
 		return errors.New("UDP goes to an address or a service, not to a Unix socket")
 	case b.Listen && (b.Protocol != TCP || len(b.Addresses) > 1 || b.Service != "" || b.Unix != ""):
 		return errors.New("it listens: that is for TCP, and at one address")
+	case b.TLS != nil && (b.Protocol != TCP || b.Listen):
+		return errors.New("the host encrypts connections that it makes by TCP")
+	case b.TLS != nil && b.TLS.ServerName == "" && len(b.Addresses) == 0:
+		return errors.New("the host encrypts, and nothing says whose certificate the server has to have: add tls_server_name")
 	case b.Connections < 0 || b.Bytes < 0 || b.Rate < 0:
 		return errors.New("a limit is negative")
 	}

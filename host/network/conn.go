@@ -18,6 +18,7 @@ type Conn struct {
 	tag      *tag
 	owner    *Tags // nil until it is one of its connections
 	datagram bool
+	relay    *relay // nil: the function's bytes go as they are
 
 	mu    sync.Mutex
 	fd    int // -1 after Close
@@ -72,6 +73,9 @@ func (c *Conn) Wait() time.Duration {
 func (c *Conn) Read(p []byte) (int, error) {
 	return c.move(p, &c.tag.in, func(fd int, p []byte) (int, error) {
 		n, _, err := unix.Recvfrom(fd, p, unix.MSG_DONTWAIT)
+		if n == 0 && err == nil && len(p) > 0 && c.relay != nil && c.relay.cut.Load() {
+			return 0, unix.ECONNRESET // whoever cut it, it was not the server that said the end
+		}
 		return n, err
 	})
 }
@@ -152,5 +156,8 @@ func (c *Conn) closeDescriptor() bool {
 	// A socket that is closed is gone, whatever the call returns.
 	_ = unix.Close(c.fd)
 	c.fd = -1
+	if c.relay != nil {
+		c.relay.close()
+	}
 	return true
 }

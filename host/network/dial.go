@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -74,6 +75,9 @@ func (g *tag) connectTo(ctx context.Context, network, address string) (*Conn, er
 	if err != nil {
 		return nil, err
 	}
+	if g.TLS != nil {
+		return g.encrypt(ctx, c, address)
+	}
 	return g.take(c)
 }
 
@@ -103,6 +107,8 @@ func explain(name string, err error) *Error {
 		reason = TimedOut
 	case errors.Is(err, unix.ECONNREFUSED):
 		reason = Refused
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		reason = Unverified
 	}
 	return &Error{Tag: name, Reason: reason, Err: err}
 }

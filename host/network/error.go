@@ -12,6 +12,7 @@ const (
 	Limited     Reason = "limited"     // a limit of the tag is reached
 	Unreachable Reason = "unreachable" // no address could be found, or none of them answers
 	Refused     Reason = "refused"     // nothing listens there
+	Unverified  Reason = "unverified"  // the host encrypts, and the server is not who it should be
 	TimedOut    Reason = "timed out"
 	Canceled    Reason = "canceled" // who dialed does not wait any more, or the function ends
 )

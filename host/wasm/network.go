@@ -31,7 +31,7 @@ var socketErrors = map[unix.Errno]uint64{
 
 // reasonErrors are those for why a tag could not be used. The SDK turns them into words again.
 var reasonErrors = map[network.Reason]uint64{
-	network.Undeclared: 76, network.Unbound: 43, network.Limited: 19, network.Unreachable: 23, network.Refused: 14,
+	network.Undeclared: 76, network.Unbound: 43, network.Limited: 19, network.Unreachable: 23, network.Refused: 14, network.Unverified: 2,
 	network.TimedOut: 73, network.Canceled: 11,
 }
 

@@ -70,7 +70,7 @@ func TestRender(t *testing.T) {
 			j.Environment.Network = []hclspec.NetworkBinding{
 				{Function: "quote", Tag: "rates", Addresses: []string{"rates.example:443", "[2001:db8::1]:443"},
 					NetworkLimits: hclspec.NetworkLimits{Connections: 5, Bytes: 1 << 20, BytesPerSecond: 1 << 10}},
-				{Function: "quote", Tag: "db", Service: "postgres"}, {Function: "tax", Tag: "db", Service: "other"},
+				{Function: "quote", Tag: "db", Service: "postgres", TLS: "host", TLSServerName: "db.example", TLSCA: "-----BEGIN\n"}, {Function: "tax", Tag: "db", Service: "other"},
 				{Function: "quote", Tag: "cache", Unix: "/run/redis/socket"},
 			}
 		},

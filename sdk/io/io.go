@@ -27,6 +27,7 @@ const (
 	Limited     Reason = "limited"     // a limit of the binding is reached: connections, or bytes of this one
 	Unreachable Reason = "unreachable" // nothing there could be found or reached
 	Refused     Reason = "refused"     // nothing listens there
+	Unverified  Reason = "unverified"  // the host encrypts, and the server is not who it should be
 	TimedOut    Reason = "timed out"
 	Canceled    Reason = "canceled"
 )

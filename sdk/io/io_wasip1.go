@@ -33,7 +33,7 @@ const idleDescriptor = 1 << 20
 // Errors of WASI by which the host says why a tag can't be used, beside those that syscall names alike.
 var reasons = map[syscall.Errno]Reason{
 	syscall.ENOTCAPABLE: Undeclared, syscall.ENODEV: Unbound, syscall.EDQUOT: Limited, syscall.EHOSTUNREACH: Unreachable,
-	syscall.ECONNREFUSED: Refused, syscall.ETIMEDOUT: TimedOut, syscall.ECANCELED: Canceled,
+	syscall.EACCES: Unverified, syscall.ECONNREFUSED: Refused, syscall.ETIMEDOUT: TimedOut, syscall.ECANCELED: Canceled,
 }
 
 func dial(ctx context.Context, tag string) (net.Conn, error) {

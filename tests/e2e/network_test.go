@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -31,6 +32,9 @@ func TestNetwork(t *testing.T) {
 		fmt.Fprintf(w, "%s %s%s for %s", r.Method, r.Host, r.URL.Path, r.RemoteAddr)
 	}))
 	t.Cleanup(web.Close)
+	secure := httptest.NewTLSServer(web.Config.Handler)
+	t.Cleanup(secure.Close)
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	must(err)
 	t.Cleanup(func() { silent.Close() })
@@ -66,6 +70,13 @@ func TestNetwork(t *testing.T) {
   bind "fetcher" {
     network "web" {
       addresses = ["`+web.Listener.Addr().String()+`"]
+    }
+    network "secure" {
+      addresses       = ["`+secure.Listener.Addr().String()+`"]
+      tls             = "host"
+      tls_server_name = "example.com"
+      tls_ca          = <<PEM
+`+string(authority)+`PEM
     }
     network "silent" {
       addresses       = ["`+silent.Addr().String()+`"]
@@ -123,6 +134,7 @@ func TestNetwork(t *testing.T) {
 		web.CloseClientConnections()
 		succeeds("post", "web", "order", "POST server.example/order")
 	}
+	succeeds("get", "secure", "price", "GET server.example/price")
 	succeeds("echo", "socket", "hello", "hello")
 	fails("echo", "socket", strings.Repeat("x", 2000), "limited")
 	succeeds("echo", "datagrams", "hello", "hello")

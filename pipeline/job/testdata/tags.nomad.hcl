@@ -180,9 +180,12 @@ job "quote" {
           max_bytes_per_second = 1024
         }
         network {
-          tag      = "db"
-          protocol = "tcp"
-          service  = "postgres"
+          tag             = "db"
+          protocol        = "tcp"
+          service         = "postgres"
+          tls             = "host"
+          tls_server_name = "db.example"
+          tls_ca          = "-----BEGIN\n"
         }
         network {
           tag      = "cache"

@@ -3,6 +3,7 @@ function "fetcher" {
 
   io {
     network "web" {}
+    network "secure" {}
     network "silent" {}
     network "service" {}
     network "socket" {}
