@@ -9,26 +9,26 @@ load("//bazel:pins.bzl", "declare_pinned")
 
 FUNCTIONS = {
     "fx": {
-        "commit": "3e76431cdb8577584487a91a6395bcb2344a6241",
+        "commit": "07d5c6d8f87e50867780d3c7bf2468556cc6ff41",
         "remote": "//.repos/fx",
     },
     "quote": {
-        "commit": "13fe456cc787e2503951898e0cec8c0ff517fab5",
+        "commit": "6000166bdf23738455b0a5803a2c2436acb15616",
         "remote": "//.repos/quote",
     },
     "tax": {
-        "commit": "e960b9771029460e7ce124c3d4e529a919a5baee",
+        "commit": "057723a75a2728261746176f37900395d993623e",
         "remote": "//.repos/tax",
     },
     "thumbnail": {
-        "commit": "7bbbf9c5a211cc3674bb4efc1d96072f36dacbd1",
+        "commit": "545bd1fe9f6c579cfb9f5256c30939030aac43ba",
         "remote": "//.repos/thumbnail",
     },
 }
 
 # What teams' go.mod files have the SDK from, for `countersign modproxy`. Bazel builds functions with the SDK of the rules.
 SDK = {
-    "commit": "ea4a73b8ae942b4208593f7ecb10bd5e464494b6",
+    "commit": "a1af5624f7bec828aaf00d33d3135abac2baad7d",
     "remote": "//.repos/sdk",
 }
 

@@ -2,4 +2,4 @@ module countersign.example/fx
 
 go 1.26
 
-require countersign.internal/sdk v0.0.0-20250701120000-ea4a73b8ae94
+require countersign.internal/sdk v0.0.0-20250701120000-a1af5624f7be

@@ -3,7 +3,7 @@ module countersign.example/quote
 go 1.26
 
 require (
-	countersign.example/fx v0.0.0-20250701120000-3e76431cdb85
-	countersign.example/tax v0.0.0-20250701120000-e960b9771029
-	countersign.internal/sdk v0.0.0-20250701120000-ea4a73b8ae94
+	countersign.example/fx v0.0.0-20250701120000-07d5c6d8f87e
+	countersign.example/tax v0.0.0-20250701120000-057723a75a27
+	countersign.internal/sdk v0.0.0-20250701120000-a1af5624f7be
 )
