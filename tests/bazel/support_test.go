@@ -53,9 +53,14 @@ func (w workspace) run(ctx context.Context, args ...string) (string, error) {
 
 func (w workspace) start(ctx context.Context, stdout, stderr io.Writer, args ...string) (*exec.Cmd, error) {
 	var startup []string
-	if w.outputBase != "" { // as in .bazelrc of the checkout, which not every workspace has
-		startup = []string{"--output_base=" + w.outputBase, "--host_jvm_args=-XX:TieredStopAtLevel=1",
-			"--host_jvm_args=-XX:+UseSerialGC", "--local_startup_timeout_secs=600"}
+	if w.outputBase != "" {
+		startup = []string{"--output_base=" + w.outputBase}
+		// As in .bazelrc of the checkout, which not every workspace has. Where they are in that file they are not given again:
+		// a deploy does not either, and Bazel would stop its server for the difference, and start another one.
+		if rc, _ := os.ReadFile(filepath.Join(w.dir, ".bazelrc")); !strings.Contains(string(rc), "startup --host_jvm_args") {
+			startup = append(startup, "--host_jvm_args=-XX:TieredStopAtLevel=1", "--host_jvm_args=-XX:+UseSerialGC",
+				"--local_startup_timeout_secs=600")
+		}
 	}
 	cmd := exec.CommandContext(ctx, "bazel", append(startup, args...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = w.dir, stdout, stderr
