@@ -65,6 +65,8 @@ type tea struct {
 	first, second string // commits
 }
 
+var teas shared
+
 func newTea(t *testing.T) tea {
 	t.Helper()
 	tea := tea{root: checkout(t), remote: filepath.Join(t.TempDir(), "tea")}
@@ -77,7 +79,7 @@ func newTea(t *testing.T) tea {
 	tea.git(t, "add", "--all")
 	tea.git(t, "commit", "--quiet", "-m", "second")
 	tea.second = tea.git(t, "rev-parse", "HEAD")
-	tea.workspace = own(t, scratch(t, map[string]string{"BUILD.bazel": ""}))
+	tea.workspace = teas.use(t, map[string]string{"BUILD.bazel": ""})
 	return tea
 }
 
@@ -172,11 +174,21 @@ func TestPinnedCommitIsInTheHistoryOfItsRef(t *testing.T) {
 func scratch(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
+	fill(t, dir, files)
+	return dir
+}
+
+// fill puts files into dir.
+func fill(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
 	write(t, filepath.Join(dir, "WORKSPACE"), "", 0o644)
 	for name, content := range files {
-		write(t, filepath.Join(dir, name), content, 0o644)
+		mode := os.FileMode(0o644)
+		if strings.HasPrefix(name, "tools/") {
+			mode = 0o755
+		}
+		write(t, filepath.Join(dir, name), content, mode)
 	}
-	return dir
 }
 
 func read(t *testing.T, path string) string {

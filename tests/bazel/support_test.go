@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -33,15 +34,84 @@ func own(t *testing.T, dir string) workspace {
 	}
 	w := workspace{dir: dir, outputBase: filepath.Join(scratch, "base")}
 	t.Cleanup(func() {
-		// Stops the server, too, and removes what is read-only.
-		if out, err := w.run(context.Background(), "clean", "--expunge"); err != nil {
-			t.Errorf("stop Bazel: %v\n%s", err, out)
-		}
-		if err := os.RemoveAll(scratch); err != nil {
+		if err := w.remove(); err != nil {
 			t.Error(err)
 		}
 	})
 	return w
+}
+
+// remove stops the server and removes the output base, with what in it is read-only, and the directory that it is in.
+func (w workspace) remove() error {
+	out, err := w.run(context.Background(), "clean", "--expunge")
+	if err != nil {
+		err = fmt.Errorf("stop Bazel: %w\n%s", err, out)
+	}
+	return errors.Join(err, os.RemoveAll(filepath.Dir(w.outputBase)))
+}
+
+// shared is a workspace whose server one test after the other uses, each with files of its own: to start one, and to have it
+// load its rules, takes longer than most of what they ask of it. A test that depends on how or when its server was started
+// has its own.
+type shared struct {
+	sync.Mutex
+	workspace
+}
+
+// use fills the workspace with files, and leaves nothing of the test before. Other tests wait until this one ends.
+func (s *shared) use(t *testing.T, files map[string]string) workspace {
+	t.Helper()
+	s.Lock()
+	t.Cleanup(s.Unlock)
+	if s.dir == "" {
+		dir, err := os.MkdirTemp("", "countersign-workspace-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		scratch, err := os.MkdirTemp("", "countersign-bazel-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.workspace = workspace{dir: dir, outputBase: filepath.Join(scratch, "base")}
+		afterAll(func() error { return errors.Join(s.remove(), os.RemoveAll(dir)) })
+	}
+	left, err := os.ReadDir(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range left {
+		if entry.Name() == ".cluster" {
+			continue // tools/bazel hides it by a mount: without it, it would start the server anew
+		}
+		if err := os.RemoveAll(filepath.Join(s.dir, entry.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill(t, s.dir, files)
+	return s.workspace
+}
+
+// atEnd are called after all tests.
+var (
+	atEndMu sync.Mutex
+	atEnd   []func() error
+)
+
+func afterAll(do func() error) {
+	atEndMu.Lock()
+	defer atEndMu.Unlock()
+	atEnd = append(atEnd, do)
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, do := range atEnd {
+		if err := do(); err != nil {
+			fmt.Fprintln(os.Stderr, "after the tests:", err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
 }
 
 // run runs a Bazel command and returns what it printed on both streams.
