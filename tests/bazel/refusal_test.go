@@ -44,20 +44,6 @@ func TestActionsHaveNoNetwork(t *testing.T) {
 	}
 }
 
-// What is built from uncommitted files must not be deployed under the pinned commit's name.
-func TestOverriddenRepositoryIsNotDeployed(t *testing.T) {
-	root := checkout(t)
-	override := "--override_repository=tax=" + filepath.Join(root, "examples/tax")
-	w := workspace{dir: root}
-	w.must(t, "build", override, "//:deploy")
-	deploys := openIn(t, w, override)
-	cannotBuild(t, deploys, "is not built from a pinned commit", "tax")
-	// quote contains code of tax, by its API package.
-	cannotBuild(t, deploys, "is not built from a pinned commit", "quote")
-	// A rule of fx could depend on tax by a transition, which no query tells.
-	cannotBuild(t, deploys, "is not built from a pinned commit", "fx")
-}
-
 // tea is a remote repository of two commits on one branch, and a workspace that pins it without any other part.
 type tea struct {
 	workspace

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -91,6 +92,31 @@ func (s *shared) use(t *testing.T, files map[string]string) workspace {
 	return s.workspace
 }
 
+// ours returns the workspace of this checkout, with its repositories made. Its output base outlives the tests, and is the same
+// for every clone: what one has fetched and built, the next one need not. While another run has it, the user's own is taken.
+func ours(t *testing.T) workspace {
+	t.Helper()
+	w := workspace{dir: checkout(t)}
+	oursOnce.Do(func() {
+		base, free := keep(t, "checkout-test", syscall.LOCK_NB)
+		if !free {
+			return
+		}
+		oursBase = base
+		afterAll(func() error {
+			_, err := workspace{dir: w.dir, outputBase: base}.run(context.Background(), "shutdown")
+			return err
+		})
+	})
+	w.outputBase = oursBase
+	return w
+}
+
+var (
+	oursOnce sync.Once
+	oursBase string
+)
+
 // atEnd are called after all tests.
 var (
 	atEndMu sync.Mutex
@@ -112,6 +138,30 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(code)
+}
+
+// keep returns an output base that outlives the tests, and takes it for this process alone: a second one would end the first
+// one's server. With LOCK_NB it does not wait, and tells whether it was free.
+func keep(t *testing.T, name string, how int) (base string, free bool) {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(cache, "bazel", name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// Open until the process ends.
+	lock, err := syscall.Open(filepath.Join(dir, "lock"), syscall.O_RDWR|syscall.O_CREAT|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = syscall.Flock(lock, syscall.LOCK_EX|how)
+	if err != nil && !(how&syscall.LOCK_NB != 0 && errors.Is(err, syscall.EWOULDBLOCK)) {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "base"), err == nil
 }
 
 // run runs a Bazel command and returns what it printed on both streams.
