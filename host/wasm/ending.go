@@ -26,7 +26,7 @@ func (s *sandbox) explain(err error) *countersign.CallError {
 		return &countersign.CallError{Code: countersign.CodeInternal, Function: s.owner.options.Function,
 			Reason: "a fault of the host", Err: err}
 	case s.linear.refused && !strings.HasPrefix(s.lastWord, "panic: "):
-		return s.owner.options.OutOfMemory()
+		return s.outOfMemory()
 	case s.lastWord != "":
 		return s.fail(countersign.CodePanicked, "%s", s.lastWord)
 	case errors.As(err, &exit):
@@ -41,6 +41,17 @@ func (s *sandbox) explain(err error) *countersign.CallError {
 		return s.fail(countersign.CodePanicked, "%s", limits.Clip(reason))
 	}
 	return s.fail(countersign.CodeBroken, "%s", limits.Clip(reason))
+}
+
+// outOfMemory is the failure of a call whose memory could not grow. If that is only because other calls hold what it needs,
+// and it has done nothing yet that others can see, it can be made again: by whoever made it, at another instance.
+func (s *sandbox) outOfMemory() *countersign.CallError {
+	if s.in == nil || s.acted || !s.linear.crowded {
+		return s.owner.options.OutOfMemory()
+	}
+	s.owner.calls.OutOfMemory() // its sandbox ends all the same
+	return s.fail(countersign.CodeOverloaded, "other calls hold what it needs of the %d bytes of memory that its spec gives all of them",
+		s.owner.options.Memory)
 }
 
 // ended is the failure of a call that was stopped.

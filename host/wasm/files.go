@@ -34,6 +34,7 @@ type tree struct {
 
 // errno translates an error, and keeps what wazero's numbers don't tell.
 func (s *sandbox) errno(err error) esys.Errno {
+	s.acted = true // each operation on a volume ends here, and most change something
 	var number unix.Errno
 	switch {
 	case err == nil, errors.Is(err, io.EOF):
@@ -66,6 +67,7 @@ func (t *tree) OpenFile(path string, flag esys.Oflag, _ fs.FileMode) (esys.File,
 			flags |= to
 		}
 	}
+	t.sandbox.acted = true
 	open := t.volume.OpenFile
 	if path == "." && !t.rooted { // wazero itself opens it, once a sandbox, for all that the guest does below
 		t.rooted, open = true, t.volume.OpenRoot

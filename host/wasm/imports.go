@@ -53,6 +53,7 @@ func (s *sandbox) callOut(callee string, request []byte, deadline time.Time) fra
 		return s.noRoom()
 	}
 	defer frames.Give(int64(len(request)))
+	s.acted = true
 	s.watch.pause()
 	defer s.watch.begin()
 	ctx, cancel := runtime.Until(s.ctx, deadline)

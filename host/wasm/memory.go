@@ -15,7 +15,9 @@ type linearMemory struct {
 	account *limits.Memory
 	space   []byte // reserved address space
 	size    int64  // booked and accessible
+	alone   int64  // what it could grow to if no other sandbox held anything
 	refused bool   // a growth was refused since the last call began
+	crowded bool   // the last one that was refused would have been granted if no other sandbox held anything
 	err     error  // what the kernel said when it refused
 }
 
@@ -47,13 +49,13 @@ func (m *linearMemory) Allocate(_, _ uint64) experimental.LinearMemory { return 
 func (m *linearMemory) Reallocate(size uint64) []byte {
 	grow := int64(size) - m.size
 	if size > uint64(len(m.space)) || grow > 0 && !m.account.Take(grow) {
-		m.refused = true
+		m.refused, m.crowded = true, size <= uint64(max(m.alone, 0))
 		return nil
 	}
 	if grow > 0 {
 		if err := unix.Mprotect(m.space[m.size:size], unix.PROT_READ|unix.PROT_WRITE); err != nil {
 			m.account.Give(grow)
-			m.refused, m.err = true, err
+			m.refused, m.crowded, m.err = true, false, err
 			return nil
 		}
 		m.size = int64(size)

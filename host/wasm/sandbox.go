@@ -48,6 +48,7 @@ type sandbox struct {
 	stderr    output.Lines
 	fileError unix.Errno // why the last operation on a file failed, if it did
 	sockets   *sockets   // nil: the function has no network tags
+	acted     bool       // the call under way may have done something that others can see
 	lastWord  string     // why the guest said that it dies
 	dead      bool       // must not be used again
 
@@ -149,6 +150,7 @@ func (s *sandbox) take() error {
 		i.memory.Give(i.fixed)
 		return &memoryShortage{err}
 	}
+	linear.alone = i.memory.Limit() - i.fixed - limits.FramesReserve(i.memory.Limit())
 	s.linear = linear
 	if i.stack > 0 {
 		if s.calls, err = newCallStack(i.stack); err != nil {
@@ -272,7 +274,7 @@ func (s *sandbox) isHalted() bool {
 
 // guard runs f, which runs the guest, and stops it when ctx or the function ends.
 func (s *sandbox) guard(ctx context.Context, f func() *countersign.CallError) *countersign.CallError {
-	s.ctx, s.lastWord, s.linear.refused = ctx, "", false
+	s.ctx, s.lastWord, s.acted, s.linear.refused = ctx, "", false, false
 	unwatch := context.AfterFunc(ctx, s.stop)
 	s.watch.begin()
 	failure := f()

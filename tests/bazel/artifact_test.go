@@ -38,12 +38,26 @@ func build(t *testing.T, w workspace, flags ...string) map[string]string {
 	return digests
 }
 
+// What is built from uncommitted files must not be deployed under the pinned commit's name. First of the tests of the checkout:
+// tools/bazel starts a server anew that can't see an overridden repository, and all the others can use the one that does.
+func TestOverriddenRepositoryIsNotDeployed(t *testing.T) {
+	w := ours(t)
+	override := "--override_repository=tax=" + filepath.Join(w.dir, "examples/tax")
+	w.must(t, "build", override, "//:deploy")
+	deploys := openIn(t, w, override)
+	cannotBuild(t, deploys, "is not built from a pinned commit", "tax")
+	// quote contains code of tax, by its API package.
+	cannotBuild(t, deploys, "is not built from a pinned commit", "quote")
+	// A rule of fx could depend on tax by a transition, which no query tells.
+	cannotBuild(t, deploys, "is not built from a pinned commit", "fx")
+}
+
 // Everything is compiled a second time at another place, the standard library included. What was compiled at such places
 // has a cache of its own, so that each digest still comes from two compilations when neither had to be done today.
 func TestSameDigestsAnywhere(t *testing.T) {
 	t.Parallel()
 	root := checkout(t)
-	here := build(t, workspace{dir: root})
+	here := build(t, ours(t))
 
 	elsewhere := filepath.Join(t.TempDir(), "a-checkout-at-a-path-of-another-length")
 	copyTo(t, root, elsewhere)
@@ -62,7 +76,7 @@ func TestSameDigestsAnywhere(t *testing.T) {
 }
 
 func TestNativeExecutables(t *testing.T) {
-	w := workspace{dir: checkout(t)}
+	w := ours(t)
 	w.must(t, "build", "//tests/bazel/native")
 	dir := filepath.Join(w.must(t, "info", "bazel-bin"), "tests/bazel/native")
 	for platform, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
@@ -101,8 +115,7 @@ func assertNoPath(t *testing.T, artifact, path string) {
 }
 
 func TestDeployManifest(t *testing.T) {
-	root := checkout(t)
-	w := workspace{dir: root}
+	w := ours(t)
 	w.must(t, "build", "//:deploy")
 	m, left := builds(t, openIn(t, w))
 	if len(left) > 0 {
@@ -111,7 +124,7 @@ func TestDeployManifest(t *testing.T) {
 	var names []string
 	for _, f := range m.Functions {
 		names = append(names, f.Name)
-		head := strings.TrimSpace(command(t, filepath.Join(root, ".repos", f.Name), "git", "rev-parse", "HEAD"))
+		head := strings.TrimSpace(command(t, filepath.Join(w.dir, ".repos", f.Name), "git", "rev-parse", "HEAD"))
 		if f.Commit != head || f.Repository != "//.repos/"+f.Name || f.Target != "@"+f.Name+"//:"+f.Name {
 			t.Errorf("%+v, want commit %s of //.repos/%s", f, head, f.Name)
 		}

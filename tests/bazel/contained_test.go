@@ -121,7 +121,7 @@ reads(name = "worker", files = FILES, mnemonic = "Javac", requirements = {"suppo
 // Actions of different teams meet nowhere: what one leaves where programs put temporary files, no other finds.
 func TestActionsShareNoFiles(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := sharedDeployment(t)
 	team := aFunction("quote")
 	team["BUILD.bazel"] += `genrule(name = "leaves", outs = ["leaves.txt"], cmd = """
 for d in /tmp /scratch /dev/shm /var/tmp ~ $$PWD/../../.. /; do (echo x > $$d/left) 2>/dev/null || true; done
@@ -164,7 +164,7 @@ func TestDeployRunsOutsideOfTheBuild(t *testing.T) {
 // A build sees no path of the machine and has no credentials: what it is to build is brought in first.
 func TestRemotesAreFetchedOutside(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := sharedDeployment(t)
 	write(t, filepath.Join(d.dir, "tools/repos"), fmt.Sprintf("#!/bin/sh\ncd %s && exec go run ./tools/gitrepos -root %s \"$@\"\n",
 		checkout(t), d.dir), 0o755)
 	commit := d.commit(t, "quote", aFunction("quote"))

@@ -40,14 +40,28 @@ const doesNothing = `def _impl(ctx):
 tool = rule(implementation = _impl, executable = True)
 `
 
+// newDeployment makes a deployment with a server of its own.
 func newDeployment(t *testing.T) *deployment {
+	t.Helper()
+	return &deployment{own(t, scratch(t, deploymentFiles(t))), map[string]team{}}
+}
+
+// sharedDeployment makes a deployment whose server others use after it.
+func sharedDeployment(t *testing.T) *deployment {
+	t.Helper()
+	return &deployment{deployments.use(t, deploymentFiles(t)), map[string]team{}}
+}
+
+var deployments shared
+
+func deploymentFiles(t *testing.T) map[string]string {
 	t.Helper()
 	root := checkout(t)
 	settings := read(t, filepath.Join(root, ".bazelrc"))
 	for _, line := range []string{"build --@io_bazel_rules_go//go/config:pure\n", "build --disk_cache=~/.cache/bazel-disk\n"} {
 		settings = strings.ReplaceAll(settings, line, "")
 	}
-	dir := scratch(t, map[string]string{
+	files := map[string]string{
 		".bazelrc": settings,
 		"WORKSPACE": `workspace(name = "countersign")
 local_repository(name = "io_bazel_rules_go", path = "rules_go")
@@ -61,12 +75,12 @@ function_repositories()
 		"cmd/countersign/BUILD.bazel": "load(\":tool.bzl\", \"tool\")\n" +
 			"tool(name = \"countersign\", visibility = [\"//visibility:public\"])\n",
 		"cmd/countersign/tool.bzl": doesNothing,
-	})
-	for _, name := range rules {
-		write(t, filepath.Join(dir, "bazel", name), read(t, filepath.Join(root, "bazel", name)), 0o644)
+		"tools/bazel":              read(t, filepath.Join(root, "tools/bazel")),
 	}
-	write(t, filepath.Join(dir, "tools/bazel"), read(t, filepath.Join(root, "tools/bazel")), 0o755)
-	return &deployment{own(t, dir), map[string]team{}}
+	for _, name := range rules {
+		files["bazel/"+name] = read(t, filepath.Join(root, "bazel", name))
+	}
+	return files
 }
 
 // commit makes, or goes on with, a team's repository, and pins what was committed. A content that begins with "-> " is

@@ -44,13 +44,7 @@ def countersign_rules():
 	}
 	files["tools/bazel"] = read(t, filepath.Join(root, "tools/bazel"))
 	dir := t.TempDir()
-	for name, content := range files {
-		mode := os.FileMode(0o644)
-		if strings.HasPrefix(name, "tools/") {
-			mode = 0o755
-		}
-		write(t, filepath.Join(dir, name), content, mode)
-	}
+	fill(t, dir, files)
 	commitAll(t, dir)
 	return dir
 }

@@ -28,7 +28,7 @@ func alias(of string) map[string]string {
 // Whatever a team's repository says of itself, name, repository, commit and ref are those of repos.bzl.
 func TestOnlyThePinNamesAFunction(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := sharedDeployment(t)
 	d.commit(t, "tax", aFunction("tax"))
 	forged := `{"commit":"` + strings.Repeat("dead", 10) + `","repository":"https://git.example/payments"}`
 
@@ -95,7 +95,7 @@ func TestOnlyThePinNamesAFunction(t *testing.T) {
 // What Bazel reads is what was committed and reviewed, and nothing of the machine that builds.
 func TestLinksInARepository(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := sharedDeployment(t)
 	d.deploys(t, "@quote//:quote")
 	d.teams["quote"] = team{}
 	good := aFunction("quote")

@@ -44,26 +44,14 @@ func TestActionsHaveNoNetwork(t *testing.T) {
 	}
 }
 
-// What is built from uncommitted files must not be deployed under the pinned commit's name.
-func TestOverriddenRepositoryIsNotDeployed(t *testing.T) {
-	root := checkout(t)
-	override := "--override_repository=tax=" + filepath.Join(root, "examples/tax")
-	w := workspace{dir: root}
-	w.must(t, "build", override, "//:deploy")
-	deploys := openIn(t, w, override)
-	cannotBuild(t, deploys, "is not built from a pinned commit", "tax")
-	// quote contains code of tax, by its API package.
-	cannotBuild(t, deploys, "is not built from a pinned commit", "quote")
-	// A rule of fx could depend on tax by a transition, which no query tells.
-	cannotBuild(t, deploys, "is not built from a pinned commit", "fx")
-}
-
 // tea is a remote repository of two commits on one branch, and a workspace that pins it without any other part.
 type tea struct {
 	workspace
 	root, remote  string
 	first, second string // commits
 }
+
+var teas shared
 
 func newTea(t *testing.T) tea {
 	t.Helper()
@@ -77,7 +65,7 @@ func newTea(t *testing.T) tea {
 	tea.git(t, "add", "--all")
 	tea.git(t, "commit", "--quiet", "-m", "second")
 	tea.second = tea.git(t, "rev-parse", "HEAD")
-	tea.workspace = own(t, scratch(t, map[string]string{"BUILD.bazel": ""}))
+	tea.workspace = teas.use(t, map[string]string{"BUILD.bazel": ""})
 	return tea
 }
 
@@ -172,11 +160,21 @@ func TestPinnedCommitIsInTheHistoryOfItsRef(t *testing.T) {
 func scratch(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
+	fill(t, dir, files)
+	return dir
+}
+
+// fill puts files into dir.
+func fill(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
 	write(t, filepath.Join(dir, "WORKSPACE"), "", 0o644)
 	for name, content := range files {
-		write(t, filepath.Join(dir, name), content, 0o644)
+		mode := os.FileMode(0o644)
+		if strings.HasPrefix(name, "tools/") {
+			mode = 0o755
+		}
+		write(t, filepath.Join(dir, name), content, mode)
 	}
-	return dir
 }
 
 func read(t *testing.T, path string) string {

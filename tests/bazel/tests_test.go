@@ -15,7 +15,7 @@ import (
 // prints does not make it pass.
 func TestTestsOfWhatChanged(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
+	d := sharedDeployment(t)
 	shop := compiled("cart", "cp $1 $2", ":cart_lib")
 	for _, name := range []string{"cart", "till"} {
 		shop["BUILD.bazel"] += fmt.Sprintf("filegroup(name = \"%[1]s_lib\", srcs = [\"%[1]s.txt\"])\n"+

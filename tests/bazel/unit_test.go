@@ -10,7 +10,7 @@ import (
 
 // The unit tests of this repository and of the examples, in the sandbox.
 func TestUnitTests(t *testing.T) {
-	w := workspace{dir: checkout(t)}
+	w := ours(t)
 	w.must(t, "test", "--keep_going", "//...", "@fx//...", "@quote//...", "@tax//...", "@thumbnail//...")
 	for _, want := range []string{"@quote//:quote_test", "//hclspec:hclspec_test"} {
 		if got := w.must(t, "query", "tests("+strings.Split(want, ":")[0]+":all)"); !strings.Contains(got, want) {

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -56,29 +55,6 @@ countersign_function(
 	}
 }
 
-// keptBase returns an output base that outlives the test, for it alone: to fetch and build all of Countersign anew takes minutes.
-// It is locked, since a second run would end the first one's server.
-func keptBase(t *testing.T) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(cache, "bazel/deployment-test")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { lock.Close() })
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(dir, "base")
-}
-
 // From an empty directory to the first verified call, as docs/deployment-repository.md tells it: init, pin, cluster, deploy, call.
 // Countersign is a git repository that nothing but its URL is known of, the example is one of a team's, and another team brings
 // third-party Go modules with nothing but its go.mod and go.sum.
@@ -95,7 +71,8 @@ func TestFromInitToACall(t *testing.T) {
 
 	dir := filepath.Join(t.TempDir(), "deployment")
 	command(t, t.TempDir(), cli, "init", "-from", "file://"+source, dir)
-	w := workspace{dir: dir, outputBase: keptBase(t)}
+	base, _ := keep(t, "deployment-test", 0) // to fetch and build all of Countersign anew takes minutes
+	w := workspace{dir: dir, outputBase: base}
 	t.Cleanup(func() {
 		exec.Command("bash", "-c", `cd "$1" && exec bazel --output_base="$2" shutdown`, "-", dir, w.outputBase).Run()
 	})

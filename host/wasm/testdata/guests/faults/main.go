@@ -25,6 +25,7 @@ type Reply struct {
 
 var (
 	faults = sdk.Define[Request, Reply]("faults")
+	adder  = sdk.Define[struct{}, struct{}]("adder")
 	count  int
 	kept   [][]byte
 	sink   int
@@ -68,11 +69,15 @@ func handle(ctx context.Context, r Request) (Reply, error) {
 			kept = append(kept, make([]byte, 1<<20))
 		}
 	case "keep":
-		b := make([]byte, r.Size)
-		for i := range b {
-			b[i] = 1
+		keep(r.Size)
+	case "keep and wait":
+		keep(r.Size)
+		<-ctx.Done()
+	case "call and keep":
+		if _, err := adder.Call(ctx, struct{}{}); err != nil {
+			return Reply{}, err
 		}
-		kept = append(kept, b)
+		keep(r.Size)
 	case "exit":
 		os.Exit(r.Size)
 	case "print":
@@ -92,6 +97,14 @@ func handle(ctx context.Context, r Request) (Reply, error) {
 		return Reply{Text: strings.Repeat("x", r.Size)}, nil
 	}
 	return Reply{Text: "done", Count: count}, nil
+}
+
+func keep(size int) {
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = 1
+	}
+	kept = append(kept, b)
 }
 
 func recurse(n int) int { return recurse(n+1) + n }
