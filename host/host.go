@@ -89,6 +89,7 @@ func New(ctx context.Context, config control.HostConfig, log *slog.Logger) (*Hos
 	if h.trust, err = issue.OpenTrust(h.vault(), config.TrustDomain, filepath.Join(config.DataDir, "trust.pem")); err != nil {
 		return nil, err
 	}
+	h.trust.Changed = h.renewUntrusted
 	if err := h.observe(); err != nil {
 		return nil, err
 	}

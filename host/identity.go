@@ -30,6 +30,20 @@ func (h *Host) keepTrust() {
 	})
 }
 
+// renewUntrusted renews the certificates of functions that run and that a new bundle does not verify: their authority was taken away,
+// so that every host refuses their calls from its next refresh on.
+func (h *Host) renewUntrusted(bundle *identity.Bundle) {
+	for _, t := range h.running() {
+		if t.identity == nil {
+			continue
+		}
+		if _, err := bundle.Verify(t.identity.Current().Certificate.DER, time.Now()); err != nil {
+			h.log.Warn("a call certificate is not trusted any more, and is renewed", "id", t.identity.Current().ID().String(), "error", err)
+			t.identity.Renew()
+		}
+	}
+}
+
 // logIn checks who is to run and logs in to Vault with the allocation's workload identity.
 func (s *start) logIn(ctx context.Context) error {
 	var err error
@@ -63,7 +77,8 @@ func (s *start) identify(ctx context.Context) error {
 		return fmt.Errorf("the call certificate that Vault issued to function %q is refused: %w", s.request.Function, err)
 	}
 	task, function := s.request.TaskID, s.request.Function
-	s.renewer = issue.NewRenewer(id, issue.RenewerConfig{Vault: h.vault(), JWT: jwtOf(s.request), Trust: h.trust.Bundle, Log: h.log,
+	s.renewer = issue.NewRenewer(id, issue.RenewerConfig{Vault: h.vault(), JWT: jwtOf(s.request), Trust: h.trust.Bundle, Refresh: h.trust.Refresh,
+		Log:      h.log,
 		LoggedIn: func(ctx context.Context, vault *api.Client) error { return h.refreshKeys(ctx, vault, function) },
 		Renewed: func(id *identity.Identity) {
 			h.events.send(task, "Call certificate renewed, valid until "+id.Certificate.NotAfter.UTC().Format(time.RFC3339))

@@ -21,7 +21,7 @@ func (h *Host) Stop(ctx context.Context, id string, timeout time.Duration) error
 	return nil
 }
 
-// Signal implements control.Backend. SIGHUP renews the call certificate and reads the public keys anew; SIGTERM and
+// Signal implements control.Backend. SIGHUP renews the call certificate, and reads the public keys and the trust bundle anew; SIGTERM and
 // SIGINT stop the task once the calls that are running have ended.
 func (h *Host) Signal(id, signal string) error {
 	t := h.task(id)
@@ -30,6 +30,7 @@ func (h *Host) Signal(id, signal string) error {
 	}
 	switch signal {
 	case "SIGHUP":
+		h.trust.Soon()
 		t.identity.Renew()
 		return nil
 	case "SIGTERM", "SIGINT":

@@ -77,6 +77,7 @@ func withConnections(do socketFunction, original api.GoModuleFunction) api.GoMod
 			original.Call(ctx, mod, stack)
 			return
 		}
+		s.acted = true // its peer may have noticed
 		stack[0] = do(s.sockets, mod.Memory(), descriptor, stack)
 	})
 }
@@ -259,6 +260,7 @@ func openTag(ctx context.Context, mod api.Module, stack []uint64, open func(*soc
 		stack[0] = reasonErrors[network.Undeclared]
 		return
 	}
+	s.acted = true
 	descriptor, err := open(s.sockets, string(tag))
 	if err != nil {
 		s.logFailure(err)

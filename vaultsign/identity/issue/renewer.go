@@ -25,6 +25,8 @@ type RenewerConfig struct {
 	JWT   func() ([]byte, error) // workload identity, read anew at each renewal
 	// Trust, if set, returns the bundle that a new certificate must chain to before it is used.
 	Trust func() *identity.Bundle
+	// Refresh, if set, fetches that bundle anew: for a certificate of an authority that it does not have yet.
+	Refresh func(ctx context.Context) error
 	// LoggedIn, if set, is called with the renewal's Vault client, so that other things can be refreshed with the same
 	// login. Its error is logged.
 	LoggedIn func(ctx context.Context, vault *api.Client) error
@@ -133,6 +135,19 @@ func renewAt(c *identity.Certificate) time.Time {
 	return c.NotBefore.Add(life/2 + jitter)
 }
 
+// verify verifies a new certificate; of an authority that the bundle lacks, once more with a fresh bundle.
+func (r *Renewer) verify(ctx context.Context, next *identity.Identity) error {
+	if r.config.Trust == nil {
+		return nil
+	}
+	_, err := r.config.Trust().Verify(next.Certificate.DER, time.Now())
+	if err == nil || r.config.Refresh == nil || r.config.Refresh(ctx) != nil {
+		return err
+	}
+	_, err = r.config.Trust().Verify(next.Certificate.DER, time.Now())
+	return err
+}
+
 func (r *Renewer) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
@@ -149,10 +164,8 @@ func (r *Renewer) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.config.Trust != nil {
-		if _, err := r.config.Trust().Verify(next.Certificate.DER, time.Now()); err != nil {
-			return fmt.Errorf("verify the new certificate of %s: %w", next.ID(), err)
-		}
+	if err := r.verify(ctx, next); err != nil {
+		return fmt.Errorf("verify the new certificate of %s: %w", next.ID(), err)
 	}
 	r.current.Store(next)
 	r.failure.Store(nil)

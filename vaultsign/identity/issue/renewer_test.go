@@ -1,8 +1,10 @@
 package issue
 
 import (
+	"context"
 	"errors"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,5 +111,39 @@ func TestRenewAtHalfLife(t *testing.T) {
 	}
 	if len(times) < 900 {
 		t.Errorf("only %d different times", len(times))
+	}
+}
+
+// TestRenewerOfAnotherAuthority renews after Vault's authority was replaced, with a bundle that does not have the new one yet.
+func TestRenewerOfAnotherAuthority(t *testing.T) {
+	t.Parallel()
+	v, other := newFaultyVault(t), newFaultyVault(t)
+	file := jwtFile(t, "jwt")
+	login, err := LogIn(t.Context(), v.config, from(file))
+	must(t, err)
+	first, err := login.Issue(t.Context(), function(t, "tax"))
+	must(t, err)
+	var bundle atomic.Pointer[identity.Bundle]
+	b, err := identity.ParseBundle(testDomain, []byte(certPEM(other.ca.Raw)))
+	must(t, err)
+	bundle.Store(b)
+	renewed := make(chan *identity.Identity, 8)
+	r := NewRenewer(first, RenewerConfig{
+		Vault: v.config, JWT: from(file), Trust: bundle.Load, Renewed: func(i *identity.Identity) { renewed <- i },
+		Refresh: func(context.Context) error {
+			b, err := identity.ParseBundle(testDomain, []byte(certPEM(v.ca.Raw)))
+			bundle.Store(b)
+			return err
+		},
+	})
+	defer r.Stop()
+	r.Renew()
+	select {
+	case <-renewed:
+	case <-time.After(30 * time.Second):
+		t.Fatalf("no renewal: %v", r.Err())
+	}
+	if r.Err() != nil || r.Renewals() != 1 {
+		t.Errorf("%d renewals, %v; want that the first one fetched the bundle", r.Renewals(), r.Err())
 	}
 }

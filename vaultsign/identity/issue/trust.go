@@ -27,6 +27,10 @@ type TrustStore struct {
 	trustDomain string
 	file        string
 	client      *api.Client
+	soon        chan struct{} // asks Keep for a refresh
+
+	// Changed, if set before the first refresh, is called when there is another bundle.
+	Changed func(*identity.Bundle)
 
 	refreshing sync.Mutex
 	bundle     atomic.Pointer[identity.Bundle]
@@ -76,7 +80,7 @@ func newTrust(config Config, trustDomain string) (*TrustStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &TrustStore{config: config, trustDomain: trustDomain, client: client}, nil
+	return &TrustStore{config: config, trustDomain: trustDomain, client: client, soon: make(chan struct{}, 1)}, nil
 }
 
 // Bundle returns the current bundle, or nil if there never was one. It keeps its address while its content is the same.
@@ -106,13 +110,24 @@ func (t *TrustStore) Refresh(ctx context.Context) error {
 	}
 	// Use it even if it cannot be kept.
 	t.bundle.Store(bundle)
+	if t.Changed != nil {
+		t.Changed(bundle)
+	}
 	if err := writeFile(t.file, bundle.PEM()); err != nil {
 		return fmt.Errorf("keep the trust bundle: %w", err)
 	}
 	return nil
 }
 
-// Keep refreshes the bundle every period until ctx is done, and hands errors to failed.
+// Soon asks Keep for a refresh now, and does not wait for it.
+func (t *TrustStore) Soon() {
+	select {
+	case t.soon <- struct{}{}:
+	default:
+	}
+}
+
+// Keep refreshes the bundle every period, and when Soon asks for it, until ctx is done, and hands errors to failed.
 func (t *TrustStore) Keep(ctx context.Context, period time.Duration, failed func(error)) {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
@@ -121,6 +136,7 @@ func (t *TrustStore) Keep(ctx context.Context, period time.Duration, failed func
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-t.soon:
 		}
 		if err := t.Refresh(ctx); err != nil && ctx.Err() == nil {
 			failed(err)

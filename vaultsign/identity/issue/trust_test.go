@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"countersign/vaultsign/identity"
 )
 
 func TestTrustStore(t *testing.T) {
@@ -73,4 +75,34 @@ func TestTrustStoreKeepsRefreshing(t *testing.T) {
 	}
 	cancel()
 	<-done
+}
+
+// TestTrustStoreSoon asks for a refresh before its time: who asked to be told is told of the new bundle, once.
+func TestTrustStoreSoon(t *testing.T) {
+	v := newFaultyVault(t)
+	store, err := OpenTrust(v.config, testDomain, filepath.Join(t.TempDir(), "bundle.pem"))
+	must(t, err)
+	changed := make(chan *identity.Bundle, 8)
+	store.Changed = func(b *identity.Bundle) { changed <- b }
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		store.Keep(ctx, time.Hour, func(err error) { t.Error(err) })
+	}()
+	store.Soon()
+	select {
+	case b := <-changed:
+		if b != store.Bundle() {
+			t.Error("it is told of another bundle than there is")
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("it was not refreshed")
+	}
+	must(t, store.Refresh(t.Context()))
+	cancel()
+	<-ended
+	if len(changed) != 0 {
+		t.Error("the same bundle again is told as another")
+	}
 }
