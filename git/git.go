@@ -19,6 +19,10 @@ var plain = []string{"-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=fal
 // maxOutput bounds what git prints, other than files.
 const maxOutput = 16 << 20
 
+// waitDelay is for what git starts, as ssh, and what outlives it. It also counts from git's own end until all is read that it printed,
+// so it is no matter of a moment: a machine that is busy may need seconds for that.
+const waitDelay = 20 * time.Second
+
 // Repository is a git repository of this machine. The zero value is none, for what needs none.
 type Repository struct {
 	Dir      string   // its own directory: of a checkout, the .git
@@ -35,7 +39,7 @@ func At(workTree string) Repository {
 
 func (r Repository) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "git", append(plain[:len(plain):len(plain)], args...)...)
-	cmd.WaitDelay = 2 * time.Second // for what git starts, as ssh
+	cmd.WaitDelay = waitDelay
 	cmd.Env = append(Environ(), "LC_ALL=C", "GIT_NO_REPLACE_OBJECTS=1")
 	if r.Dir != "" {
 		cmd.Env = append(cmd.Env, "GIT_DIR="+r.Dir)
