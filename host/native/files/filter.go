@@ -70,7 +70,7 @@ func Supported() error {
 	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_ACTION_AVAIL, 0, uintptr(unsafe.Pointer(&action))); errno != 0 {
 		return fmt.Errorf("the kernel's seccomp can't hand over system calls: %w", errno)
 	}
-	var sizes struct{ notification, response, data uint16 }
+	var sizes struct{ notification, response, _ uint16 }
 	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_NOTIF_SIZES, 0, uintptr(unsafe.Pointer(&sizes))); errno != 0 {
 		return fmt.Errorf("asking the kernel for the size of system calls that are handed over: %w", errno)
 	}

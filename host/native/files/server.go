@@ -26,11 +26,10 @@ type Server struct {
 // notification and response are the kernel's (seccomp_unotify(2)).
 type notification struct {
 	id        uint64
-	pid       uint32
-	flags     uint32
+	_         [2]uint32 // thread, flags
 	number    int32
-	arch      uint32
-	address   uint64
+	_         uint32 // architecture, which the filter has looked at
+	_         uint64 // instruction
 	arguments [6]uint64
 }
 
@@ -38,7 +37,7 @@ type response struct {
 	id    uint64
 	value int64
 	errno int32
-	flags uint32
+	_     uint32 // flags; one would have the kernel go on with the system call
 }
 
 const notificationSize = uint16(unsafe.Sizeof(notification{}))
