@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"countersign/hclspec"
 	"countersign/host/control"
@@ -73,10 +74,18 @@ func boundTo(t control.Network) string {
 	return "nothing"
 }
 
+// lookupAge is how long an answer of Consul serves: what a function dials in a loop, the node's agent is not to be asked as often.
+const lookupAge = time.Second
+
 // services are the last answers of Consul about services that network tags are bound to.
 type services struct {
 	mu    sync.Mutex
-	known map[string][]string
+	known map[string]answer
+}
+
+type answer struct {
+	addresses []string
+	at        time.Time
 }
 
 // lookup asks Consul for the instances of a service. While Consul is away its last answer serves.
@@ -84,18 +93,28 @@ func (h *Host) lookup(ctx context.Context, service string) ([]string, error) {
 	if h.catalog == nil {
 		return nil, fmt.Errorf("this node has no Consul (consul.address of the driver's plugin block)")
 	}
-	list, err := h.catalog.Instances(ctx, service)
-	h.services.mu.Lock()
-	defer h.services.mu.Unlock()
+	return h.services.lookup(ctx, service, h.catalog.Instances)
+}
+
+func (s *services) lookup(ctx context.Context, service string, ask network.Lookup) ([]string, error) {
+	s.mu.Lock()
+	known, ok := s.known[service]
+	s.mu.Unlock()
+	if ok && time.Since(known.at) < lookupAge {
+		return known.addresses, nil
+	}
+	list, err := ask(ctx, service)
 	if err != nil {
-		if known, ok := h.services.known[service]; ok {
-			return known, nil
+		if ok {
+			return known.addresses, nil
 		}
 		return nil, err
 	}
-	if h.services.known == nil {
-		h.services.known = map[string][]string{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known == nil {
+		s.known = map[string]answer{}
 	}
-	h.services.known[service] = list
+	s.known[service] = answer{list, time.Now()}
 	return list, nil
 }

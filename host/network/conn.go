@@ -87,13 +87,21 @@ func (c *Conn) Write(p []byte) (int, error) {
 	})
 }
 
+const (
+	// maxMove bounds one read or write of a stream: while its other end keeps up, the kernel would not return before all is moved,
+	// and nothing could stop it.
+	maxMove = 1 << 20
+	// datagramHeaders is what a datagram counts beside its bytes: an empty one is not for nothing.
+	datagramHeaders = 28
+)
+
 func (c *Conn) move(p []byte, total *atomic.Int64, do func(int, []byte) (int, error)) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fd < 0 {
 		return 0, unix.EBADF
 	}
-	if len(p) > 0 {
+	if len(p) > 0 || c.datagram {
 		if limit := c.tag.Bytes; limit > 0 {
 			if c.moved >= limit {
 				return 0, c.exhausted()
@@ -102,20 +110,24 @@ func (c *Conn) move(p []byte, total *atomic.Int64, do func(int, []byte) (int, er
 				p = p[:min(int64(len(p)), limit-c.moved)]
 			}
 		}
-		n, _ := c.tag.bucket.allowed(len(p))
+		n, _ := c.tag.bucket.allowed(max(min(len(p), maxMove), 1))
 		if n == 0 {
 			return 0, unix.EAGAIN
 		}
 		if !c.datagram { // a datagram passes as a whole, on credit
-			p = p[:n]
+			p = p[:min(len(p), n)]
 		}
 	}
 	n, err := do(c.fd, p)
 	if err != nil {
 		return 0, err
 	}
-	c.moved += int64(n)
-	c.tag.bucket.pay(n)
+	cost := n
+	if c.datagram {
+		cost += datagramHeaders
+	}
+	c.moved += int64(cost)
+	c.tag.bucket.pay(cost)
 	total.Add(int64(n))
 	return n, nil
 }

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +14,10 @@ import (
 
 // errNowhere says that a service has no healthy instance.
 var errNowhere = errors.New("has no healthy instance")
+
+// maxInstances is how many instances of a service a dial tries. Whoever may register more would have it look at each, and leave
+// none of them time to answer.
+const maxInstances = 16
 
 // connect tries the addresses of a tag in their order until one answers. Each has its share of the time that is left, so that
 // one that is silent leaves some for the others.
@@ -56,7 +58,7 @@ func (g *tag) addresses(ctx context.Context, lookup Lookup) ([]string, error) {
 	if len(found) == 0 {
 		return nil, fmt.Errorf("service %q %w", g.Service, errNowhere)
 	}
-	return found, nil
+	return found[:min(len(found), maxInstances)], nil
 }
 
 // connectWithin connects in one share of the time that is left.
@@ -70,7 +72,7 @@ func (g *tag) connectWithin(ctx context.Context, address string, shares int) (*C
 }
 
 func (g *tag) connectTo(ctx context.Context, network, address string) (*Conn, error) {
-	d := net.Dialer{Control: refuseLinkLocal}
+	d := net.Dialer{Control: refuseForbidden}
 	c, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
@@ -80,22 +82,6 @@ func (g *tag) connectTo(ctx context.Context, network, address string) (*Conn, er
 	}
 	return g.take(c)
 }
-
-// refuseLinkLocal keeps connections from addresses that are the same everywhere and mean the machine that asks: clouds serve a
-// node's credentials there. A name or a service may lead to one without the environment's saying so.
-func refuseLinkLocal(_, address string, _ syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return nil // a Unix socket
-	}
-	if ip := to.Addr().Unmap(); ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() || ip == metadataIPv6 {
-		return fmt.Errorf("%s is link-local, multicast or a cloud's metadata service, to which no tag leads", ip)
-	}
-	return nil
-}
-
-// metadataIPv6 is where AWS serves metadata over IPv6, which is not link-local.
-var metadataIPv6 = netip.MustParseAddr("fd00:ec2::254")
 
 // explain classifies why a dial failed.
 func explain(name string, err error) *Error {

@@ -275,10 +275,17 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	for _, allow := range [][]string{nil, {"/run/other"}, {"/run/postgresql/deeper"}} {
-		if _, err := Open([]Binding{{Tag: "db", Protocol: TCP, Unix: "/run/postgresql/s"}}, Options{Unix: allow}); err == nil ||
-			!strings.Contains(err.Error(), "network.allow_unix") {
-			t.Errorf("a socket in a directory that is not allowed: %v", err)
+	for _, path := range []string{"/run/postgresql/s", "/run/other/../postgresql/s", "/run/other", "/run/otherwise/s"} {
+		for _, allow := range [][]string{nil, {"/run/other/deeper"}, {"/run/postgresql/deeper", "/run/other/s"}} {
+			if _, err := Open([]Binding{{Tag: "db", Protocol: TCP, Unix: path}}, Options{Unix: allow}); err == nil ||
+				!strings.Contains(err.Error(), "network.allow_unix") {
+				t.Errorf("%s, which is not in one of %q: %v", path, allow, err)
+			}
+		}
+	}
+	for _, path := range []string{"/run/postgresql/s", "/run/other/../postgresql/s", "/run/otherwise/s"} {
+		if _, err := Open([]Binding{{Tag: "db", Protocol: TCP, Unix: path}}, Options{Unix: []string{"/run/other"}}); err == nil {
+			t.Errorf("%s is not below /run/other", path)
 		}
 	}
 	if _, err := Open([]Binding{{Tag: "db", Protocol: TCP}, {Tag: "db", Protocol: TCP}}, Options{}); err == nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"countersign/host/network"
 
@@ -45,7 +46,9 @@ func socketErrno(err error) uint64 {
 	case errors.Is(err, errConnecting):
 		return wasiAgain
 	case errors.As(err, &failure):
-		return reasonErrors[failure.Reason]
+		if known, ok := reasonErrors[failure.Reason]; ok {
+			return known // never 0, which would be success
+		}
 	case errors.As(err, &number):
 		if known, ok := socketErrors[number]; ok {
 			return known
@@ -274,7 +277,8 @@ func openTag(ctx context.Context, mod api.Module, stack []uint64, open func(*soc
 func (s *sandbox) logFailure(err error) {
 	var failure *network.Error
 	if errors.As(err, &failure) {
-		fmt.Fprintf(&s.stderr, "%v\n", failure)
+		// Names that others choose are in it. It is one line, which begins with what only the host writes.
+		fmt.Fprintf(&s.stderr, "%s\n", strings.NewReplacer("\n", "; ", "\r", " ").Replace(failure.Error()))
 	}
 }
 

@@ -123,16 +123,23 @@ func (p *poll) run() {
 	for waited := time.Duration(0); ; waited = shortWait {
 		p.look(waited)
 		switch {
-		case p.events > 0 || p.now || p.sandbox.isHalted():
-			return
-		case p.idle >= 0:
+		case p.idle >= 0 && p.settled():
 			p.sandbox.sockets.idle = true
 			p.emit(p.idle, 0)
+			return
+		case p.events > 0 || p.now || p.sandbox.isHalted():
 			return
 		case waited > 0:
 			p.park()
 		}
 	}
+}
+
+// settled tells whether the guest may read its idleDescriptor: nothing else has happened, or something has too often.
+func (p *poll) settled() bool {
+	s := p.sandbox.sockets
+	s.rounds++
+	return p.events == 0 && !p.now || s.rounds > maxRounds
 }
 
 // look waits a short time for what the guest waits for, and emits what has happened.

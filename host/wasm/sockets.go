@@ -22,6 +22,11 @@ const (
 	// maxSockets bounds the connections of one sandbox. Go's runtime ends a program whose poll_oneoff fails, so twice as
 	// many subscriptions, and one for the clock, have to fit into maxSubscriptions.
 	maxSockets = 1024
+	// maxListeners bounds the listeners of one sandbox: each is a descriptor of the host, and no limit of the tag counts it.
+	maxListeners = 16
+	// maxRounds is how often a guest that waits for its idleDescriptor is given something else first. A server that never stops
+	// sending would otherwise keep the next call from beginning.
+	maxRounds = 1000
 )
 
 // sockets are the connections of one sandbox. What the guest does with them is done by the goroutine that runs the guest;
@@ -29,6 +34,8 @@ const (
 type sockets struct {
 	tags *network.Tags
 	idle bool // the guest may read its idleDescriptor
+
+	rounds int // how often something else has happened while the guest waits for its idleDescriptor
 
 	epoll   *os.File // readable when one of those armed is, or the eventfd
 	epollFD int      // its descriptor, which os.File.Fd would make blocking
@@ -155,6 +162,9 @@ func (s *sockets) dial(tag string) (int32, error) {
 
 // listen begins to accept the connections of a tag.
 func (s *sockets) listen(tag string) (int32, error) {
+	if s.listeners() >= maxListeners {
+		return 0, unix.EMFILE
+	}
 	l, err := s.tags.Listen(tag)
 	if err != nil {
 		return 0, err
@@ -164,6 +174,17 @@ func (s *sockets) listen(tag string) (int32, error) {
 		l.Close()
 	}
 	return descriptor, err
+}
+
+func (s *sockets) listeners() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.open {
+		if k != nil && k.listener != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // accept gives a connection that waits a descriptor.
@@ -262,7 +283,7 @@ func (s *sockets) readIdle(p []byte) (int, error) {
 	if !s.idle || len(p) == 0 {
 		return 0, unix.EAGAIN
 	}
-	s.idle, p[0] = false, 0
+	s.idle, s.rounds, p[0] = false, 0, 0
 	return 1, nil
 }
 
