@@ -41,26 +41,30 @@ func Rules() (seccomp.SyscallGroup, error) {
 
 // Install puts the calling thread under a filter that has Rules, and returns what the host receives system calls from.
 // Once one was received the thread waits for the answer, whatever signals come: it would be executed twice otherwise.
-func Install(policy seccomp.Policy) (*os.File, error) {
-	instructions, err := policy.Assemble()
+func Install(program []bpf.Instruction) (*os.File, error) {
+	fd, err := Load(program, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
 	if err != nil {
-		return nil, fmt.Errorf("assembling the filter: %w", err)
+		return nil, fmt.Errorf("%w (handing system calls over needs Linux 5.19)", err)
 	}
-	raw, err := bpf.Assemble(instructions)
+	return os.NewFile(fd, "system calls"), nil
+}
+
+// Load puts the calling thread under a filter.
+func Load(program []bpf.Instruction, flags uintptr) (uintptr, error) {
+	raw, err := bpf.Assemble(program)
 	if err != nil {
-		return nil, fmt.Errorf("assembling the filter: %w", err)
+		return 0, fmt.Errorf("assembling the filter: %w", err)
 	}
 	filter := make([]unix.SockFilter, len(raw))
 	for i, in := range raw {
 		filter[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
 	}
-	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, uintptr(unsafe.Pointer(&program)))
+	whole := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&whole)))
 	if errno != 0 {
-		return nil, fmt.Errorf("loading a filter that hands system calls over (Linux 5.19 is needed): %w", errno)
+		return 0, fmt.Errorf("loading the filter: %w", errno)
 	}
-	return os.NewFile(fd, "system calls"), nil
+	return fd, nil
 }
 
 // Supported says why this machine can't give native functions storage, or returns nil. That the memory of a process can be
