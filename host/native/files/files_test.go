@@ -295,3 +295,16 @@ func TestOpenedAfterTheEnd(t *testing.T) {
 		t.Error("what was opened for it is open")
 	}
 }
+
+// TestScopesOfYama: where the kernel keeps the host from the memory of what it started, there is no storage for native functions.
+func TestScopesOfYama(t *testing.T) {
+	for _, c := range []struct {
+		scope string
+		root  bool
+		may   bool
+	}{{"0", false, true}, {"1", false, true}, {"2", true, true}, {"2", false, false}, {"3", true, false}, {"4", true, false}, {"", true, false}} {
+		if err := mayRead(c.scope, c.root); (err == nil) != c.may {
+			t.Errorf("scope %q, root %v: %v", c.scope, c.root, err)
+		}
+	}
+}
