@@ -1,12 +1,14 @@
 package native
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 	"unsafe"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
 	"github.com/elastic/go-seccomp-bpf/arch"
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"countersign/host/native/files"
@@ -32,22 +34,22 @@ var allowed = []string{
 // installFilter puts the calling thread under the filter. With files, the host gets what it executes system calls on files
 // with.
 func installFilter(withFiles bool) error {
-	policy, err := filterPolicy()
+	policy, err := filterPolicy(withFiles)
 	if err != nil {
 		return err
+	}
+	program, err := assemble(policy)
+	if err != nil {
+		return err
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("setting no_new_privs: %w", err)
 	}
 	if !withFiles {
-		if err := seccomp.LoadFilter(seccomp.Filter{NoNewPrivs: true, Policy: policy}); err != nil {
-			return fmt.Errorf("loading the filter: %w", err)
-		}
-		return nil
-	}
-	rules, err := files.Rules()
-	if err != nil {
+		_, err := files.Load(program, 0)
 		return err
 	}
-	policy.Syscalls = append([]seccomp.SyscallGroup{rules}, policy.Syscalls...)
-	listener, err := files.Install(policy)
+	listener, err := files.Install(program)
 	if err != nil {
 		return err
 	}
@@ -57,8 +59,32 @@ func installFilter(withFiles bool) error {
 	return nil // executing the function closes the listener
 }
 
-// filterPolicy is what is allowed without the host.
-func filterPolicy() (seccomp.Policy, error) {
+// assemble makes the program of a policy, one part after the other, each of which loads the system call's number itself. The library
+// compares what it has loaded last: after a condition that does not hold that is an argument, and a process chooses those.
+// A part ends in the default action, in place of which the next one follows.
+func assemble(policy seccomp.Policy) (program []bpf.Instruction, err error) {
+	add := func(group seccomp.SyscallGroup) {
+		part := seccomp.Policy{DefaultAction: policy.DefaultAction, Syscalls: []seccomp.SyscallGroup{group}}
+		instructions, e := part.Assemble()
+		if e != nil {
+			err = errors.Join(err, fmt.Errorf("assembling the filter: %w", e))
+			return
+		}
+		program = append(program[:max(len(program)-1, 0)], instructions...)
+	}
+	for _, group := range policy.Syscalls {
+		for _, call := range group.NamesWithCondtions {
+			add(seccomp.SyscallGroup{Action: group.Action, NamesWithCondtions: []seccomp.NameWithConditions{call}})
+		}
+		if len(group.Names) > 0 {
+			add(seccomp.SyscallGroup{Action: group.Action, Names: group.Names})
+		}
+	}
+	return program, err
+}
+
+// filterPolicy is what is allowed without the host, and with files first what is handed over to it.
+func filterPolicy(withFiles bool) (seccomp.Policy, error) {
 	info, err := arch.GetInfo("")
 	if err != nil {
 		return seccomp.Policy{}, fmt.Errorf("system calls of this architecture: %w", err)
@@ -69,13 +95,18 @@ func filterPolicy() (seccomp.Policy, error) {
 			names = append(names, name)
 		}
 	}
-	return seccomp.Policy{
-		DefaultAction: seccomp.ActionErrno,
-		Syscalls: []seccomp.SyscallGroup{
-			{Action: seccomp.ActionAllow, Names: names},
-			{Action: seccomp.ActionAllow, NamesWithCondtions: conditional()},
-		},
-	}, nil
+	groups := []seccomp.SyscallGroup{
+		{Action: seccomp.ActionAllow, Names: names},
+		{Action: seccomp.ActionAllow, NamesWithCondtions: conditional()},
+	}
+	if withFiles {
+		rules, err := files.Rules()
+		if err != nil {
+			return seccomp.Policy{}, err
+		}
+		groups = append([]seccomp.SyscallGroup{rules}, groups...)
+	}
+	return seccomp.Policy{DefaultAction: seccomp.ActionErrno, Syscalls: groups}, nil
 }
 
 // conditional is what is allowed with some arguments only: threads but no processes and no namespaces, memory that is

@@ -142,7 +142,8 @@ func TestSeccompAlone(t *testing.T) {
 // with another error.
 func TestFilterLooksAtArguments(t *testing.T) {
 	i := startWith(t, "seccomp")
-	tries := []request{{Try: "clone", Size: int(unix.SIGCHLD)}, {Try: "execute descriptor", Arg: fmt.Sprint(shimFD, unix.AT_EMPTY_PATH)},
+	tries := []request{{Try: "clone", Size: int(unix.SIGCHLD)}, {Try: "clone", Size: unix.SYS_MMAP}, {Try: "clone", Size: unix.SYS_MPROTECT},
+		{Try: "execute descriptor", Arg: fmt.Sprint(shimFD, unix.AT_EMPTY_PATH)},
 		{Try: "execute descriptor", Arg: fmt.Sprint(executableFD, 0)}, {Try: "execute descriptor", Arg: fmt.Sprint(unix.AT_FDCWD, 0)}}
 	for _, namespace := range []int{unix.CLONE_NEWUSER, unix.CLONE_NEWPID, unix.CLONE_NEWNET, unix.CLONE_NEWNS, unix.CLONE_NEWIPC,
 		unix.CLONE_NEWUTS, unix.CLONE_NEWCGROUP} {

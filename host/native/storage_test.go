@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"countersign"
 	"countersign/host/runtime"
@@ -111,5 +114,61 @@ func TestFilesOfADeadProcess(t *testing.T) {
 	}
 	if u := v.Usage(); u.Bytes != 1000 || u.Files != 1 {
 		t.Errorf("%+v is counted for the next process", u)
+	}
+}
+
+// TestStuckDisk has a call wait for a disk that does not answer: a file whose opening nobody permits. That call ends at its deadline
+// and its process with it, the next process serves what is on other disks, and the instance can be closed.
+func TestStuckDisk(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	stuck := filepath.Join(dir, "stuck")
+	if err := os.WriteFile(stuck, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var disks storage.Disks
+	limit := storage.Limits{MaxFiles: 10}
+	i := startFiles(t, runtime.Options{Function: "files", Limits: limits.Limits{Memory: 64 << 20}, Storage: []runtime.Storage{
+		{Path: "/data", Volume: contract.OpenVolume(t, &disks, dir, limit)},
+		{Path: "/other", Volume: contract.OpenVolume(t, &disks, other, limit)}}})
+	do := func(timeout time.Duration, r contract.FileRequest) error {
+		t.Helper()
+		body, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		defer cancel()
+		_, err = i.Invoke(ctx, &countersign.Invocation{ID: "test", Body: body})
+		return err
+	}
+	if err := do(time.Minute, contract.FileRequest{Do: "keep", Path: "/data/kept"}); err != nil {
+		t.Fatal(err)
+	}
+	watch, err := unix.FanotifyInit(unix.FAN_CLASS_CONTENT|unix.FAN_CLOEXEC, unix.O_RDONLY)
+	if err != nil {
+		t.Skipf("nothing holds up the opening of a file here: %v", err)
+	}
+	release := sync.OnceFunc(func() { unix.Close(watch) }) // permits what waits
+	defer release()
+	if err := unix.FanotifyMark(watch, unix.FAN_MARK_ADD, unix.FAN_OPEN_PERM, unix.AT_FDCWD, stuck); err != nil {
+		t.Skipf("nothing holds up the opening of a file here: %v", err)
+	}
+	if err := do(time.Second, contract.FileRequest{Do: "read", Path: "/data/stuck"}); countersign.CodeOf(err) != countersign.CodeDeadline {
+		t.Errorf("the call that waits for the disk: %v", err)
+	}
+	if err := do(time.Minute, contract.FileRequest{Do: "write", Path: "/other/file"}); err != nil {
+		t.Errorf("a call that does not: %v", err)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- i.Close(context.Background()) }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("the instance can't be closed")
+		release()
+		<-closed
 	}
 }

@@ -1,7 +1,6 @@
 package files
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -41,26 +40,30 @@ func Rules() (seccomp.SyscallGroup, error) {
 
 // Install puts the calling thread under a filter that has Rules, and returns what the host receives system calls from.
 // Once one was received the thread waits for the answer, whatever signals come: it would be executed twice otherwise.
-func Install(policy seccomp.Policy) (*os.File, error) {
-	instructions, err := policy.Assemble()
+func Install(program []bpf.Instruction) (*os.File, error) {
+	fd, err := Load(program, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
 	if err != nil {
-		return nil, fmt.Errorf("assembling the filter: %w", err)
+		return nil, fmt.Errorf("%w (handing system calls over needs Linux 5.19)", err)
 	}
-	raw, err := bpf.Assemble(instructions)
+	return os.NewFile(fd, "system calls"), nil
+}
+
+// Load puts the calling thread under a filter.
+func Load(program []bpf.Instruction, flags uintptr) (uintptr, error) {
+	raw, err := bpf.Assemble(program)
 	if err != nil {
-		return nil, fmt.Errorf("assembling the filter: %w", err)
+		return 0, fmt.Errorf("assembling the filter: %w", err)
 	}
 	filter := make([]unix.SockFilter, len(raw))
 	for i, in := range raw {
 		filter[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
 	}
-	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, uintptr(unsafe.Pointer(&program)))
+	whole := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&whole)))
 	if errno != 0 {
-		return nil, fmt.Errorf("loading a filter that hands system calls over (Linux 5.19 is needed): %w", errno)
+		return 0, fmt.Errorf("loading the filter: %w", errno)
 	}
-	return os.NewFile(fd, "system calls"), nil
+	return fd, nil
 }
 
 // Supported says why this machine can't give native functions storage, or returns nil. That the memory of a process can be
@@ -81,9 +84,13 @@ func Supported() error {
 	if err != nil { // the kernel has no Yama
 		return nil
 	}
-	switch text := strings.TrimSpace(string(scope)); {
-	case text == "3", text == "2" && os.Geteuid() != 0:
-		return errors.New("kernel.yama.ptrace_scope is " + text + ", with which the host can't read the memory of a function's process")
+	return mayRead(strings.TrimSpace(string(scope)), os.Geteuid() == 0)
+}
+
+// mayRead says why a host can't read the memory of a process that it started, under a scope of Yama's.
+func mayRead(scope string, root bool) error {
+	if scope == "0" || scope == "1" || scope == "2" && root {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("kernel.yama.ptrace_scope is %s, with which the host can't read the memory of a function's process", scope)
 }

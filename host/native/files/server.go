@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -86,12 +87,23 @@ func (s *Server) check() error {
 		"process_vm_readv(2)", err)
 }
 
-// Ended is told that the process has ended, before it is waited for. Its files are closed as soon as no call uses them.
+// closeTime is how long the end of a process waits until its files are closed, so that what it had deleted gives room to the next.
+const closeTime = 3 * time.Second
+
+// Ended is told that the process has ended, before it is waited for. Its files are closed as soon as no call uses them. A disk
+// that does not answer holds that up, and must not hold up the end of the process.
 func (s *Server) Ended() {
 	s.memory.end()
 	// Closing can't lose anything: it is closed for those who wait for more.
 	_ = s.listener.Close()
-	s.table.end()
+	closed := make(chan struct{})
+	go func() { s.table.end(); close(closed) }()
+	timer := time.NewTimer(closeTime)
+	defer timer.Stop()
+	select {
+	case <-closed:
+	case <-timer.C:
+	}
 }
 
 // work executes one system call after the other. The workers take turns at waiting for one.
