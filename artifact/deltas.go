@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -30,6 +31,9 @@ const (
 	// maxTries is how many deltas are fetched for one executable.
 	maxTries = 2
 )
+
+// deltaTime is for how long deltas of an artifact are asked for: then it is fetched as a whole. Tests have less time.
+var deltaTime = time.Minute
 
 // worth tells whether a delta of n bytes is worth being kept for an executable of a size.
 func worth(n int, size int64) bool { return int64(n) < size/2 }
@@ -109,6 +113,7 @@ type nearby struct {
 	store    Store
 	ref      Reference
 	listed   bool
+	until    time.Time            // deltas are asked for; zero: none was yet
 	deltas   []ocispec.Descriptor // with annotations, unverified
 	transfer Transfer
 }
@@ -122,26 +127,41 @@ func (n *nearby) executable(ctx context.Context, want ocispec.Descriptor) []byte
 	if content := n.cache.layer(want.Digest.String(), want.Size); content != nil {
 		return content
 	}
+	if want.Size <= delta.MaxSize {
+		if content := n.byDelta(ctx, want); content != nil {
+			n.transfer.Deltas++
+			return content
+		}
+	}
+	n.transfer.Fetched += want.Size
+	return nil
+}
+
+// byDelta returns the bytes of a layer that a delta makes of what the cache has, or nil.
+func (n *nearby) byDelta(ctx context.Context, want ocispec.Descriptor) []byte {
+	if n.until.IsZero() {
+		n.until = time.Now().Add(deltaTime)
+	}
+	ctx, cancel := context.WithDeadlineCause(ctx, n.until, tooSlow("its deltas took more than %v", deltaTime))
+	defer cancel()
 	tries := 0
 	for _, d := range n.list(ctx) {
 		from := d.Annotations[annotationFrom]
 		if d.Annotations[annotationTo] != want.Digest.String() || checkDigest(from) != nil {
 			continue
 		}
-		old := n.cache.layer(from, MaxFile)
+		old := n.cache.layer(from, delta.MaxSize)
 		if old == nil {
 			continue
 		}
 		if tries++; tries > maxTries {
 			break // deltas that do not work must not cost more than the whole
 		}
-		if content, fetched, err := n.apply(ctx, d, old, want); err == nil {
-			n.transfer.Fetched += fetched
-			n.transfer.Deltas++
+		content, fetched, err := n.apply(ctx, d, old, want)
+		if n.transfer.Fetched += fetched; err == nil {
 			return content
 		}
 	}
-	n.transfer.Fetched += want.Size
 	return nil
 }
 
@@ -187,10 +207,10 @@ func (n *nearby) apply(ctx context.Context, referrer ocispec.Descriptor, old []b
 		return nil, 0, err
 	}
 	if content, err = delta.Apply(old, packed, want.Size); err != nil {
-		return nil, 0, fmt.Errorf("%s: %w", what, err)
+		return nil, layer.Size, fmt.Errorf("%s: %w", what, err)
 	}
 	if got := want.Digest.Algorithm().FromBytes(content); got != want.Digest {
-		return nil, 0, &DigestError{What: "what comes of " + what, Want: want.Digest.String(), Err: errors.New("it has the digest " + got.String())}
+		return nil, layer.Size, &DigestError{What: "what comes of " + what, Want: want.Digest.String(), Err: errors.New("it has the digest " + got.String())}
 	}
 	return content, layer.Size, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -26,6 +27,21 @@ type weighed struct {
 func (w *weighed) Fetch(ctx context.Context, d ocispec.Descriptor) (io.ReadCloser, error) {
 	w.bytes.Add(d.Size)
 	return w.Store.Fetch(ctx, d)
+}
+
+// stuck does not answer who asks for a delta.
+type stuck struct {
+	Store
+	asked atomic.Int64
+}
+
+func (s *stuck) Fetch(ctx context.Context, d ocispec.Descriptor) (io.ReadCloser, error) {
+	if d.MediaType == TypeDelta {
+		s.asked.Add(1)
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	return s.Store.Fetch(ctx, d)
 }
 
 // versions are two of a function that have most of their bytes in common, the second with some more in the middle.
@@ -149,7 +165,8 @@ func TestForeignDeltas(t *testing.T) {
 			}
 			attachForeign(t, store, after, tc.content, map[string]string{annotationFrom: tc.from, annotationTo: tc.to}, tc.edit)
 			l, err := cache.Load(t.Context(), store, after)
-			if err != nil || !bytes.Equal(l.Wasm, second.Wasm) || (l.Transfer.Deltas == 1) != tc.fetched {
+			if err != nil || !bytes.Equal(l.Wasm, second.Wasm) || (l.Transfer.Deltas == 1) != tc.fetched ||
+				name == "larger than it" && l.Transfer.Fetched != int64(len(second.Wasm)) {
 				t.Errorf("%+v, %v", l.Transfer, err)
 			}
 		})
@@ -166,6 +183,32 @@ func TestForeignDeltas(t *testing.T) {
 		store.bytes.Store(0)
 		if _, err := cache.Load(t.Context(), store, after); err != nil || store.bytes.Load() > 2*int64(len(second.Wasm)) {
 			t.Errorf("%v; it fetched %d bytes for %d", err, store.bytes.Load(), len(second.Wasm))
+		}
+	})
+	t.Run("all is counted", func(t *testing.T) {
+		store, cache := newStore(t), newCache(t, t.TempDir())
+		before, after := pushed(t, store, first), pushed(t, store, second)
+		if _, err := cache.Load(t.Context(), store, before); err != nil {
+			t.Fatal(err)
+		}
+		attachForeign(t, store, after, bad, map[string]string{annotationFrom: digestOf(first.Wasm), annotationTo: digestOf(second.Wasm)}, none)
+		if l, err := cache.Load(t.Context(), store, after); err != nil || l.Transfer.Fetched != int64(len(bad)+len(second.Wasm)) {
+			t.Errorf("%+v, %v", l.Transfer, err)
+		}
+	})
+	t.Run("that never comes", func(t *testing.T) {
+		defer func(before time.Duration) { deltaTime = before }(deltaTime)
+		deltaTime = 100 * time.Millisecond
+		store, cache := &stuck{Store: newStore(t)}, newCache(t, t.TempDir())
+		before, after := pushed(t, store, first), pushed(t, store, second)
+		if _, err := cache.Load(t.Context(), store, before); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := AttachDeltas(t.Context(), store, after, before, second); err != nil {
+			t.Fatal(err)
+		}
+		if l, err := cache.Load(t.Context(), store, after); err != nil || !bytes.Equal(l.Wasm, second.Wasm) || l.Transfer.Deltas != 0 || store.asked.Load() != 1 {
+			t.Errorf("%+v, %v; asked %d times", l, err, store.asked.Load())
 		}
 	})
 	t.Run("from what rotted", func(t *testing.T) {

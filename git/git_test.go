@@ -96,6 +96,47 @@ func TestNoProgramIsRun(t *testing.T) {
 	}
 }
 
+// A git hook's variables name the repository that it is of; how remotes are reached is the user's word.
+func TestEnviron(t *testing.T) {
+	t.Setenv("GIT_INDEX_FILE", "/x")
+	t.Setenv("GIT_OBJECT_DIRECTORY", "/x")
+	t.Setenv("GIT_ALLOW_PROTOCOL", "ext")
+	t.Setenv("GIT_SSH_COMMAND", "ssh -4")
+	env := "\n" + strings.Join(Environ(), "\n") + "\n"
+	for name, kept := range map[string]bool{"GIT_INDEX_FILE": false, "GIT_OBJECT_DIRECTORY": false, "GIT_ALLOW_PROTOCOL": false, "GIT_SSH_COMMAND": true} {
+		if strings.Contains(env, "\n"+name+"=") != kept {
+			t.Errorf("%s is kept: %v", name, !kept)
+		}
+	}
+}
+
+// Of a commit, only files are read, and none that is too large.
+func TestFile(t *testing.T) {
+	r := newRemote(t)
+	if err := os.WriteFile(filepath.Join(r.dir, "text"), []byte("0123456789"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("text", filepath.Join(r.dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	r.run(t, "add", "--all")
+	commit := r.commit(t, "files")
+	r.run(t, "update-index", "--add", "--cacheinfo", "160000,"+commit+",submodule")
+	commit = r.commit(t, "a submodule")
+	of := At(r.dir)
+	if text, err := of.File(t.Context(), commit, "text", 10); err != nil || string(text) != "0123456789" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if _, err := of.File(t.Context(), commit, "text", 9); !IsRefusal(err) {
+		t.Errorf("a file that is too large: %v", err)
+	}
+	for _, path := range []string{"link", "submodule", "none", ".", "../x"} {
+		if text, err := of.File(t.Context(), commit, path, 10); err == nil {
+			t.Errorf("%s: %q", path, text)
+		}
+	}
+}
+
 // Only what the ref's history holds counts, as of the last fetch.
 func TestCloneHoldsTheRefsHistory(t *testing.T) {
 	r := newRemote(t)

@@ -78,9 +78,23 @@ func (h History) origin(follow func(*Record) bool) (*Record, error) {
 		if to == nil || to.Number >= at.Number {
 			return nil, &NoEarlierError{Reason: h.end(fmt.Sprintf("release %d, which release %d restores, is not at hand", at.Restores, at.Number))}
 		}
+		if !at.has(to) {
+			break
+		}
 		at = to
 	}
 	return at, nil
+}
+
+// has tells whether all that another release consists of is part of this one. With canaries that are open, a rollback is recorded
+// with what serves: what it brought back as a whole may run in part only, and what was aborted never comes.
+func (r *Record) has(other *Record) bool {
+	for name, f := range other.Functions {
+		if r.Functions[name].ArtifactDigest != f.ArtifactDigest {
+			return false
+		}
+	}
+	return true
 }
 
 // Before returns the version of a function that the present one replaced. Where the present one was brought back by a rollback,

@@ -46,6 +46,8 @@ func TestBackAndForward(t *testing.T) {
 		{"deployed since", story("deploy a1", "deploy a2", "rollback:1 a1", "deploy a3"), 3, 0, "release 4 is no rollback"},
 		{"deployed since, and back", story("deploy a1", "deploy a2", "rollback:1 a1", "deploy a3", "rollback:3 a1"), 0, 4, "no release before 1"},
 		{"a history that ends", story("deploy a1", "deploy a2", "rollback:1 a1")[:1], 0, 0, "only releases from 3 on"},
+		{"in part, with canaries", story("deploy a1", "deploy a2 b1", "deploy a3", "rollback:2 a3 b1"), 0, 3, "took back single functions"},
+		{"forward in part", story("deploy a1 b1", "deploy a2", "rollback:1 a1 b1", "rollforward:2 a1 b1"), 0, 0, "release 4"},
 		{"a rollback to the future", story("deploy a1", "rollback:2 a1"), 0, 1, "which release 2 restores"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

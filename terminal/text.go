@@ -19,6 +19,16 @@ func Printable(text string) string {
 	}, text)
 }
 
+// PrintableLines is Printable, but for the ends of lines and tabs.
+func PrintableLines(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
 // oneLine makes one line of text of other programs: words with one space between them, and nothing that a terminal
 // could take for a command.
 func oneLine(text string) string {

@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"bufio"
 	"bytes"
 	"compress/flate"
 	"encoding/binary"
@@ -23,69 +24,63 @@ type FormatError struct{ Reason string }
 // Error implements error.
 func (e *FormatError) Error() string { return "apply a delta: " + e.Reason }
 
-// Apply returns what a delta makes of a version, of which the size is known. Whatever a delta says, no more memory is used than for
-// a few times that size and that of the version before. The error is a *FormatError.
+// Apply returns what a delta makes of a version, of which the size is known. Whatever a delta says, it takes no more memory than the
+// result, and no more time than a few times its size is worth. The error is a *FormatError.
 func Apply(from, delta []byte, size int64) ([]byte, error) {
 	if len(from) > MaxSize || size < 0 || size > MaxSize {
 		return nil, &FormatError{fmt.Sprintf("the versions have %d and %d bytes, and at most %d", len(from), size, MaxSize)}
 	}
-	s, err := unpack(delta, size)
+	p := &patch{from: from, to: make([]byte, 0, size), size: int(size)}
+	err := p.open(delta)
 	if err != nil {
 		return nil, err
 	}
-	p := &patch{from: from, to: make([]byte, 0, size), size: int(size), streams: s}
 	if p.next, err = p.gap(); err != nil {
 		return nil, err
 	}
-	for len(p.streams[control]) > 0 {
+	for p.more(control) {
 		if err := p.region(); err != nil {
 			return nil, err
 		}
 	}
-	switch {
-	case len(p.to) != p.size:
+	if len(p.to) != p.size {
 		return nil, &FormatError{fmt.Sprintf("it makes %d of %d bytes", len(p.to), p.size)}
-	case len(p.streams[fresher]) > 0 || len(p.streams[values]) > 0:
-		return nil, &FormatError{"it has more than it uses"}
+	}
+	for i := range p.streams {
+		if err := p.streams[i].end(); err != nil {
+			return nil, err
+		}
+	}
+	if p.next >= 0 {
+		return nil, errMore
 	}
 	return p.to, nil
 }
 
-// unpack reads the streams. Each has at most a few bytes for one of the result.
-func unpack(delta []byte, size int64) (s [streams][]byte, err error) {
-	rest, ok := bytes.CutPrefix(delta, []byte(magic))
-	if !ok {
-		return s, &FormatError{"it is not a delta of this format"}
+var (
+	errMore   = &FormatError{"it has more than it uses"}
+	errNumber = &FormatError{"a number is damaged or out of range"}
+)
+
+// stream is one of the streams, which is unpacked as it is read: what it unpacks to may be far larger than what it is for.
+type stream struct {
+	*bufio.Reader
+	packed   *bytes.Reader
+	unpacked *io.LimitedReader
+}
+
+// end refuses what is left of a stream.
+func (s stream) end() error {
+	_, err := s.Peek(1)
+	switch {
+	case err == nil || s.packed.Len() > 0:
+		return errMore
+	case s.unpacked.N <= 0:
+		return &FormatError{"it is far too large for what it makes"}
+	case err != io.EOF:
+		return &FormatError{err.Error()}
 	}
-	var lengths [streams]int
-	for i := range lengths {
-		n, used := binary.Uvarint(rest)
-		if used <= 0 || n > uint64(len(rest)) {
-			return s, &FormatError{"it ends early"}
-		}
-		lengths[i], rest = int(n), rest[used:]
-	}
-	limit := 4*size + 1024
-	for i, n := range lengths {
-		if n > len(rest) {
-			return s, &FormatError{"it ends early"}
-		}
-		packed := bytes.NewReader(rest[:n])
-		unpacked, err := io.ReadAll(io.LimitReader(flate.NewReader(packed), limit+1))
-		switch {
-		case err != nil:
-			return s, &FormatError{err.Error()}
-		case int64(len(unpacked)) > limit:
-			return s, &FormatError{"it is far too large for what it makes"}
-		case packed.Len() > 0:
-			return s, &FormatError{"there is something after the end of a stream"}
-		}
-		s[i], rest = unpacked, rest[n:]
-	}
-	if len(rest) > 0 {
-		return s, &FormatError{"there is something after its end"}
-	}
-	return s, nil
+	return nil
 }
 
 // patch is a delta that is being applied.
@@ -94,24 +89,55 @@ type patch struct {
 	size     int
 	at       int // in from
 	next     int // unchanged bytes until the next changed one; -1: none changes any more
-	streams  [streams][]byte
+	streams  [streams]stream
 }
 
-var errNumber = &FormatError{"a number is damaged or out of range"}
+// open finds the streams. Each has at most a few bytes for one of the result.
+func (p *patch) open(delta []byte) error {
+	rest, ok := bytes.CutPrefix(delta, []byte(magic))
+	if !ok {
+		return &FormatError{"it is not a delta of this format"}
+	}
+	var lengths [streams]int
+	for i := range lengths {
+		n, used := binary.Uvarint(rest)
+		if used <= 0 || n > uint64(len(rest)) {
+			return &FormatError{"it ends early"}
+		}
+		lengths[i], rest = int(n), rest[used:]
+	}
+	for i, n := range lengths {
+		if n > len(rest) {
+			return &FormatError{"it ends early"}
+		}
+		packed := bytes.NewReader(rest[:n])
+		unpacked := &io.LimitedReader{R: flate.NewReader(packed), N: 4*int64(p.size) + 1024}
+		p.streams[i], rest = stream{bufio.NewReader(unpacked), packed, unpacked}, rest[n:]
+	}
+	if len(rest) > 0 {
+		return &FormatError{"there is something after its end"}
+	}
+	return nil
+}
+
+// more tells whether a stream goes on.
+func (p *patch) more(stream int) bool {
+	_, err := p.streams[stream].Peek(1)
+	return err == nil
+}
 
 // number reads a number of a stream that is at most limit.
 func (p *patch) number(stream, limit int) (int, error) {
-	n, used := binary.Uvarint(p.streams[stream])
-	if used <= 0 || n > uint64(limit) {
+	n, err := binary.ReadUvarint(p.streams[stream].Reader)
+	if err != nil || n > uint64(limit) {
 		return 0, errNumber
 	}
-	p.streams[stream] = p.streams[stream][used:]
 	return int(n), nil
 }
 
 // gap reads how many bytes are unchanged before the next changed one.
 func (p *patch) gap() (int, error) {
-	if len(p.streams[gaps]) == 0 {
+	if !p.more(gaps) {
 		return -1, nil
 	}
 	return p.number(gaps, MaxSize)
@@ -131,17 +157,19 @@ func (p *patch) region() error {
 	if err := p.change(p.to[begin:]); err != nil {
 		return err
 	}
-	fresh, err := p.number(control, min(p.size-len(p.to), len(p.streams[fresher])))
+	fresh, err := p.number(control, p.size-len(p.to))
 	if err != nil {
 		return err
 	}
-	p.to = append(p.to, p.streams[fresher][:fresh]...)
-	p.streams[fresher] = p.streams[fresher][fresh:]
-	move, used := binary.Varint(p.streams[control])
-	if used <= 0 || move > 2*MaxSize || move < -2*MaxSize {
+	begin = len(p.to)
+	p.to = p.to[:begin+fresh]
+	if _, err := io.ReadFull(p.streams[fresher].Reader, p.to[begin:]); err != nil {
+		return &FormatError{"it has fewer new bytes than it uses: " + err.Error()}
+	}
+	move, err := binary.ReadVarint(p.streams[control].Reader)
+	if err != nil || move > 2*MaxSize || move < -2*MaxSize {
 		return errNumber
 	}
-	p.streams[control] = p.streams[control][used:]
 	p.at += copied + int(move)
 	return nil
 }
@@ -149,11 +177,11 @@ func (p *patch) region() error {
 // change changes the bytes of a region.
 func (p *patch) change(region []byte) (err error) {
 	for p.next >= 0 && p.next < len(region) {
-		if len(p.streams[values]) == 0 {
-			return errNumber
+		value, err := p.streams[values].ReadByte()
+		if err != nil {
+			return &FormatError{"it has fewer values than changes: " + err.Error()}
 		}
-		region[p.next] += p.streams[values][0]
-		p.streams[values] = p.streams[values][1:]
+		region[p.next] += value
 		region = region[p.next+1:]
 		if p.next, err = p.gap(); err != nil {
 			return err

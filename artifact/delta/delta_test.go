@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"testing"
 )
 
@@ -82,7 +83,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestRandomEdits(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(60) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		from := code(r, 1+r.IntN(20))
 		to := bytes.Clone(from)
@@ -114,7 +115,7 @@ func pack(t testing.TB, s ...[]byte) []byte {
 	out := []byte(magic)
 	for i := range s {
 		var b bytes.Buffer
-		w, err := flate.NewWriter(&b, flate.BestCompression)
+		w, err := flate.NewWriter(&b, flate.BestSpeed)
 		if err == nil {
 			_, err = w.Write(s[i])
 			err = errors.Join(err, w.Close())
@@ -147,7 +148,7 @@ func TestRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bomb := make([]byte, 8<<20)
+	bomb := make([]byte, 64<<10)
 	huge := binary.AppendUvarint(nil, 1<<63)
 	for name, tc := range map[string]struct {
 		delta []byte
@@ -171,6 +172,7 @@ func TestRefuses(t *testing.T) {
 		"a value without a change":  {pack(t, numbers(10, 0, 0), nil, []byte{1}, nil), 10},
 		"a huge number":             {pack(t, huge, nil, nil, nil), 10},
 		"a huge move":               {pack(t, numbers(0, 0, 1<<62, 10, 0, 0), nil, nil, nil), 10},
+		"a change beyond the copy":  {pack(t, numbers(10, 0, 0), numbers(20), nil, nil), 10},
 		"half a region":             {pack(t, numbers(10, 0), nil, nil, nil), 10},
 		"a huge gap":                {pack(t, numbers(10, 0, 0), huge, []byte{1}, nil), 10},
 		"not compressed":            {append([]byte(magic), 1, 1, 1, 1, 'a', 'b', 'c', 'd'), 10},
@@ -188,6 +190,72 @@ func TestRefuses(t *testing.T) {
 	if _, err := Make(make([]byte, MaxSize+1), nil); err == nil {
 		t.Error("a version that is too large is taken")
 	}
+}
+
+// TestBomb gives a delta whose streams unpack to many times what it makes. They are not kept in memory.
+func TestBomb(t *testing.T) {
+	const size = 1 << 20
+	zeros := make([]byte, 4*size)
+	for name, d := range map[string][]byte{
+		"control":     pack(t, zeros, nil, nil, nil),
+		"gaps":        pack(t, numbers(size, 0, 0), zeros, nil, nil),
+		"values":      pack(t, numbers(size, 0, 0), nil, zeros, nil),
+		"new":         pack(t, numbers(0, size, 0), nil, nil, zeros),
+		"all of them": pack(t, zeros, zeros, zeros, zeros),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			from := make([]byte, size)
+			runtime.ReadMemStats(&before)
+			_, err := Apply(from, d, size)
+			runtime.ReadMemStats(&after)
+			if n := after.TotalAlloc - before.TotalAlloc; err == nil || n > 3*size/2 {
+				t.Errorf("%v; it took %d bytes of memory for a result of %d", err, n, size)
+			}
+		})
+	}
+}
+
+// TestCostly has versions of which each place resembles two others, nearly to their ends: they are given up.
+func TestCostly(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	some := func(n int) []byte {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		return b
+	}
+	for name, part := range map[string][]byte{"copies": some(20 << 10), "zeros": make([]byte, 20<<10)} {
+		begin, copied := some(64), bytes.Clone(part)
+		for i := len(copied) - 12; i < len(copied); i += 3 {
+			copied[i]++
+		}
+		from := bytes.Join([][]byte{part, begin, {1}, copied}, nil)
+		to := bytes.Join([][]byte{begin, {2}, part}, nil)
+		if _, err := Make(from, to); !errors.Is(err, errCostly) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzRoundTrip(f *testing.F) {
+	r := rand.New(rand.NewPCG(5, 5))
+	f.Add([]byte(nil), []byte(nil))
+	f.Add(code(r, 5), code(r, 5))
+	f.Add(bytes.Repeat([]byte{0}, 100), bytes.Repeat([]byte{0, 1}, 60))
+	f.Fuzz(func(t *testing.T, from, to []byte) {
+		d, err := Make(from, to)
+		if errors.Is(err, errCostly) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Apply(from, d, int64(len(to))); err != nil || !bytes.Equal(got, to) {
+			t.Fatalf("%v, %d bytes of %d", err, len(got), len(to))
+		}
+	})
 }
 
 func FuzzApply(f *testing.F) {

@@ -18,7 +18,15 @@ const (
 	better = 8
 	// MaxSize bounds both versions, in bytes.
 	MaxSize = 128 << 20
+	// maxWidth bounds the table of windows, to 128 MiB. With more of them than it has places, some are not found.
+	maxWidth = 25
+	// maxWork bounds the time: how often, on average, a byte of both versions is looked at, or eight at a time. Real programs need
+	// about one; where the same bytes repeat and repeat, the search would take hours.
+	maxWork = 16
 )
+
+// errCostly says that versions were given up.
+var errCostly = errors.New("make a delta: the versions have so much in common, in so many places, that the best would take too long to find")
 
 // Make returns the delta from one version to another, each of at most MaxSize bytes. The same versions give the same delta, with the
 // same release of this package.
@@ -26,9 +34,12 @@ func Make(from, to []byte) ([]byte, error) {
 	if len(from) > MaxSize || len(to) > MaxSize {
 		return nil, fmt.Errorf("make a delta: the versions have %d and %d bytes, and at most %d", len(from), len(to), MaxSize)
 	}
-	m := &maker{from: from, to: to}
+	m := &maker{from: from, to: to, work: maxWork*(len(from)+len(to)) + 1<<20}
 	m.index()
 	m.scan()
+	if m.work < 0 {
+		return nil, errCostly
+	}
 	return m.encode()
 }
 
@@ -37,9 +48,9 @@ type maker struct {
 	from, to []byte
 	table    []int32 // hash of a window -> 1 + where it first is in from
 	shift    uint
+	work     int // that is left; it is given up below 0
 
 	begin, base int // what was not written yet: from begin in to, which is aligned with base in from
-	copied      int // bytes that regions had so far
 	gap         uint64
 	streams     [streams][]byte
 }
@@ -51,7 +62,7 @@ func (m *maker) hash(b []byte) uint64 {
 }
 
 func (m *maker) index() {
-	width := max(bits.Len(uint(len(m.from))), 8)
+	width := min(max(bits.Len(uint(len(m.from))), 8), maxWidth)
 	m.table, m.shift = make([]int32, 1<<width), uint(64-width)
 	for i := len(m.from) - window; i >= 0; i-- {
 		m.table[m.hash(m.from[i:])] = int32(i) + 1
@@ -62,14 +73,14 @@ func (m *maker) index() {
 func (m *maker) match(at, aligned int) (where, length int) {
 	if at+window <= len(m.to) {
 		if i := int(m.table[m.hash(m.to[at:])]) - 1; i >= 0 {
-			where, length = i, same(m.from[i:], m.to[at:])
+			where, length = i, m.same(m.from[i:], m.to[at:])
 		}
 	}
 	if length < window {
 		where, length = 0, 0 // two windows with one hash
 	}
 	if aligned >= 0 && aligned < len(m.from) && aligned != where {
-		if n := same(m.from[aligned:], m.to[at:]); n > length {
+		if n := m.same(m.from[aligned:], m.to[at:]); n > length {
 			where, length = aligned, n
 		}
 	}
@@ -77,9 +88,9 @@ func (m *maker) match(at, aligned int) (where, length int) {
 }
 
 // same returns how many bytes two slices have in common at their beginnings.
-func same(a, b []byte) int {
+func (m *maker) same(a, b []byte) (i int) {
+	defer func() { m.work -= 1 + i/8 }()
 	n := min(len(a), len(b))
-	i := 0
 	for ; i+8 <= n; i += 8 {
 		if x := binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:]); x != 0 {
 			return i + bits.TrailingZeros64(x)/8
@@ -98,10 +109,10 @@ func (m *maker) scan() {
 		at := i + offset
 		return at >= 0 && at < len(m.from) && m.from[at] == m.to[i]
 	}
-	for at, length := 0, 0; at < len(m.to); {
+	for at, length := 0, 0; at < len(m.to) && m.work >= 0; {
 		at += length
 		score, counted, where := 0, at, 0
-		for ; at < len(m.to); at++ {
+		for ; at < len(m.to) && m.work >= 0; at++ {
 			where, length = m.match(at, at+offset)
 			for ; counted < at+length; counted++ {
 				if equal(counted) {
@@ -129,6 +140,7 @@ func (m *maker) write(at, where int) {
 	if at < len(m.to) {
 		backward = m.backward(at, where)
 	}
+	m.work -= 3 * (at - m.begin) // at most, with the division
 	if over := m.begin + forward - (at - backward); over > 0 {
 		keep := m.divide(over, forward, backward, at, where)
 		forward, backward = forward-over+keep, backward-keep
@@ -200,13 +212,16 @@ func (m *maker) divide(over, forward, backward, at, where int) (keep int) {
 func (m *maker) encode() ([]byte, error) {
 	out := []byte(magic)
 	var packed [streams]bytes.Buffer
+	w, err := flate.NewWriter(nil, flate.BestCompression) // one for all: each takes more than a megabyte
+	if err != nil {
+		return nil, fmt.Errorf("make a delta: %w", err)
+	}
 	for i, s := range m.streams {
-		w, err := flate.NewWriter(&packed[i], flate.BestCompression)
-		if err == nil {
-			_, err = w.Write(s)
-			err = errors.Join(err, w.Close())
+		w.Reset(&packed[i])
+		if _, err := w.Write(s); err != nil {
+			return nil, fmt.Errorf("make a delta: %w", err)
 		}
-		if err != nil {
+		if err := w.Close(); err != nil {
 			return nil, fmt.Errorf("make a delta: %w", err)
 		}
 		out = binary.AppendUvarint(out, uint64(packed[i].Len()))

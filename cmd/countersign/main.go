@@ -16,6 +16,7 @@ import (
 
 	"countersign"
 	"countersign/patience"
+	"countersign/terminal"
 )
 
 // Exit codes of the command, documented in docs/cli.md.
@@ -117,7 +118,8 @@ func report(s streams, c command, err error) int {
 		fmt.Fprintf(s.err, "countersign %s: %s\nUsage: countersign %s %s\n", c.name, usage.msg, c.name, c.args)
 		return exitUsage
 	}
-	fmt.Fprintf(s.err, "countersign %s: %v\n", c.name, err)
+	// Errors repeat what others wrote: a git remote, a registry, a spec.
+	fmt.Fprintf(s.err, "countersign %s: %s\n", c.name, terminal.PrintableLines(err.Error()))
 	if countersign.IsUnverified(err) {
 		return exitUnverified
 	}

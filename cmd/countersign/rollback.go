@@ -123,7 +123,7 @@ func printMoves(w io.Writer, r *pipeline.RollbackResult, err error) {
 	for _, m := range r.Moves {
 		from := "nothing"
 		if m.From != "" {
-			from = countersign.ReleaseID(m.From)
+			from = printable(countersign.ReleaseID(m.From))
 		}
 		fmt.Fprintf(w, "%s: %s -> %s of release %d, commit %s\n  %s\n", m.Function, from,
 			countersign.ReleaseID(m.To[strings.LastIndex(m.To, "@")+1:]), m.Release, countersign.Short(m.Commit), printable(m.Reason))
@@ -132,7 +132,7 @@ func printMoves(w io.Writer, r *pipeline.RollbackResult, err error) {
 		}
 	}
 	for _, name := range r.Stay {
-		fmt.Fprintf(w, "%s runs on: release %d does not have it; `countersign remove %[1]s` takes it away.\n", name, r.Restores)
+		fmt.Fprintf(w, "%s runs on: release %d does not have it; `countersign remove %[1]s` takes it away.\n", printable(name), r.Restores)
 	}
 	for _, p := range r.Pins {
 		fmt.Fprintln(w, pinLine(p, r.PlanOnly))
