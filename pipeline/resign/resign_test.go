@@ -25,7 +25,6 @@ type shelf struct {
 	store    artifact.Store
 	ref      artifact.Reference
 	claims   attest.Claims // what is true of the artifact
-	recorded Recorded      // what a record tells of it
 }
 
 func newShelf(t *testing.T) *shelf {
