@@ -20,11 +20,11 @@ import (
 // shelf is a registry in a directory with an artifact of quote, and keys.
 type shelf struct {
 	*Resigner
-	t        *testing.T
-	keys     *vaulttest.Keys
-	store    artifact.Store
-	ref      artifact.Reference
-	claims   attest.Claims // what is true of the artifact
+	t      *testing.T
+	keys   *vaulttest.Keys
+	store  artifact.Store
+	ref    artifact.Reference
+	claims attest.Claims // what is true of the artifact
 }
 
 func newShelf(t *testing.T) *shelf {
