@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"countersign"
 	"countersign/artifact"
@@ -13,6 +14,9 @@ import (
 
 // Fresh tells whether this publication put the artifact of a function into the registry.
 func (f *Function) Fresh() bool { return f.Published && !f.present }
+
+// deltaTime is how long the deltas of all functions may take: they save time, and must not cost more.
+const deltaTime = time.Minute
 
 // Deltas attaches deltas from earlier artifacts of each function, by their digests, so that nodes which have one fetch no more than
 // what changed. It fails only if ctx ends: without a delta, nodes fetch the whole artifact.
@@ -23,12 +27,14 @@ func (p *Publication) Deltas(ctx context.Context, earlier map[string][]string) e
 			names = append(names, f.Name)
 		}
 	}
+	limited, cancel := context.WithTimeout(ctx, deltaTime)
+	defer cancel()
 	return p.steps.Each(progress.StepDelta, names, func(name string, _ func(string)) (progress.Outcome, error) {
 		f := p.byName[name]
 		var parts []string
 		made := false
 		for _, digest := range earlier[name] {
-			n, instead, err := artifact.AttachDeltas(ctx, f.store, f.Artifact, f.Artifact.WithDigest(digest), f.contents)
+			n, instead, err := artifact.AttachDeltas(limited, f.store, f.Artifact, f.Artifact.WithDigest(digest), f.contents)
 			switch {
 			case ctx.Err() != nil:
 				return progress.Outcome{}, context.Cause(ctx)
