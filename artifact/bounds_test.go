@@ -134,7 +134,8 @@ func TestRegistryThatDoesNotEnd(t *testing.T) {
 			}
 		}, "pages"},
 		"a long page": {func(h *hostile) {
-			h.referrers = func(w http.ResponseWriter, _ *http.Request) { h.page(w, "", junk(20000)) }
+			list := junk(20000)
+			h.referrers = func(w http.ResponseWriter, _ *http.Request) { h.page(w, "", list) }
 		}, "more than 262144 bytes"},
 		"a page without an end": {func(h *hostile) {
 			h.referrers = func(w http.ResponseWriter, _ *http.Request) {

@@ -42,7 +42,7 @@ func grown(b []byte, at int, by []byte) []byte {
 
 func TestRoundTrip(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	program, other := code(r, 3000), code(r, 200)
+	program, other := code(r, 500), code(r, 200)
 	changed := bytes.Clone(program)
 	changed[len(changed)/2]++
 	for name, tc := range map[string]struct {
@@ -54,8 +54,8 @@ func TestRoundTrip(t *testing.T) {
 		"nothing to something": {nil, other, len(other) + 200},
 		"the same":             {program, program, 100},
 		"a constant":           {program, changed, 120},
-		"a function more":      {program, grown(program, len(program)/3, other[:500]), len(program) / 20},
-		"a function less":      {grown(program, len(program)/3, other[:500]), program, len(program) / 20},
+		"a function more":      {program, grown(program, len(program)/3, other[:500]), len(program) / 15},
+		"a function less":      {grown(program, len(program)/3, other[:500]), program, len(program) / 15},
 		"two parts exchanged":  {program, append(bytes.Clone(program[len(program)/2:]), program[:len(program)/2]...), 200},
 		"twice":                {program, append(bytes.Clone(program), program...), 200},
 		"something else":       {program, other, len(other) + 200},
