@@ -214,6 +214,10 @@ func (c *compiler) bounds(size int) (memory int64, cpu time.Duration) {
 	return memory, c.cpu + time.Duration(size>>20)*compileCPUPer
 }
 
+// countAhead is how much more than it used a process may have, by the count that the kernel bounds: that is made in ticks, each of
+// which counts whole.
+const countAhead = 250 * time.Millisecond
+
 // compileFailure tells what a process that compiles died of.
 func compileFailure(state *os.ProcessState, said string, err error, memory int64, cpu time.Duration) error {
 	var exit *exec.ExitError
@@ -231,7 +235,7 @@ func compileFailure(state *os.ProcessState, said string, err error, memory int64
 		return tooMuch("the process that compiles it broke with its %d bytes of memory", memory)
 	case strings.Contains(said, "stack exceeds"):
 		return tooMuch("its code is nested too deeply to be compiled")
-	case status.Signaled() && used >= cpu/10*9: // the kernel's own count may be a little ahead
+	case status.Signaled() && used >= cpu/10*9-countAhead:
 		return tooMuch("compiling it takes more than %v of processor time", cpu)
 	}
 	return fmt.Errorf("compiling the module failed after %v: %w: %s", used.Round(time.Millisecond), err, limits.Clip(said))
