@@ -219,7 +219,7 @@ func (r *run) execute(ctx context.Context, res *result) (err error) {
 	case leads:
 		command.Idle, command.Nice = true, 10
 	case computes:
-		command.Idle, command.Nice = true, 13 // half of what bazel gets: tests of theirs wait for real, too
+		command.Idle, command.Nice = true, 11 // hardly less than what leads: tests of theirs wait for real, too
 	}
 	err = command.Run(ctx)
 	out.Close()
