@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -130,7 +131,15 @@ func TestFindHost(t *testing.T) {
 		t.Errorf("without a host: %v", err)
 	}
 	start := func(mark string) *exec.Cmd {
-		cmd := exec.Command("/bin/sh", "-c", "mkdir -p "+d.hostDataDir(0)+"; cd "+d.hostDataDir(0)+"; echo up; exec sleep 100")
+		if err := os.MkdirAll(d.hostDataDir(0), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		// It executes nothing else: a process that does has no environment for a moment.
+		cmd := exec.Command("/bin/sh", "-c", "echo up; read never")
+		cmd.Dir = d.hostDataDir(0)
+		if _, err := cmd.StdinPipe(); err != nil {
+			t.Fatal(err)
+		}
 		return startHelper(t, cmd, []string{mark})
 	}
 	stranger := start("COUNTERSIGN_CLUSTER=another000")
