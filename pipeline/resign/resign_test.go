@@ -285,6 +285,8 @@ func TestNoArtifact(t *testing.T) {
 	if _, err := s.Resign(t.Context()); err == nil {
 		t.Error("nothing is signed again")
 	}
+	s.attach("quote", s.claims)
+	s.keys.Rotate()
 	other := s.record()
 	other.ArtifactDigest = "sha256:" + strings.Repeat("1", 64)
 	if _, err := s.Resign(t.Context(), s.record(), other); err == nil {
