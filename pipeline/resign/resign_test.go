@@ -285,7 +285,7 @@ func TestNoArtifact(t *testing.T) {
 	if _, err := s.Resign(t.Context()); err == nil {
 		t.Error("nothing is signed again")
 	}
-	s.attach("quote", s.claims)
+	s.attach("quote", s.claims) // so that each of the two alone is signed again
 	s.keys.Rotate()
 	other := s.record()
 	other.ArtifactDigest = "sha256:" + strings.Repeat("1", 64)
