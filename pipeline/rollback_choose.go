@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"countersign/pipeline/progress"
+	"countersign/pipeline/releases"
 	"countersign/pipeline/routes"
 	"countersign/release"
 )
@@ -87,23 +88,26 @@ func (r *rollback) goOn(history release.History, running map[string]release.Func
 
 // history returns the records that versions are looked for in.
 func (r *rollback) history(ctx context.Context) (history release.History, err error) {
-	n := horizon
-	if r.To > 0 {
-		to, err := r.ledger.Get(ctx, r.To) // the error for a number that there is not
-		if err != nil {
-			return nil, err
-		}
-		head, err := r.ledger.Head(ctx)
-		if err != nil {
-			return nil, err
-		}
-		n = max(n, head.Number-to.Number+1)
+	entries, err := r.ledger.History(ctx, horizon)
+	if err != nil {
+		return nil, err
 	}
-	entries, err := r.ledger.History(ctx, n)
+	last := 0
+	if len(entries) > 0 {
+		last = entries[0].Number
+	}
+	switch {
+	case r.To > last:
+		return nil, &releases.UnknownReleaseError{Environment: r.ledger.Environment, Number: r.To, Last: last}
+	case r.To > 0 && last-r.To >= len(entries): // further back than usual
+		if entries, err = r.ledger.History(ctx, last-r.To+1); err != nil {
+			return nil, err
+		}
+	}
 	for _, e := range entries {
 		history = append(history, e.Record)
 	}
-	return history, err
+	return history, nil
 }
 
 // aim tells where the user wants to go.

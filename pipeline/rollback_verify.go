@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -24,7 +23,7 @@ func (r *rollback) verify(ctx context.Context) error {
 	return r.engine.Steps.Each(progress.StepVerify, names, func(name string, _ func(string)) (progress.Outcome, error) {
 		m := moves[name]
 		_, _, err := r.engine.Artifacts.Read(ctx, m.To.Function)
-		if !isRetired(err) {
+		if !attest.IsRetired(err) {
 			return progress.Did(r.describe(m)), err
 		}
 		if !r.Resign {
@@ -77,8 +76,3 @@ func (e *RetiredError) Error() string {
 
 // Unwrap returns the cause.
 func (e *RetiredError) Unwrap() error { return e.Err }
-
-func isRetired(err error) bool {
-	var refused *attest.VerificationError
-	return errors.As(err, &refused) && refused.Reason == attest.VersionRetired
-}

@@ -150,8 +150,7 @@ func (l *Ledger) verify(ctx context.Context, e *Entry) error {
 		return nil
 	}
 	refused := &RefusedError{What: fmt.Sprintf("record %d of environment %s (%s)", e.Number, l.Environment, ref), Err: err}
-	var reason *attest.VerificationError
-	if errors.As(err, &reason) && reason.Reason == attest.VersionRetired {
+	if attest.IsRetired(err) {
 		refused.Advice = fmt.Sprintf("to have it signed again, set min_decryption_version of %s to an earlier version, deploy, and set it back",
 			countersign.ReleaseKey)
 	}

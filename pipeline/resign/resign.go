@@ -119,11 +119,11 @@ func (r *Resigner) Resign(ctx context.Context, recorded ...Recorded) (*Outcome, 
 	o := &Outcome{Latest: ring.Latest()}
 	if o.Before, err = attest.VerifyAny(documents.Bundles, ring, want); err != nil {
 		refused := &RefusedError{Artifact: ref.String(), Err: err}
-		if isRetired(err) && r.Archive {
+		if attest.IsRetired(err) && r.Archive {
 			o.Archived = true
 			o.Before, refused.Err = fromArchive(documents.Bundles, ring, want, recorded)
 		} else {
-			refused.Retired = isRetired(err)
+			refused.Retired = attest.IsRetired(err)
 		}
 		if o.Before == nil {
 			return nil, refused
@@ -202,9 +202,4 @@ func (f Recorded) fromArchive(bundles [][]byte, ring keyring.KeyRing, want attes
 	}
 	return nil, fmt.Errorf("no attestation that is attached states what the release record says (commit %s of %s), signed with the "+
 		"archived %s", f.Commit, f.Repository, id)
-}
-
-func isRetired(err error) bool {
-	var refused *attest.VerificationError
-	return errors.As(err, &refused) && refused.Reason == attest.VersionRetired
 }

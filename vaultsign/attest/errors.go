@@ -1,6 +1,9 @@
 package attest
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Reason says in one word why an attestation was refused. The words are stable: they are in metrics, task events and
 // docs/attestation-format.md.
@@ -50,4 +53,10 @@ func refuse(reason Reason, format string, args ...any) *VerificationError {
 // refuseFor makes a refusal from its cause.
 func refuseFor(reason Reason, err error) *VerificationError {
 	return &VerificationError{Reason: reason, Detail: err.Error(), Err: err}
+}
+
+// IsRetired tells whether an attestation was refused since the version of the key that signed it is retired.
+func IsRetired(err error) bool {
+	var refused *VerificationError
+	return errors.As(err, &refused) && refused.Reason == VersionRetired
 }
